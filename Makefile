@@ -1,0 +1,38 @@
+# Set-up and the main commands; each makes what it needs.
+# PYTHON chooses the interpreter (3.10 to 3.13).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help quickstart cifar10 test lint clean
+
+help:
+	@echo "make quickstart  distil a digit classifier on the MNIST in the package"
+	@echo "make cifar10     the CIFAR-10 experiment: teacher, student, baseline"
+	@echo "make test        the test suite"
+	@echo "make lint        ruff"
+
+# Pip is quiet but for errors; the marker is written when all went well.
+$(VENV)/.installed: pyproject.toml
+	@echo "setting up $(VENV) (once; about 2 GB with TensorFlow) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip 2>/dev/null
+	@$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+quickstart: $(VENV)/.installed
+	@$(BIN)/python -m kd_keras.train --config=configs/mnist.py \
+	    --workdir=runs/mnist --savedmodels=runs/mnist/savedmodels
+
+cifar10: $(VENV)/.installed
+	$(BIN)/python -m kd_keras.train --config=configs/cifar10.py \
+	    --workdir=runs/cifar10 --savedmodels=runs/cifar10/savedmodels
+
+test: $(VENV)/.installed
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) *.egg-info

@@ -1,0 +1,28 @@
+"""The quickstart: MNIST, from the data in the package."""
+
+from kd_keras.config import default_config
+
+
+def get_config():
+    config = default_config()
+    config.name = "mnist"
+    config.data.name = "mnist"
+    config.data.validation_examples = 5000
+    config.data.augment.translate = 2
+
+    config.teacher.model = "cnn"
+    config.teacher.widths = (32, 64)
+    config.teacher.epochs = 5
+    config.teacher.batch_size = 256
+    config.teacher.optimizer.learning_rate = 4e-3
+    config.teacher.optimizer.warmup_epochs = 0.5
+
+    config.student.model = "cnn_tiny"
+    config.student.epochs = 5
+    config.student.batch_size = 256
+    config.student.optimizer.learning_rate = 1e-2
+    config.student.optimizer.warmup_epochs = 0.5
+    config.baseline.optimizer = (
+        config.student.optimizer.copy_and_resolve_references()
+    )
+    return config

@@ -1,0 +1,26 @@
+"""Knowledge distillation for Keras and TensorFlow."""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Distiller": "kd_keras.distiller",
+    "load_teacher": "kd_keras.teachers",
+    "losses": "kd_keras.losses",
+}
+
+__all__ = [*_PUBLIC]
+
+
+def __getattr__(name):
+    # On first use: importing the package, or asking a command line for its
+    # --help, does not wait for TensorFlow.
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'kd_keras' has no attribute {name!r}")
+    module = importlib.import_module(_PUBLIC[name])
+    return module if name == "losses" else getattr(module, name)
+
+
+def __dir__():
+    return [*globals(), *__all__]

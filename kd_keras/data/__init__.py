@@ -1,0 +1,1 @@
+"""Datasets, replayable views and batches."""

@@ -1,0 +1,215 @@
+"""Sets of examples, in memory or streamed, and how they are split."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.data import views
+
+# The split is part of the data, not of the run: every seed validates on the
+# same examples.
+_SPLIT_SEED = 0
+# Examples of a stream that are shuffled together.
+_SHUFFLE_WINDOW = 10_000
+
+
+class Examples:
+    """A set in memory: uint8 pictures, their ids, perhaps their labels.
+
+    Args:
+        images: array `(n, height, width[, channels])`, 0 to 255.
+        labels: int array `(n,)` or None.
+        num_classes: int; by default the largest label and one, or None
+            without labels.
+        ids: int64 array `(n,)`: what identifies an example whatever subset
+            it is in; 0 to n - 1 by default.
+
+    Raises:
+        ValueError: if there are no images, or not one label for each.
+    """
+
+    def __init__(self, images, labels=None, *, num_classes=None, ids=None):
+        images = np.asarray(images)
+        if images.ndim == 3:
+            images = images[..., np.newaxis]
+        if images.ndim != 4 or not len(images):
+            raise ValueError(
+                "images must be a non-empty array (n, height, width, channels)"
+                f". Received: shape {images.shape}"
+            )
+        if labels is not None:
+            labels = np.asarray(labels).astype("int32").reshape(-1)
+            if len(labels) != len(images):
+                raise ValueError(
+                    "images and labels must be equally many. Received: "
+                    f"{len(images)} images, {len(labels)} labels"
+                )
+            if num_classes is None:
+                num_classes = int(labels.max()) + 1
+        self.images = images
+        self.labels = labels
+        self.num_classes = num_classes
+        self.ids = np.arange(len(images), dtype="int64") if ids is None else ids
+
+    def __len__(self):
+        return len(self.ids)
+
+    @property
+    def labelled(self):
+        return self.labels is not None
+
+    @property
+    def image_shape(self):
+        return self.images.shape[1:]
+
+    def subset(self, positions):
+        """The examples at `positions`, with the ids that they have."""
+        return Examples(
+            self.images[positions],
+            None if self.labels is None else self.labels[positions],
+            num_classes=self.num_classes,
+            ids=self.ids[positions],
+        )
+
+    def sample(self, count):
+        """Up to `count` pictures, spread evenly over the set."""
+        return self.images[:: max(len(self) // count, 1)][:count]
+
+    def batches(self, batch_size, *, labels, seed=None, epoch=None):
+        """`(ids, images[, labels])` batches, equally large within one.
+
+        In order without a seed, else in the order of (seed, epoch).
+        """
+        steps = -(-len(self) // batch_size)
+        parts = [self.ids, self.images, *([self.labels] if labels else [])]
+        parts = [tf.constant(part) for part in parts]
+
+        def gather(step, order):
+            start = step * len(self) // steps
+            stop = (step + 1) * len(self) // steps
+            return tuple(tf.gather(part, order[start:stop]) for part in parts)
+
+        if seed is None:
+            order = tf.range(len(self))
+        else:
+            order = views.epoch_order(parts[0], seed=seed, epoch=epoch)
+        return tf.data.Dataset.range(steps).map(
+            lambda step: gather(step, order),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+
+class StreamedExamples:
+    """A set that is read from disk in every epoch.
+
+    Args:
+        open_stream: function of nothing that returns a `tf.data.Dataset` of
+            single `(id, image[, label])`, always in the same order; the id is
+            the example's position in it.
+        count: int, how many it yields.
+        image_shape: `(height, width, channels)`, of every picture.
+        labelled: bool.
+        num_classes: int or None.
+        ids: int64 array of those ids that belong to this set; all by default.
+    """
+
+    def __init__(
+        self,
+        open_stream,
+        *,
+        count,
+        image_shape,
+        labelled,
+        num_classes=None,
+        ids=None,
+    ):
+        self.open_stream = open_stream
+        self.count = count
+        self.image_shape = image_shape
+        self.labelled = labelled
+        self.num_classes = num_classes
+        self.ids = np.arange(count, dtype="int64") if ids is None else ids
+
+    def __len__(self):
+        return len(self.ids)
+
+    def subset(self, positions):
+        """The examples at `positions`, with the ids that they have."""
+        return StreamedExamples(
+            self.open_stream,
+            count=self.count,
+            image_shape=self.image_shape,
+            labelled=self.labelled,
+            num_classes=self.num_classes,
+            ids=self.ids[positions],
+        )
+
+    def sample(self, count):
+        """The first `count` pictures."""
+        batch = next(iter(self.batches(count, labels=False)))
+        return batch[1].numpy()
+
+    def batches(self, batch_size, *, labels, seed=None, epoch=None):
+        """As `Examples.batches`, shuffled 10,000 at a time."""
+        member = np.zeros(self.count, bool)
+        member[self.ids] = True
+        member = tf.constant(member)
+        stream = self.open_stream().filter(lambda i, *rest: member[i])
+        if self.labelled and not labels:
+            stream = stream.map(lambda i, image, label: (i, image))
+        if seed is not None:
+            # Not `shuffle`, whose order is in its state and its buffer.
+            def reorder(ids, *rest):
+                order = views.epoch_order(ids, seed=seed, epoch=epoch)
+                return tuple(tf.gather(part, order) for part in (ids, *rest))
+
+            stream = stream.batch(_SHUFFLE_WINDOW).map(reorder).unbatch()
+        steps = -(-len(self) // batch_size)
+        return stream.batch(-(-len(self) // steps))
+
+
+@dataclasses.dataclass
+class Dataset:
+    """Examples to train on and to test with.
+
+    Attributes:
+        name: str.
+        train: `Examples` or `StreamedExamples`.
+        test: the same, or None: a flat folder of pictures has no test set.
+        source: str, where it was loaded from, for the log and the card.
+        class_names: list of str, or None.
+    """
+
+    name: str
+    train: Examples | StreamedExamples
+    test: Examples | StreamedExamples | None
+    source: str
+    class_names: list | None = None
+
+
+def split_off(examples, count):
+    """Splits `count` examples off, the same ones in every run.
+
+    Args:
+        examples: `Examples` or `StreamedExamples`.
+        count: int.
+
+    Returns:
+        `(rest, split)`, disjoint; `split` is None for `count=0`.
+
+    Raises:
+        ValueError: if nothing would be left.
+    """
+    if not count:
+        return examples, None
+    if count >= len(examples):
+        raise ValueError(
+            "data.validation_examples must be less than the number of "
+            f"training examples. Received: {count} of {len(examples)}"
+        )
+    order = views.epoch_order(examples.ids, seed=_SPLIT_SEED, epoch=0).numpy()
+    return (
+        examples.subset(np.sort(order[count:])),
+        examples.subset(np.sort(order[:count])),
+    )

@@ -1,0 +1,122 @@
+"""Views: replayable augmented versions of examples, a whole batch at a time.
+
+A view is a pure function of (seed, view number, example id): nothing hides
+in a random generator, so the same three numbers give the same picture in any
+batch, order or process.
+"""
+
+import tensorflow as tf
+
+MIRRORS = ("none", "random", "alternating")
+# Cutout's fill; about the mean of natural pictures.
+_GREY = 128
+
+# One number for each use of chance, so that they are independent.
+_ORDER, _SHIFT_Y, _SHIFT_X, _MIRROR, _CUT_Y, _CUT_X = range(6)
+
+
+def make_views(images, ids, *, seed, view, augment):
+    """Translates, mirrors and cuts a batch of pictures.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`, any dtype.
+        ids: int64 tensor `(batch,)`, the examples' ids.
+        seed: int, the run's seed.
+        view: int or int64 scalar, the view's number (in training: the epoch).
+        augment: object with the fields `translate` (largest shift in pixels,
+            either way, filled by reflection), `mirror` (`none`, `random`:
+            each view by a coin; `alternating`: every two successive views
+            show both mirror images) and `cutout` (side in pixels of the grey
+            square, 0 for none).
+
+    Returns:
+        Tensor of the shape and dtype of `images`.
+
+    Reference:
+        - alternating mirror: [Jordan, 2024](
+          https://arxiv.org/abs/2404.00498), section 3.6
+        - cutout: [DeVries & Taylor, 2017](https://arxiv.org/abs/1708.04552)
+    """
+    height, width = images.shape[1:3]
+
+    def draw(use, count):
+        return _draw(ids, seed=seed, view=view, use=use, count=count)
+
+    if augment.translate or augment.mirror != "none":
+        rows = tf.range(height)[tf.newaxis]
+        columns = tf.range(width)[tf.newaxis]
+        if augment.mirror == "random":
+            mirrored = draw(_MIRROR, 2)[:, tf.newaxis] == 1
+            columns = tf.where(mirrored, width - 1 - columns, columns)
+        elif augment.mirror == "alternating":
+            first = _draw(ids, seed=seed, view=0, use=_MIRROR, count=2)
+            parity = tf.cast((tf.cast(view, tf.int64) % 2), tf.int32)
+            mirrored = (first != parity)[:, tf.newaxis]
+            columns = tf.where(mirrored, width - 1 - columns, columns)
+        if augment.translate:
+            reach = augment.translate
+            shift_y = draw(_SHIFT_Y, 2 * reach + 1)[:, tf.newaxis] - reach
+            shift_x = draw(_SHIFT_X, 2 * reach + 1)[:, tf.newaxis] - reach
+            rows = _reflect(rows + shift_y, height)
+            columns = _reflect(columns + shift_x, width)
+            images = tf.gather(images, rows, axis=1, batch_dims=1)
+        images = tf.gather(images, columns, axis=2, batch_dims=1)
+    if augment.cutout:
+        inside_y = _inside(draw(_CUT_Y, height), augment.cutout, height)
+        inside_x = _inside(draw(_CUT_X, width), augment.cutout, width)
+        cut = inside_y[:, :, tf.newaxis] & inside_x[:, tf.newaxis, :]
+        grey = tf.cast(_GREY, images.dtype)
+        images = tf.where(cut[..., tf.newaxis], grey, images)
+    return images
+
+
+def epoch_order(ids, *, seed, epoch):
+    """The positions of `ids` in the order of an epoch: int64 `(n,)`."""
+    return tf.argsort(
+        _hash(ids, seed=seed, view=epoch, use=_ORDER), stable=True
+    )
+
+
+def _draw(ids, *, seed, view, use, count):
+    """A whole number from 0 to `count - 1` for each id: int32 `(batch,)`."""
+    high = tf.bitwise.right_shift(
+        _hash(ids, seed=seed, view=view, use=use), tf.constant(32, tf.int64)
+    )
+    # An arithmetic shift leaves the sign, which floormod takes out.
+    return tf.cast(tf.math.floormod(high, count), tf.int32)
+
+
+def _hash(ids, *, seed, view, use):
+    """64 bits that look random, from four whole numbers: int64 `(batch,)`."""
+    value = tf.cast(seed, tf.uint64)
+    for number in (use, view):
+        value = _mix(value + tf.cast(number, tf.uint64))
+    return tf.bitcast(_mix(value + tf.cast(ids, tf.uint64)), tf.int64)
+
+
+def _mix(value):
+    """One step of SplitMix64 (Steele et al., 2014) on a uint64 tensor."""
+
+    def constant(number):
+        return tf.constant(number, tf.uint64)
+
+    def fold(value, bits):
+        shifted = tf.bitwise.right_shift(value, constant(bits))
+        return tf.bitwise.bitwise_xor(value, shifted)
+
+    value += constant(0x9E3779B97F4A7C15)
+    value = fold(value, 30) * constant(0xBF58476D1CE4E5B9)
+    value = fold(value, 27) * constant(0x94D049BB133111EB)
+    return fold(value, 31)
+
+
+def _reflect(index, size):
+    """Folds indices outside of `[0, size)` back, without the edge twice."""
+    index = tf.abs(index)
+    return size - 1 - tf.abs(size - 1 - index)
+
+
+def _inside(centre, side, size):
+    """Which of `size` positions lie in the cut: bool `(batch, size)`."""
+    offset = tf.range(size)[tf.newaxis] - centre[:, tf.newaxis] + side // 2
+    return (offset >= 0) & (offset < side)

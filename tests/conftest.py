@@ -1,0 +1,39 @@
+"""Set-up of the whole suite: two logical CPU devices, no GPU, quiet."""
+
+import os
+
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+# Before any operation, so that a MirroredStrategy of two can be tried.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+    yield
+    keras.mixed_precision.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """MNIST from the package: `datasets.Dataset`."""
+    from kd_keras.data import sources
+
+    return sources.load_mnist()
+
+
+@pytest.fixture(scope="session")
+def digits(mnist):
+    """512 real digits, for tests that train a little: `Examples`."""
+    return mnist.train.subset(np.arange(512))

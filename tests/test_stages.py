@@ -1,0 +1,477 @@
+"""The stages end to end on real digits: records, resume, refusals."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_keras import callbacks, config as config_lib, rundir, stages
+from kd_keras.data import datasets
+
+
+def small_config(**overrides):
+    """A few seconds: narrow networks, 400 digits, two epochs."""
+    config = config_lib.default_config()
+    config.name = "small"
+    config.data.validation_examples = 100
+    config.data.augment.translate = 1
+    config.teacher.model = "cnn"
+    config.teacher.widths = (4, 8)
+    for role in ("teacher", "student"):
+        config[role].epochs = 2
+        config[role].batch_size = 64
+    for stage in config_lib.STAGES:
+        config[stage].optimizer.learning_rate = 1e-2
+    config.update_from_flattened_dict(overrides)
+    return config
+
+
+@pytest.fixture(scope="module")
+def small_mnist(mnist):
+    return datasets.Dataset(
+        name="mnist",
+        train=mnist.train.subset(np.arange(500)),
+        test=mnist.test.subset(np.arange(300)),
+        source="the kd_keras package",
+    )
+
+
+@pytest.fixture
+def run(small_mnist, tmp_path):
+    """Runs stages in a temporary directory."""
+
+    def run(*names, workdir="work", dataset=small_mnist, **options):
+        config = options.pop("config", None) or small_config()
+        return stages.run(
+            config,
+            stages=names,
+            workdir=tmp_path / workdir,
+            savedmodels=tmp_path / options.pop("savedmodels", "models"),
+            dataset=dataset,
+            **options,
+        )
+
+    return run
+
+
+def read_metrics(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def weights_of(path):
+    return keras.models.load_model(path, compile=False).get_weights()
+
+
+def same_bits(first, second):
+    return all(
+        np.array_equal(a, b)
+        for a, b in zip(weights_of(first), weights_of(second), strict=True)
+    )
+
+
+def test_all_stages_leave_their_whole_record(run, tmp_path, small_mnist):
+    reports = run("teacher", "student", "baseline", command="the command")
+    assert [report["stage"] for report in reports] == [*config_lib.STAGES]
+    for report in reports:
+        stage = report["stage"]
+        folder = tmp_path / "work" / stage
+        assert json.loads((folder / "report.json").read_text()) == report
+        config = json.loads((folder / "config.json").read_text())
+        assert config["config"]["name"] == "small"
+        versions = json.loads((folder / "versions.json").read_text())
+        assert versions["packages"]["keras"] == keras.__version__
+        lines = read_metrics(folder / "metrics.jsonl")
+        assert [line["epoch"] for line in lines] == [1, 2]
+        for line in lines:
+            assert line["seconds"] > 0
+            assert line["examples_per_second"] == pytest.approx(
+                400 / line["seconds"], rel=0.01
+            )
+            assert {"loss", "val_loss", "val_accuracy"} <= line.keys()
+        assert report["seconds"] == pytest.approx(
+            sum(line["seconds"] for line in lines), abs=0.11
+        )
+        assert report["epochs"] == 2
+
+        # The report is true of the model that lies beside it.
+        model = keras.models.load_model(folder / f"{stage}.keras")
+        logits = model.predict(small_mnist.test.images, verbose=0)
+        errors = (logits.argmax(-1) != small_mnist.test.labels).sum()
+        assert report["test_examples"] == 300
+        assert report["test_errors"] == errors
+        assert report["test_accuracy"] == pytest.approx(1 - errors / 300)
+        nll = keras.losses.sparse_categorical_crossentropy(
+            small_mnist.test.labels, logits, from_logits=True
+        )
+        assert report["test_nll"] == pytest.approx(np.mean(nll), rel=1e-3)
+        assert report["parameters"] == model.count_params()
+
+        card = (
+            tmp_path / "models" / f"small_{stage}" / "model_card.md"
+        ).read_text()
+        assert f"{errors} of 300" in card and "the command" in card
+
+    teacher, student, _ = reports
+    teacher_model = keras.models.load_model(
+        tmp_path / "work/teacher/teacher.keras"
+    )
+    student_model = keras.models.load_model(
+        tmp_path / "work/student/student.keras"
+    )
+    agreement = np.mean(
+        teacher_model.predict(small_mnist.test.images, verbose=0).argmax(-1)
+        == student_model.predict(small_mnist.test.images, verbose=0).argmax(-1)
+    )
+    assert student["agreement"] == pytest.approx(agreement, abs=1e-6)
+    assert "agreement" not in teacher
+    # It learns: chance is 270 errors.
+    assert teacher["test_errors"] < 200
+
+
+def read_scalars(folder):
+    scalars = {}
+    for file in sorted(folder.glob("events*")):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                scalars.setdefault(value.tag, []).append(value)
+    return scalars
+
+
+def test_tensorboard_has_scalars_learning_rate_and_views(run, tmp_path):
+    run("teacher", "student")
+    folder = tmp_path / "work" / "student" / "tensorboard"
+    train = read_scalars(folder / "train")
+    assert len(train["epoch_soft_loss"]) == 2
+    rates = [float(tf.make_ndarray(v.tensor)) for v in train["epoch_learning_rate"]]
+    # Cosine from 1e-2, half-way and at the end.
+    np.testing.assert_allclose(rates, [5e-3, 0], atol=1e-6)
+    assert "epoch_accuracy" in read_scalars(folder / "validation")
+    (first, _) = read_scalars(folder / "views")["views"]
+    picture = tf.io.decode_png(first.tensor.string_val[2]).numpy()
+    assert picture.shape == (28 * 3 + 60, 8 * 28 * 3, 3)
+
+
+def test_predictions_are_drawn_as_bars_in_their_proportions():
+    pictures = np.full((2, 4, 4, 1), 7, np.uint8)
+    drawing = callbacks.draw_predictions(
+        pictures,
+        {
+            "teacher": np.array([[0.5, 0.5], [1.0, 0.0]]),
+            "student": np.array([[0.25, 0.75], [0.0, 1.0]]),
+        },
+        scale=4,
+        bar_height=20,
+    )
+    assert drawing.shape == (36, 32, 3)
+    assert (drawing[:16] == 7).all()
+    is_bar = (drawing[16:] != 255).any(-1)
+    np.testing.assert_array_equal(
+        is_bar.sum(0)[::4], [10, 5, 10, 15, 20, 0, 0, 20]
+    )
+
+
+def test_the_student_s_training_data_has_no_labels(run, monkeypatch):
+    """The student is the same whatever the training labels are."""
+    run("teacher")
+    seen = []
+    fit = keras.Model.fit
+
+    def spy(self, x, **options):
+        seen.append(x.element_spec)
+        return fit(self, x, **options)
+
+    monkeypatch.setattr(keras.Model, "fit", spy)
+    run("student")
+    assert isinstance(seen[0], tf.TensorSpec)
+    run(
+        "student",
+        workdir="hard",
+        config=small_config(**{"distill.hard_loss_weight": 0.1}),
+    )
+    assert len(seen[1]) == 2
+
+
+def test_the_same_command_gives_the_same_bits_and_another_seed_others(
+    run, tmp_path
+):
+    run("teacher", "student", workdir="first", savedmodels="first_models")
+    run("teacher", "student", workdir="second", savedmodels="second_models")
+    run(
+        "teacher",
+        workdir="third",
+        config=small_config(seed=1),
+        savedmodels="third_models",
+    )
+    for stage in ("teacher", "student"):
+        assert same_bits(
+            tmp_path / f"first/{stage}/{stage}.keras",
+            tmp_path / f"second/{stage}/{stage}.keras",
+        )
+    assert not same_bits(
+        tmp_path / "first/teacher/teacher.keras",
+        tmp_path / "third/teacher/teacher.keras",
+    )
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt_after(monkeypatch, batches):
+    """Raises in the middle of training, as if the process were killed."""
+    count = 0
+    original = callbacks.StopOnNaN.on_train_batch_end
+
+    def on_train_batch_end(self, batch, logs=None):
+        nonlocal count
+        count += 1
+        if count > batches:
+            raise Interrupted
+        original(self, batch, logs)
+
+    monkeypatch.setattr(
+        callbacks.StopOnNaN, "on_train_batch_end", on_train_batch_end
+    )
+
+
+def network_with_dropout(*, image_shape, num_classes):
+    inputs = keras.Input(image_shape)
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    x = keras.layers.Dropout(0.3)(keras.layers.Dense(16)(x))
+    x = keras.layers.BatchNormalization()(x)
+    return keras.Model(inputs, keras.layers.Dense(num_classes)(x))
+
+
+@pytest.mark.parametrize("stage", ["teacher", "student"])
+def test_an_interrupted_run_ends_in_the_bits_of_an_uninterrupted_one(
+    run, tmp_path, stage
+):
+    config = small_config(
+        **{
+            f"{stage}.model": "test_stages:network_with_dropout",
+            f"{stage}.widths": (),
+            f"{stage}.epochs": 3,
+        }
+    )
+    if stage == "student":
+        run("teacher")
+    run(stage, config=config, workdir="whole")
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_after(patch, batches=7 + 7 + 3)  # in the third epoch
+        with pytest.raises(Interrupted):
+            run(stage, config=config, workdir="broken")
+    folder = tmp_path / "broken" / stage
+    assert not (folder / "report.json").exists()
+    run(stage, config=config, workdir="broken")
+    whole = tmp_path / "whole" / stage
+    assert same_bits(whole / f"{stage}.keras", folder / f"{stage}.keras")
+    for line, expected in zip(
+        read_metrics(folder / "metrics.jsonl"),
+        read_metrics(whole / "metrics.jsonl"),
+        strict=True,
+    ):
+        for timing in ("seconds", "examples_per_second"):
+            del line[timing], expected[timing]
+        assert line == expected
+
+
+def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
+    first = run("teacher")
+    monkeypatch.setattr(keras.Model, "fit", None)
+    assert run("teacher") == first
+    # Exported again where the export is gone.
+    path = tmp_path / "models" / "small_teacher"
+    (path / "saved_model.pb").unlink()
+    path.rename(tmp_path / "gone")
+    run("teacher")
+    assert (path / "saved_model.pb").exists()
+
+
+def test_restart_begins_anew(run, tmp_path):
+    run("teacher")
+    marker = tmp_path / "work" / "teacher" / "marker"
+    marker.touch()
+    run("teacher", restart=True, config=small_config(seed=5))
+    assert not marker.exists()
+
+
+def test_a_work_directory_of_another_configuration_is_refused(run, tmp_path):
+    run("teacher", "student")
+    with pytest.raises(ValueError, match=r"seed \(was 0, is 1\)"):
+        run("teacher", config=small_config(seed=1))
+    with pytest.raises(ValueError, match=r"distill\.temperature \(was 4"):
+        run("student", config=small_config(**{"distill.temperature": 2.0}))
+    # What a stage does not depend on may change.
+    run("teacher", config=small_config(**{"distill.temperature": 2.0}))
+    # Another teacher under the same path is another configuration.
+    run("teacher", config=small_config(seed=1), workdir="other")
+    with pytest.raises(ValueError, match=r"teacher\.fingerprint"):
+        run("student")
+
+
+def test_a_nan_loss_stops_and_keeps_the_last_good_state(run, tmp_path):
+    config = small_config(
+        **{"teacher.optimizer.name": "sgd", "teacher.epochs": 4}
+    )
+    good = None
+
+    class Poison(callbacks.MetricsLog):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            if epoch == 2:
+                nonlocal good
+                good = self.model.network.get_weights()
+                self.model.network.layers[-1].bias.assign([np.nan] * 10)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks, "MetricsLog", Poison)
+        with pytest.raises(
+            ValueError, match=r"nan at step 15 \(epoch 3\).*after epoch 2"
+        ):
+            run("teacher", config=config)
+    folder = tmp_path / "work" / "teacher" / "checkpoints"
+    kept = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(folder)))
+    names = [n for n, _ in tf.train.list_variables(str(folder))]
+    arrays = [kept.get_tensor(n) for n in names if n.startswith("network")]
+    assert all(np.isfinite(array).all() for array in arrays)
+    assert len(arrays) == len(good)
+    for weight in good:
+        assert any(
+            array.shape == weight.shape and (array == weight).all()
+            for array in arrays
+        )
+
+
+def flat_folder(tmp_path, images, name="pictures"):
+    folder = tmp_path / name
+    folder.mkdir()
+    for i, image in enumerate(images):
+        (folder / f"{i}.png").write_bytes(tf.io.encode_png(image).numpy())
+    return folder
+
+
+def test_the_student_learns_from_a_flat_folder_without_labels(
+    run, tmp_path, small_mnist
+):
+    run("teacher")
+    folder = flat_folder(tmp_path, small_mnist.train.images[:100])
+    config = small_config(
+        **{
+            "name": "own",
+            "data.name": "folder",
+            "data.data_dir": str(folder),
+            "teacher.path": str(tmp_path / "models" / "small_teacher"),
+        }
+    )
+    (report,) = run("student", config=config, workdir="own", dataset=None)
+    assert report["test_errors"] is None and report["test_examples"] == 0
+    lines = read_metrics(tmp_path / "own/student/metrics.jsonl")
+    assert lines[1]["loss"] < lines[0]["loss"]
+    with pytest.raises(ValueError, match="the teacher stage needs labels"):
+        run("teacher", config=config, workdir="own", dataset=None)
+
+
+def test_all_stages_run_from_a_folder_with_classes(
+    run, tmp_path, small_mnist
+):
+    for name in ("0", "1", "2"):
+        which = small_mnist.train.labels == int(name)
+        (tmp_path / "sorted").mkdir(exist_ok=True)
+        flat_folder(
+            tmp_path / "sorted", small_mnist.train.images[which][:30], name
+        )
+    config = small_config(
+        **{
+            "data.name": "folder",
+            "data.data_dir": str(tmp_path / "sorted"),
+            "data.validation_examples": 0,
+            "teacher.batch_size": 16,
+            "student.batch_size": 16,
+        }
+    )
+    reports = run("teacher", "student", "baseline", config=config, dataset=None)
+    assert [report["test_examples"] for report in reports] == [9, 9, 9]
+
+
+def test_two_devices_give_the_student_of_one(run, tmp_path):
+    run("teacher")
+    run("student", workdir="one")
+    run("student", workdir="two", config=small_config(devices="2"))
+    for one, two in zip(
+        weights_of(tmp_path / "one/student/student.keras"),
+        weights_of(tmp_path / "two/student/student.keras"),
+    ):
+        # AdamW divides by the size of the gradient, rounding errors too.
+        np.testing.assert_allclose(two, one, atol=2e-3)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_exports_float32(run, tmp_path, precision):
+    run("teacher", config=small_config(precision=precision))
+    model = keras.models.load_model(tmp_path / "work/teacher/teacher.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"distill.temperature": 0.0}, "distill.temperature must be > 0"),
+        ({"distill.temperature": float("nan")}, "Received: nan"),
+        ({"distill.hard_loss_weight": -0.1}, "hard_loss_weight must be >= 0"),
+        ({"student.batch_size": 401}, "Received: 401 of 400"),
+        ({"student.model": "resnet9"}, "Did you mean"),
+        ({"precision": "float16"}, "precision must be one of"),
+        ({"devices": "none"}, "devices must be"),
+        ({"data.augment.mirror": "randon"}, "did you mean 'random'"),
+        ({"student.optimizer.name": "adam"}, "did you mean 'adamw'"),
+        ({"student.optimizer.learning_rate": -1.0}, "Received: -1.0"),
+        ({"data.validation_examples": 500}, "Received: 500 of 500"),
+        ({"name": "a/b"}, "without slashes"),
+        ({"teacher.path": "nowhere"}, "run --stage=teacher first"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_touches_nothing(
+    run, tmp_path, fields, message
+):
+    if "teacher.path" not in fields:
+        export_dummy_teacher(tmp_path / "models" / "small_teacher")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=message):
+        run("student", config=small_config(**fields))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def export_dummy_teacher(path, *, shape=(28, 28, 1), classes=10):
+    from kd_keras import export
+
+    inputs = keras.Input(shape)
+    outputs = keras.layers.Dense(classes)(keras.layers.Flatten()(inputs))
+    export.export_saved_model(keras.Model(inputs, outputs), path)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        ({"shape": (32, 32, 3)}, r"teacher \(32, 32, 3\), data \(28, 28, 1\)"),
+        ({"classes": 7}, "teacher 7, data 10"),
+    ],
+)
+def test_a_teacher_of_something_else_is_refused(
+    run, tmp_path, teacher, message
+):
+    export_dummy_teacher(tmp_path / "models" / "small_teacher", **teacher)
+    with pytest.raises(ValueError, match=message):
+        run("student")
+    assert not (tmp_path / "work").exists()
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    rundir.write_text(path, "before")
+    with pytest.raises(Interrupted), rundir.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise Interrupted
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]

@@ -44,7 +44,7 @@ def default_config():
     # are, and then they must all have one size.
     data.image_size = 0
     # Held out of the training set, to choose hyperparameters on.
-    data.validation_examples = 5000
+    data.validation_examples = 0
     # Trains on so many examples at most; 0 for all.
     data.max_train_examples = 0
     # For `folder`: the share of the pictures that is held out as test set.

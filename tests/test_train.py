@@ -1,0 +1,192 @@
+"""The command line, as a user runs it: in a process of its own."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).parent.parent
+SMALL = (
+    "--config.data.max_train_examples=640",
+    "--config.data.validation_examples=64",
+    "--config.teacher.widths=(4, 8)",
+    "--config.teacher.batch_size=64",
+    "--config.student.batch_size=64",
+)
+
+
+def command(*flags):
+    return [sys.executable, "-m", "kd_keras.train", *flags]
+
+
+def environment():
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'tests'}",
+    }
+
+
+def train(*flags, cwd, timeout=300):
+    return subprocess.run(
+        command(*flags),
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def test_help_helps_without_tensorflow(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", *command("--help")[1:]],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0
+    for word in ("--stage", "--config", "--workdir", "--restart", "Examples"):
+        assert word in result.stdout
+    assert " tensorflow" not in result.stderr
+
+
+def test_all_stages_by_default_then_a_table(tmp_path):
+    result = train(
+        *SMALL,
+        "--config.teacher.epochs=1",
+        "--config.student.epochs=1",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    for stage in ("teacher", "student", "baseline"):
+        folder = tmp_path / "runs" / "mnist" / stage
+        report = json.loads((folder / "report.json").read_text())
+        row = next(
+            line
+            for line in result.stdout.splitlines()
+            if line.startswith(stage)
+        )
+        assert f"{report['test_errors']:,} of 10,000" in row
+        assert f"{report['parameters']:,}" in row
+        assert (tmp_path / f"savedmodels/mnist_{stage}/saved_model.pb").exists()
+    assert "savedmodels/mnist_student" in result.stdout
+    assert "tensorboard.main --logdir runs/mnist" in result.stdout
+    # What is loaded, sizes, device and steps, a line each; nothing else.
+    lines = result.stderr.strip().splitlines()
+    assert lines[0].startswith("data: mnist from the kd_keras package: 640")
+    assert all(
+        line.split(":")[0] in ("data", "teacher", "student", "baseline")
+        for line in lines
+    ), result.stderr
+
+
+def kill_in_epoch(process, log, epoch, deadline=240):
+    """kill -9 as soon as the log shows the epoch's first lines."""
+    start = time.time()
+    while f"Epoch {epoch}/" not in log.read_text():
+        assert process.poll() is None and time.time() - start < deadline
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_at_any_moment_it_ends_in_the_same_bits(tmp_path):
+    flags = [
+        *SMALL,
+        "--stage=teacher",
+        "--config.data.max_train_examples=6400",
+        "--config.teacher.epochs=4",
+    ]
+    whole = train(*flags, "--workdir=whole", "--savedmodels=a", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    log = tmp_path / "log"
+    for epoch in (1, 3):
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                command(*flags, "--workdir=killed", "--savedmodels=b"),
+                cwd=tmp_path,
+                env=environment(),
+                stdout=output,
+                stderr=subprocess.DEVNULL,
+            )
+            kill_in_epoch(process, log, epoch)
+        assert not (tmp_path / "killed/teacher/report.json").exists()
+    rest = train(*flags, "--workdir=killed", "--savedmodels=b", cwd=tmp_path)
+    assert rest.returncode == 0, rest.stderr
+    assert "goes on after epoch" in rest.stderr
+    networks = [
+        keras.models.load_model(tmp_path / f"{run}/teacher/teacher.keras")
+        for run in ("whole", "killed")
+    ]
+    for a, b in zip(*(network.get_weights() for network in networks)):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--stage=studnet"], "Did you mean 'student'?"),
+        (["--stag=student"], "Did you mean: stage"),
+        (["--config.studnet.epochs=3"], 'Did you mean "student"'),
+        (["--config.student.epohs=3"], 'Did you mean "epochs"'),
+        (["--config.student.epochs=many"], "many"),
+        (["--config=nowhere.py"], "nowhere.py"),
+        (["student"], "must be a flag"),
+        (["--config.distill.temperature=0"], "Received: 0.0"),
+    ],
+)
+def test_a_wrong_command_gives_one_line(tmp_path, flags, message):
+    result = train(*flags, cwd=tmp_path)
+    assert_one_line(result, message)
+    assert not list(tmp_path.iterdir())
+
+
+def assert_one_line(result, message):
+    assert result.returncode == 1
+    lines = result.stderr.strip().splitlines()
+    assert lines[-1].startswith("error: ") and message in lines[-1]
+    assert "Traceback" not in result.stderr
+    # Nothing but our own lines of what was loaded before.
+    assert all(line.startswith("data: ") for line in lines[:-1])
+
+
+def test_errors_from_within_give_one_line_too(tmp_path):
+    assert_one_line(
+        train("--stage=student", cwd=tmp_path), "run --stage=teacher first"
+    )
+    assert not list(tmp_path.iterdir())
+    # A directory that cannot be written: its parent is a file.
+    (tmp_path / "file").touch()
+    assert_one_line(
+        train(*SMALL, "--stage=teacher", "--workdir=file/run", cwd=tmp_path),
+        "file/run",
+    )
+
+
+def test_a_full_disk_gives_one_line(tmp_path):
+    """Files limited to 20 kB stand for a disk that fills up."""
+    limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash"]
+    result = subprocess.run(
+        [
+            *limited,
+            *command(*SMALL, "--stage=teacher", "--config.teacher.epochs=1"),
+        ],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("error: ")

@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import tensorflow as tf
 
 from kd_keras import rundir
@@ -26,11 +25,16 @@ def export_saved_model(model, path):
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, "images")
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("serving_default", serve, input_signature=[spec])
+    # Not Keras's ExportArchive, which stores every variable twice.
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]
+    signature = tf.function(serve, input_signature=[spec])
     with rundir.replacing(path) as temporary:
-        archive.write_out(str(temporary), verbose=False)
+        tf.saved_model.save(
+            module,
+            str(temporary),
+            signatures={"serving_default": signature},
+        )
 
 
 def model_card(

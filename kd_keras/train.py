@@ -157,8 +157,15 @@ def _parse_flags(argv):
 
 
 def _one_line(error):
-    lines = str(error).strip().splitlines() or [repr(error)]
-    return " ".join(line.strip() for line in lines if line.strip())
+    text = str(error) or repr(error)
+    if isinstance(error, OSError) and error.filename:
+        text = (
+            "files must be there to read and free to write. Received: "
+            f"{error.strerror}: {error.filename}"
+        )
+    # TensorFlow puts the place in its graph before the words.
+    text = re.sub(r"^\{\{.*?\}\} ?", "", text.strip())
+    return " ".join(text.split())
 
 
 def _fail(message):

@@ -81,6 +81,14 @@ class ExactTrainer(keras.Model):
         if self.built:
             self.optimizer.build(self.network.trainable_variables)
 
+    def fit(self, x=None, y=None, *args, **kwargs):
+        _check_sample_weight(y, kwargs)
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        _check_sample_weight(y, kwargs)
+        return super().evaluate(x, y, *args, **kwargs)
+
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         targets = self._targets(x, y)
@@ -267,6 +275,14 @@ def _clipped(gradients, optimizer, scale):
             tf.clip_by_value(gradient, -limit, limit) for gradient in gradients
         ]
     return gradients
+
+
+def _check_sample_weight(y, options):
+    if y is None and options.get("sample_weight") is not None:
+        raise ValueError(
+            "sample_weight needs a y: labels, {'teacher_logits': ...}, or "
+            "both (Keras drops the weights without). Received: y=None"
+        )
 
 
 def _check_replicated(optimizer, options):

@@ -1,6 +1,7 @@
 """Sets of examples, in memory or streamed, and how they are split."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -76,14 +77,23 @@ class Examples:
         """Up to `count` pictures, spread evenly over the set."""
         return self.images[:: max(len(self) // count, 1)][:count]
 
+    @functools.cached_property
+    def _tensors(self):
+        # Eager, also when a pipeline is being traced: as constants of its
+        # graph they would be copied and searched each time.
+        with tf.init_scope():
+            parts = [self.ids, self.images]
+            if self.labelled:
+                parts.append(self.labels)
+            return [tf.constant(part) for part in parts]
+
     def batches(self, batch_size, *, labels, seed=None, epoch=None):
         """`(ids, images[, labels])` batches, equally large within one.
 
         In order without a seed, else in the order of (seed, epoch).
         """
         steps = -(-len(self) // batch_size)
-        parts = [self.ids, self.images, *([self.labels] if labels else [])]
-        parts = [tf.constant(part) for part in parts]
+        parts = self._tensors[: 3 if labels else 2]
 
         def gather(step, order):
             start = step * len(self) // steps

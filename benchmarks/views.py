@@ -1,0 +1,59 @@
+"""Augmented views a second: the input pipeline alone, on one core.
+
+    taskset -c 0 python benchmarks/views.py
+
+Prints, for 32 x 32 pictures in batches of 512, the median of five rounds for
+each augmentation, and the ratio to gathering the batches alone.
+"""
+
+import os
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import types
+
+import numpy as np
+
+from kd_keras.data import datasets, pipeline
+
+COUNT, ROUNDS = 20_000, 5
+AUGMENTATIONS = {
+    "gather alone": (0, "none", 0),
+    "translate": (2, "none", 0),
+    "translate, mirror": (2, "alternating", 0),
+    "translate, mirror, cutout": (2, "random", 8),
+}
+
+
+def main():
+    shape = (COUNT, 32, 32, 3)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    examples = datasets.Examples(images)
+    rates = {name: [] for name in AUGMENTATIONS}
+    for _ in range(ROUNDS + 1):
+        for name, (translate, mirror, cutout) in AUGMENTATIONS.items():
+            batches = pipeline.training_batches(
+                examples,
+                batch_size=512,
+                seed=0,
+                epochs=1,
+                labels=False,
+                augment=types.SimpleNamespace(
+                    translate=translate, mirror=mirror, cutout=cutout
+                ),
+            )
+            began = time.perf_counter()
+            for _ in batches:
+                pass
+            rates[name].append(COUNT / (time.perf_counter() - began))
+    # The first round warms up.
+    medians = {name: statistics.median(r[1:]) for name, r in rates.items()}
+    for name, rate in medians.items():
+        share = rate / medians["gather alone"]
+        print(f"{name:28}{rate:>10,.0f} views/s{share:>8.2f} x gather")
+
+
+if __name__ == "__main__":
+    main()

@@ -56,8 +56,9 @@ class ExactTrainer(keras.Model):
                 and `global_clipnorm` clip the gradient of the whole batch,
                 however many replicas compute it.
             metrics: list of metrics of (labels, logits).
-            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`,
-                `auto_scale_loss`.
+            **kwargs: `run_eagerly`, `steps_per_execution`,
+                `auto_scale_loss`, `jit_compile`. The last is False by
+                default: XLA drops the checks of what the teacher returns.
 
         Raises:
             ValueError: if a loss is given, or what Keras cannot do on
@@ -70,6 +71,7 @@ class ExactTrainer(keras.Model):
                 "compile takes an optimizer and metrics; the loss is built "
                 f"in. Received: {', '.join(sorted(refused))}"
             )
+        kwargs.setdefault("jit_compile", False)
         optimizer = keras.optimizers.get(optimizer)
         if self.distribute_strategy.num_replicas_in_sync > 1:
             _check_replicated(optimizer, kwargs)

@@ -47,7 +47,10 @@ def numbers(images):
 def training_batches(examples, *, batch_size=32, labels=True, **options):
     defaults = {"seed": 0, "epochs": 1, "augment": PLAIN}
     return pipeline.training_batches(
-        examples, batch_size=batch_size, labels=labels, **{**defaults, **options}
+        examples,
+        batch_size=batch_size,
+        labels=labels,
+        **{**defaults, **options},
     )
 
 
@@ -130,9 +133,7 @@ def test_an_example_keeps_its_id_and_so_its_view_in_a_subset():
     def views_by_id(some):
         batch = next(iter(some.batches(50, seed=0, epoch=0, labels=False)))
         images = next(
-            iter(
-                training_batches(some, batch_size=len(some), augment=spec)
-            )
+            iter(training_batches(some, batch_size=len(some), augment=spec))
         )[0]
         return dict(zip(batch[0].numpy().tolist(), images.numpy()))
 
@@ -158,7 +159,7 @@ def test_mnist_in_the_package_is_the_original(mnist):
     import gzip
 
     for file in folder.glob("*.gz"):
-        digest = hashlib.sha256(gzip.open(file).read()).hexdigest()
+        digest = hashlib.sha256(gzip.decompress(file.read_bytes())).hexdigest()
         assert f"{digest}  {file.stem}" in licence
     assert mnist.train.images.shape == (60000, 28, 28, 1)
     assert mnist.test.images.shape == (10000, 28, 28, 1)
@@ -282,9 +283,7 @@ def small_cifar10(monkeypatch):
             (package / f"{name}.json").write_text(json.dumps(labels))
         import shutil
 
-        archive = shutil.make_archive(
-            f"{cwd}/package", "gztar", package.parent
-        )
+        archive = shutil.make_archive(f"{cwd}/package", "gztar", package.parent)
         pathlib.Path(archive).rename(f"{cwd}/package.tgz")
         shutil.rmtree(package.parent)
         return SimpleNamespace(returncode=0, stderr="")
@@ -340,7 +339,9 @@ def test_cifar10_with_other_bytes_is_refused(
     tmp_path, offline, small_cifar10, monkeypatch
 ):
     small_cifar10["test_labels"][3] = 9
-    with pytest.raises(ValueError, match="test_labels .* must have the SHA-256"):
+    with pytest.raises(
+        ValueError, match="test_labels .* must have the SHA-256"
+    ):
         sources.load_tfds("cifar10", data_dir=str(tmp_path))
 
 

@@ -41,7 +41,9 @@ def distil(
         shuffle=False,
         verbose=0,
     )
-    return distiller, {key: values[-1] for key, values in history.history.items()}
+    return distiller, {
+        key: values[-1] for key, values in history.history.items()
+    }
 
 
 def plain_step(student, gradient_of_loss, learning_rate=0.05):

@@ -53,7 +53,9 @@ def test_it_holds_no_variable_but_the_student_s(distilled):
     student, path = distilled
     stored = [
         shape
-        for name, shape in tf.train.list_variables(str(path / "variables/variables"))
+        for name, shape in tf.train.list_variables(
+            str(path / "variables/variables")
+        )
         if "VARIABLE_VALUE" in name
     ]
     expected = [list(weight.shape) for weight in student.weights]

@@ -124,9 +124,7 @@ def test_07_the_teacher_is_in_no_weights_checkpoint_or_file(tmp_path):
     distiller.fit(nets.make_images(), verbose=0)
     assert len(distiller.weights) == len(student.weights)
     tf.train.Checkpoint(distiller).save(str(tmp_path / "checkpoint"))
-    shapes = [
-        shape for _, shape in tf.train.list_variables(str(tmp_path))
-    ]
+    shapes = [shape for _, shape in tf.train.list_variables(str(tmp_path))]
     assert not any(77 in shape for shape in shapes)
     distiller.save_weights(tmp_path / "distiller.weights.h5")
     distiller.save(tmp_path / "distiller.keras")
@@ -144,7 +142,9 @@ def test_07_the_teacher_is_in_no_weights_checkpoint_or_file(tmp_path):
     assert (64, 3) in sizes
     assert not any(77 in shape for shape in sizes)
     export.export_saved_model(student, tmp_path / "saved")
-    variables = tf.train.list_variables(str(tmp_path / "saved/variables/variables"))
+    variables = tf.train.list_variables(
+        str(tmp_path / "saved/variables/variables")
+    )
     assert not any(77 in shape for _, shape in variables)
 
 

@@ -158,7 +158,9 @@ def test_any_float_type_gives_the_float32_result(dtype):
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf")])
 def test_an_impossible_temperature_is_refused(temperature):
-    with pytest.raises(ValueError, match=f"Received: temperature={temperature}"):
+    with pytest.raises(
+        ValueError, match=f"Received: temperature={temperature}"
+    ):
         losses.soften(logits=[[1.0, 2.0]], temperature=temperature)
 
 

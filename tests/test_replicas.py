@@ -123,9 +123,7 @@ def test_clipping_under_the_loss_scale_of_float16():
         keras.mixed_precision.set_dtype_policy("mixed_float16")
         return fit(strategy, make_optimizer=sgd(global_clipnorm=0.1))[0]
 
-    nets.assert_same_weights(
-        run(two_replicas()), run(one_device()), atol=2e-3
-    )
+    nets.assert_same_weights(run(two_replicas()), run(one_device()), atol=2e-3)
 
 
 def test_an_overflow_on_one_replica_skips_the_step_on_both():
@@ -140,9 +138,7 @@ def test_an_overflow_on_one_replica_skips_the_step_on_both():
     before = nets.snapshot(network)
     scale = float(distiller.optimizer.dynamic_scale.numpy())
     logits = np.zeros((4, nets.NUM_CLASSES), "float32")
-    batches = tf.data.Dataset.from_tensors(
-        (images, {"teacher_logits": logits})
-    )
+    batches = tf.data.Dataset.from_tensors((images, {"teacher_logits": logits}))
     distiller.fit(batches, verbose=0)
     assert not any(nets.moved(network, before))
     assert float(distiller.optimizer.dynamic_scale.numpy()) == scale / 2

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kd_keras import callbacks, config as config_lib, rundir, stages
+from kd_keras import callbacks, rundir, stages
+from kd_keras import config as config_lib
 from kd_keras.data import datasets
 
 
@@ -144,7 +145,9 @@ def test_tensorboard_has_scalars_learning_rate_and_views(run, tmp_path):
     folder = tmp_path / "work" / "student" / "tensorboard"
     train = read_scalars(folder / "train")
     assert len(train["epoch_soft_loss"]) == 2
-    rates = [float(tf.make_ndarray(v.tensor)) for v in train["epoch_learning_rate"]]
+    rates = [
+        float(tf.make_ndarray(v.tensor)) for v in train["epoch_learning_rate"]
+    ]
     # Cosine from 1e-2, half-way and at the end.
     np.testing.assert_allclose(rates, [5e-3, 0], atol=1e-6)
     assert "epoch_accuracy" in read_scalars(folder / "validation")
@@ -373,9 +376,7 @@ def test_the_student_learns_from_a_flat_folder_without_labels(
         run("teacher", config=config, workdir="own", dataset=None)
 
 
-def test_all_stages_run_from_a_folder_with_classes(
-    run, tmp_path, small_mnist
-):
+def test_all_stages_run_from_a_folder_with_classes(run, tmp_path, small_mnist):
     for name in ("0", "1", "2"):
         which = small_mnist.train.labels == int(name)
         (tmp_path / "sorted").mkdir(exist_ok=True)

@@ -81,7 +81,7 @@ class Examples:
     def _tensors(self):
         # Eager, also when a pipeline is being traced: as constants of its
         # graph they would be copied and searched each time.
-        with tf.init_scope():
+        with tf.init_scope(), tf.device("CPU:0"):
             parts = [self.ids, self.images]
             if self.labelled:
                 parts.append(self.labels)

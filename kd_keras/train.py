@@ -135,9 +135,15 @@ def _summary(reports, config, workdir):
         f"  model = tf.saved_model.load({str(exported)!r})",
         "  model.signatures['serving_default'](images=uint8_images)['logits']",
         f"TensorBoard logs {workdir}/<stage>/tensorboard",
-        f"  {sys.executable} -m tensorboard.main --logdir {workdir}",
+        f"  {_python()} -m tensorboard.main --logdir {workdir}",
     ]
     return "\n".join(lines)
+
+
+def _python():
+    """This interpreter, as one would type it here."""
+    relative = os.path.relpath(sys.executable)
+    return sys.executable if relative.startswith("..") else relative
 
 
 def _parse_flags(argv):

@@ -5,6 +5,7 @@
 finished, `report.json`.
 """
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -12,7 +13,6 @@ import pathlib
 import platform
 import shutil
 import subprocess
-import tempfile
 
 import tensorflow as tf
 
@@ -151,27 +151,25 @@ def save_keras(model, path):
         model.save(temporary, include_optimizer=False)
 
 
-class replacing:
-    """A temporary path beside `path` that takes its place at the end."""
+@contextlib.contextmanager
+def replacing(path):
+    """A temporary path that takes the place of `path` at the end.
 
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
-
-    def __enter__(self):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = tempfile.mkdtemp(dir=self.path.parent, prefix=".new-")
-        return pathlib.Path(self._folder) / self.path.name
-
-    def __exit__(self, error_type, error, traceback):
-        temporary = pathlib.Path(self._folder) / self.path.name
-        try:
-            if error_type is None:
-                if self.path.is_dir():
-                    # A directory cannot replace one that is not empty.
-                    os.replace(self.path, pathlib.Path(self._folder) / "old")
-                os.replace(temporary, self.path)
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+    It lies in a folder beside it that a killed process may leave behind; the
+    next one clears it.
+    """
+    path = pathlib.Path(path)
+    folder = path.parent / f".new-{path.name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder / path.name
+        if path.is_dir():
+            # A directory cannot replace one that is not empty.
+            os.replace(path, folder / "old")
+        os.replace(folder / path.name, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def versions():

@@ -196,16 +196,15 @@ class _Stage:
     def run(self, *, restart):
         teacher, inputs = self._load_teacher()
         num_classes = self.train.num_classes or teacher.num_classes
-        if restart:
-            self.run_dir.remove()
-        self.run_dir.check(self.config, **inputs)
-        report = self.run_dir.report()
-        if report is not None:
-            _log.info(
-                "%s: finished before, in %s", self.stage, self.run_dir.path
-            )
-            self._export_if_missing(report)
-            return report
+        if not restart:
+            self.run_dir.check(self.config, **inputs)
+            report = self.run_dir.report()
+            if report is not None:
+                _log.info(
+                    "%s: finished before, in %s", self.stage, self.run_dir.path
+                )
+                self._export_if_missing(report)
+                return report
 
         keras.utils.set_random_seed(self.config.seed)
         steps = pipeline.steps_per_epoch(
@@ -237,10 +236,11 @@ class _Stage:
             self.strategy.num_replicas_in_sync,
             tf.config.list_logical_devices()[-1].device_type,
         )
+        if restart:
+            self.run_dir.remove()
         self.run_dir.start(self.config, command=self.command, **inputs)
         self._fit(model, network, teacher, steps)
-        report = self._finish(network, teacher, num_classes, macs)
-        return report
+        return self._finish(network, teacher, num_classes, macs)
 
     def _load_teacher(self):
         if self.stage != "student":

@@ -2,6 +2,9 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
+
+from kd_keras import losses
 
 IMAGE_SHAPE = (8, 8, 1)
 NUM_CLASSES = 5
@@ -38,6 +41,18 @@ def make_images(count=50, seed=0):
 
 def make_labels(count=50, seed=1):
     return np.random.default_rng(seed).integers(0, NUM_CLASSES, count)
+
+
+def loss_and_gradient(teacher_logits, student_logits, temperature):
+    student_logits = tf.constant(student_logits, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(student_logits)
+        loss = losses.distillation_loss(
+            teacher_logits=teacher_logits,
+            student_logits=student_logits,
+            temperature=temperature,
+        )
+    return loss.numpy(), tape.gradient(loss, student_logits).numpy()
 
 
 def copy_of(network):

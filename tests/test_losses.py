@@ -1,5 +1,6 @@
 """Values by hand, gradients, limits, extremes and refusals."""
 
+import nets
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,18 +21,6 @@ def hand_loss(teacher, student, temperature):
 
 def random_logits(seed, shape=(5, 10)):
     return np.random.default_rng(seed).normal(size=shape) * 3
-
-
-def loss_gradient(teacher, student, temperature):
-    student = tf.constant(student, tf.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(student)
-        loss = losses.distillation_loss(
-            teacher_logits=teacher,
-            student_logits=student,
-            temperature=temperature,
-        )
-    return tape.gradient(loss, student).numpy()
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0, 20.0])
@@ -94,7 +83,7 @@ def test_gradient_is_temperature_times_difference_of_predictions(temperature):
         teacher, temperature
     )
     np.testing.assert_allclose(
-        loss_gradient(teacher, student, temperature),
+        nets.loss_and_gradient(teacher, student, temperature)[1],
         temperature * difference,
         atol=1e-5,
     )
@@ -106,7 +95,7 @@ def test_high_temperature_limit_is_logit_matching():
     student -= student.mean(-1, keepdims=True)
     # Hinton et al. (2015), eq. 4, times T**2; the error is O(1 / T).
     np.testing.assert_allclose(
-        loss_gradient(teacher, student, 1000.0),
+        nets.loss_and_gradient(teacher, student, 1000.0)[1],
         (student - teacher) / 10,
         atol=5e-3,
     )

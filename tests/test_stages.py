@@ -176,14 +176,13 @@ def test_predictions_are_drawn_as_bars_in_their_proportions():
 
 
 def test_the_student_s_training_data_has_no_labels(run, monkeypatch):
-    """The student is the same whatever the training labels are."""
     run("teacher")
     seen = []
     fit = keras.Model.fit
 
-    def spy(self, x, **options):
+    def spy(self, x, *args, **options):
         seen.append(x.element_spec)
-        return fit(self, x, **options)
+        return fit(self, x, *args, **options)
 
     monkeypatch.setattr(keras.Model, "fit", spy)
     run("student")
@@ -296,6 +295,10 @@ def test_restart_begins_anew(run, tmp_path):
     run("teacher")
     marker = tmp_path / "work" / "teacher" / "marker"
     marker.touch()
+    with pytest.raises(ValueError, match="Did you mean"):
+        broken = small_config(**{"teacher.model": "cmn", "teacher.widths": ()})
+        run("teacher", restart=True, config=broken)
+    assert marker.exists()
     run("teacher", restart=True, config=small_config(seed=5))
     assert not marker.exists()
 

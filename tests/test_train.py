@@ -33,9 +33,9 @@ def environment():
     }
 
 
-def train(*flags, cwd, timeout=300):
+def train(*flags, cwd, prefix=(), timeout=300):
     return subprocess.run(
-        command(*flags),
+        [*prefix, *command(*flags)],
         cwd=cwd,
         env=environment(),
         capture_output=True,
@@ -175,17 +175,12 @@ def test_errors_from_within_give_one_line_too(tmp_path):
 
 def test_a_full_disk_gives_one_line(tmp_path):
     """Files limited to 20 kB stand for a disk that fills up."""
-    limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash"]
-    result = subprocess.run(
-        [
-            *limited,
-            *command(*SMALL, "--stage=teacher", "--config.teacher.epochs=1"),
-        ],
+    result = train(
+        *SMALL,
+        "--stage=teacher",
+        "--config.teacher.epochs=1",
         cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
+        prefix=["bash", "-c", 'ulimit -f 20; exec "$@"', "bash"],
     )
     assert result.returncode == 1
     assert "Traceback" not in result.stderr

@@ -89,7 +89,9 @@ class ExactTrainer(keras.Model):
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         _check_sample_weight(y, kwargs)
-        return super().evaluate(x, y, *args, **kwargs)
+        results = super().evaluate(x, y, *args, **kwargs)
+        # Keras before 3.12 leaves tensors in them.
+        return tf.nest.map_structure(float, results)
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -94,6 +94,17 @@ class RunDir:
             return None
         return json.loads(self.report_path.read_text())
 
+    def origin(self):
+        """What the run was made with: dict of `command` and `versions`."""
+
+        def read(name):
+            return json.loads((self.path / name).read_text())
+
+        return {
+            "command": read("config.json")["command"],
+            "versions": read("versions.json"),
+        }
+
     def metrics(self):
         """The epochs that `metrics.jsonl` holds: list of dicts."""
         if not self.metrics_path.exists():

@@ -400,8 +400,7 @@ class _Stage:
             dataset=self.dataset,
             train=self.train,
             report=report,
-            versions=rundir.versions(),
-            command=self.command,
+            **self.run_dir.origin(),
         )
         rundir.write_text(path / "model_card.md", card)
         _log.info("%s: exported to %s", self.stage, path)

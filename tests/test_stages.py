@@ -280,15 +280,17 @@ def test_an_interrupted_run_ends_in_the_bits_of_an_uninterrupted_one(
 
 
 def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
-    first = run("teacher")
+    first = run("teacher", command="the first command")
     monkeypatch.setattr(keras.Model, "fit", None)
     assert run("teacher") == first
     # Exported again where the export is gone.
     path = tmp_path / "models" / "small_teacher"
     (path / "saved_model.pb").unlink()
     path.rename(tmp_path / "gone")
-    run("teacher")
+    run("teacher", command="another command")
     assert (path / "saved_model.pb").exists()
+    # The card tells of the training, not of the export.
+    assert "the first command" in (path / "model_card.md").read_text()
 
 
 def test_restart_begins_anew(run, tmp_path):

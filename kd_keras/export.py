@@ -101,8 +101,8 @@ def model_card(
 - Input: `images`, uint8 `[batch, height, width, channels]`, {shape}, 0 to 255;
   the normalisation is inside.
 - Output: `logits` and `probabilities`, float32.
-- Data: {dataset.name} ({dataset.source}), {len(train)} training
-  examples; the test set was read once, after training.
+- Data: {dataset.name}, {len(train):,} training examples, from
+  {dataset.source}; the test set was read once, after training.
 - Network: {config[stage if stage == "teacher" else "student"].model}
 
 | measured | |
@@ -113,9 +113,10 @@ Command, at commit `{versions["commit"]}`:
 
     {command}
 
-Hardware: {versions["processor"]}, {versions["threads"]} threads,
-GPUs: {", ".join(map(str, versions["gpus"])) or "none"}. Python
-{versions["python"]}, {packages}.
+Hardware: {versions["processor"]}, {versions["threads"]} threads; GPUs:
+{", ".join(map(str, versions["gpus"])) or "none"}.
+
+Python {versions["python"]}, {packages}.
 
 Configuration:
 

@@ -118,7 +118,8 @@ def load_tfds(name, *, data_dir=None, image_size=0, memory_limit_mb=2000):
             "data.name must be mnist, cifar10, folder, or a name of "
             f"TensorFlow Datasets. Received: {name!r} ({first_line})"
         ) from error
-    source = f"TensorFlow Datasets, {builder.data_dir}"
+    folder = str(builder.data_dir).replace(str(pathlib.Path.home()), "~", 1)
+    source = f"TensorFlow Datasets, {folder}"
     if not builder.is_prepared():
         tried = [f"{builder.data_dir}: not there"]
         source = _prepare(builder, tried)

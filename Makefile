@@ -12,12 +12,12 @@ help:
 	@echo "make test        the test suite"
 	@echo "make lint        ruff"
 
-# Pip is quiet but for errors; the marker is written when all went well.
+# pip prints errors alone; the marker is written when all went well.
 $(VENV)/.installed: pyproject.toml
-	@echo "setting up $(VENV) (once; about 2 GB with TensorFlow) ..."
+	@echo "setting up $(VENV) (once; 2.4 GB with TensorFlow) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --upgrade pip 2>/dev/null
-	@$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@$(BIN)/python -m pip install -qq --upgrade pip
+	@$(BIN)/python -m pip install -qq --editable '.[test]'
 	@touch $@
 
 quickstart: $(VENV)/.installed

@@ -20,14 +20,15 @@ def get_config():
     config.student.model = "airbench"
     config.student.widths = (32, 64, 128)
     config.student.epochs = 10
-    config.student.batch_size = 512
-    _recipe(config.student.optimizer, learning_rate=0.75, warmup_epochs=2.0)
-    _recipe(config.baseline.optimizer, learning_rate=0.75, warmup_epochs=2.0)
+    config.student.batch_size = 256
+    _recipe(config.student.optimizer, learning_rate=0.375, warmup_epochs=2.0)
+    _recipe(config.baseline.optimizer, learning_rate=0.375, warmup_epochs=2.0)
+    config.distill.temperature = 8.0
     return config
 
 
 def _recipe(optimizer, *, learning_rate, warmup_epochs):
-    """airbench's optimizer (facts and source in `kd_keras.models.airbench`)."""
+    """airbench's optimizer (the source is in `kd_keras.models.airbench`)."""
     optimizer.name = "sgd"
     optimizer.learning_rate = learning_rate
     optimizer.momentum = 0.85

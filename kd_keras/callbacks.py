@@ -46,7 +46,7 @@ class MetricsLog(keras.callbacks.Callback):
         self._lines.append(
             {
                 "epoch": epoch + 1,
-                "seconds": round(seconds, 3),
+                "seconds": round(seconds, 6),
                 "examples_per_second": round(self._num_examples / seconds, 1),
                 **{key: float(value) for key, value in logs.items()},
             }

@@ -1,4 +1,39 @@
-"""The seed experiment on CIFAR-10: airbench teacher, airbench student."""
+"""The seed experiment: CIFAR-10, airbench teacher, a student of half its size.
+
+Command, all stages (from a blog's 87 % teacher and 86 % student):
+
+    make cifar10
+
+Hardware of all figures: AMD EPYC with AVX512-BF16, 2 cores, no GPU;
+`precision=auto` is `mixed_bfloat16` there. The recipe is airbench's
+(https://arxiv.org/abs/2404.00498) without label smoothing, lookahead and the
+larger learning rate of biases, with a longer schedule that ends at 0.
+
+Choice of hyperparameters: 4 epochs, seed 0, accuracy on 5,000 images held out
+of the 50,000 (standard error 0.5 points), by
+
+    python -m kd_keras.train --stage=teacher --config=configs/cifar10.py \
+        --config.data.validation_examples=5000 --workdir=runs/sweep \
+        --savedmodels=runs/sweep/savedmodels --config.teacher.epochs=10 \
+        --config.teacher.optimizer.warmup_epochs=2.0
+    python -m kd_keras.train --stage=STAGE --config=configs/cifar10.py \
+        --config.data.validation_examples=5000 --workdir=runs/sweep/NAME \
+        --savedmodels=runs/sweep/savedmodels --config.student.epochs=4 \
+        --config.STAGE.optimizer.warmup_epochs=0.8 [fields below]
+
+    stage     batch  learning rate  T   validation
+    teacher     512          0.75   -   90.16 % (10 epochs)
+    student     512          0.75   4   85.90 %
+    student     256          0.375  4   86.18 %
+    student     256          0.375  2   86.60 %
+    student     256          0.375  8   86.62 %
+    baseline    512          0.75   -   84.94 %
+    baseline    256          0.375  -   85.32 %
+
+The temperatures do not differ by more than chance.
+
+FINAL_TABLE
+"""
 
 from kd_keras.config import default_config
 

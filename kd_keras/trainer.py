@@ -30,7 +30,6 @@ class ExactTrainer(keras.Model):
         self.network = network
         self.built = network.built
         self._means = [keras.metrics.Mean(name) for name in terms]
-        self._logged = None
 
     @abc.abstractmethod
     def _targets(self, x, y):
@@ -107,7 +106,12 @@ class ExactTrainer(keras.Model):
             )
             scaled_loss = self.optimizer.scale_loss(loss)
         variables = self.network.trainable_variables
-        gradients = tape.gradient(scaled_loss, variables)
+        gradients = tape.gradient(
+            scaled_loss,
+            variables,
+            # A head that the loss does not see must not stop the others.
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
         self.optimizer.apply_gradients(
             zip(self._replicated(gradients), variables)
         )
@@ -122,15 +126,16 @@ class ExactTrainer(keras.Model):
         return self._update_logs(terms, weights, logits, targets)
 
     def get_metrics_result(self):
-        # Keras reads the epoch's logs from here, outside of the replicas.
-        results = {
-            mean.name: mean.result()
-            for mean in self._means
-            if self._logged is None or mean.name in self._logged
-        }
+        results = {mean.name: mean.result() for mean in self._means}
         if self._compile_metrics is not None and self._compile_metrics.built:
             results.update(self._compile_metrics.result())
         return results
+
+    def _get_metrics_result_or_logs(self, logs):
+        # Keras's own takes the replicas' plain mean where a step logs less
+        # than there are metrics; the metrics know the examples' weights.
+        results = self.get_metrics_result()
+        return {name: results[name] for name in logs}
 
     def _all_terms(self, logits, targets):
         terms = self._terms(logits, targets)
@@ -149,7 +154,7 @@ class ExactTrainer(keras.Model):
         return terms
 
     def _update_logs(self, terms, weights, logits, targets):
-        self._logged = set(terms)
+        logged = set(terms)
         for mean in self._means:
             if mean.name in terms:
                 mean.update_state(terms[mean.name], weights)
@@ -157,7 +162,9 @@ class ExactTrainer(keras.Model):
             self._compile_metrics.update_state(
                 targets["labels"], logits, weights
             )
-        return self.get_metrics_result()
+            logged |= set(self._compile_metrics.result())
+        results = self.get_metrics_result()
+        return {name: results[name] for name in results if name in logged}
 
     def _replicated(self, gradients):
         """The whole batch's gradient, as Keras's optimizers want it.

@@ -28,6 +28,7 @@ def fit(
     network_options=None,
     distiller_options=None,
     labels=True,
+    validation_labels=None,
     sample_weight=None,
     epochs=2,
     supervised=False,
@@ -48,16 +49,24 @@ def fit(
             optimizer=make_optimizer(),
             metrics=[keras.metrics.SparseTopKCategoricalAccuracy(2)],
         )
-    parts = [images]
-    if labels:
-        parts.append(y.astype("int32"))
-    if sample_weight is not None:
-        parts.append(sample_weight.astype("float32"))
-    batches = tf.data.Dataset.from_tensor_slices(
-        tuple(parts) if len(parts) > 1 else images
-    ).batch(BATCH)
+
+    def make_batches(labels):
+        parts = [images]
+        if labels:
+            parts.append(y.astype("int32"))
+        if sample_weight is not None:
+            parts.append(sample_weight.astype("float32"))
+        return tf.data.Dataset.from_tensor_slices(
+            tuple(parts) if len(parts) > 1 else images
+        ).batch(BATCH)
+
+    if validation_labels is None:
+        validation_labels = labels
     logs = model.fit(
-        batches, validation_data=batches, epochs=epochs, verbose=0
+        make_batches(labels),
+        validation_data=make_batches(validation_labels),
+        epochs=epochs,
+        verbose=0,
     ).history
     return network, {name: values[-1] for name, values in logs.items()}
 
@@ -79,6 +88,14 @@ def sgd(**options):
 def test_plain_distillation():
     logs = assert_two_equal_one(make_optimizer=sgd(), labels=False)
     assert "val_agreement" in logs
+
+
+def test_labels_in_validation_alone():
+    # Not the same logs in training and validation, from the second epoch too.
+    logs = assert_two_equal_one(
+        make_optimizer=sgd(), labels=False, validation_labels=True, epochs=3
+    )
+    assert "val_accuracy" in logs and "accuracy" not in logs
 
 
 def test_hard_loss_regulariser_and_synchronized_batch_norm():

@@ -1,6 +1,6 @@
-"""The seed experiment: CIFAR-10, airbench teacher, a student of half its size.
+"""CIFAR-10: an airbench teacher, a student of half its parameters.
 
-Command, all stages (from a blog's 87 % teacher and 86 % student):
+All stages:
 
     make cifar10
 

@@ -279,6 +279,22 @@ def test_an_interrupted_run_ends_in_the_bits_of_an_uninterrupted_one(
         assert line == expected
 
 
+def test_killed_between_an_epoch_s_record_and_its_state_it_records_it_once(
+    run, tmp_path
+):
+    def die(self, epoch, logs=None):
+        raise Interrupted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks.SaveCheckpoint, "on_epoch_end", die)
+        with pytest.raises(Interrupted):
+            run("teacher")
+    metrics = tmp_path / "work" / "teacher" / "metrics.jsonl"
+    assert [line["epoch"] for line in read_metrics(metrics)] == [1]
+    run("teacher")
+    assert [line["epoch"] for line in read_metrics(metrics)] == [1, 2]
+
+
 def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
     first = run("teacher", command="the first command")
     monkeypatch.setattr(keras.Model, "fit", None)

@@ -33,8 +33,9 @@ of the 50,000 (standard error 0.5 points), by
 The temperatures do not differ by more than chance.
 
 Final runs on all 50,000 images, test images read once a run, student and
-baseline with seeds 0, 1, 2 from one teacher (`make cifar10`; for other seeds see the
-README), errors of 10,000, mean accuracy and standard deviation:
+baseline with seeds 0, 1, 2 from one teacher (`make cifar10`; the README has
+the command for other seeds), errors of 10,000, mean accuracy and standard
+deviation, median seconds:
 
     teacher   30 epochs   725               92.75 %          2154 s
     student   10 epochs   990, 952, 982     90.25 % ± 0.20    536 s

@@ -1,7 +1,8 @@
 """ResNet-8, 78,666 parameters, from the CIFAR-10 teacher.
 
-    python -m kd_keras.train --stage=student --config=configs/cifar10_resnet8.py
-    python -m kd_keras.train --stage=baseline --config=configs/cifar10_resnet8.py
+    python -m kd_keras.train --config=configs/cifar10_resnet8.py --stage=student
+    python -m kd_keras.train --config=configs/cifar10_resnet8.py \
+        --stage=baseline
 
 Not measured yet: optimizer and temperature are those of `configs/cifar10.py`.
 """

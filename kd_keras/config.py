@@ -15,7 +15,6 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("cosine", "linear", "constant")
 MIRRORS = ("none", "random", "alternating")
-TEACHER_OUTPUTS = ("logits", "probabilities")
 
 
 def default_config():

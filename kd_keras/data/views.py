@@ -7,7 +7,6 @@ batch, order or process.
 
 import tensorflow as tf
 
-MIRRORS = ("none", "random", "alternating")
 # Cutout's fill; about the mean of natural pictures.
 _GREY = 128
 

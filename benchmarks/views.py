@@ -12,11 +12,9 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import types
-
 import numpy as np
 
-from kd_keras.data import datasets, pipeline
+from kd_keras.data import datasets, pipeline, views
 
 COUNT, ROUNDS = 20_000, 5
 AUGMENTATIONS = {
@@ -40,7 +38,7 @@ def main():
                 seed=0,
                 epochs=1,
                 labels=False,
-                augment=types.SimpleNamespace(
+                spec=views.ViewSpec(
                     translate=translate, mirror=mirror, cutout=cutout
                 ),
             )

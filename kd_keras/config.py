@@ -58,6 +58,8 @@ def default_config():
     data.augment.mirror = "none"
     # Side in pixels of a grey square; 0 for none.
     data.augment.cutout = 0
+    # What the views follow from, beside their number and the example.
+    data.augment.seed = config.get_ref("seed").identity()
 
     config.teacher = teacher = ml_collections.ConfigDict()
     # A name of `kd_keras.models.MODELS`, of `keras.applications`, or
@@ -73,6 +75,10 @@ def default_config():
     # `logits`, `probabilities` (a network that ends in softmax), or the
     # name of the SavedModel's output that holds the logits.
     teacher.outputs = "logits"
+    # What the teacher trains on: as `data.augment`, unless it is set.
+    teacher.augment = ml_collections.ConfigDict()
+    for field in data.augment:
+        teacher.augment[field] = data.augment.get_ref(field).identity()
     teacher.optimizer = _optimizer()
 
     config.student = student = ml_collections.ConfigDict()
@@ -122,6 +128,9 @@ def stage_fields(config, stage):
     }
     if stage == "teacher":
         fields["teacher"] = config.teacher
+        fields["data"] = {
+            key: value for key, value in config.data.items() if key != "augment"
+        }
     else:
         fields["student"] = config.student
     if stage == "student":
@@ -186,9 +195,13 @@ def validate(config):
         require(data[field] >= 0, f"data.{field}", ">= 0")
     require(0 <= data.test_fraction < 1, "data.test_fraction", ">= 0 and < 1")
     require(data.memory_limit_mb >= 0, "data.memory_limit_mb", ">= 0")
-    require(data.augment.translate >= 0, "data.augment.translate", ">= 0")
-    require(data.augment.cutout >= 0, "data.augment.cutout", ">= 0")
-    require_one_of("data.augment.mirror", MIRRORS, data.augment.mirror)
+    for prefix, augment in (
+        ("data.augment", data.augment),
+        ("teacher.augment", config.teacher.augment),
+    ):
+        for field in ("translate", "cutout", "seed"):
+            require(augment[field] >= 0, f"{prefix}.{field}", ">= 0")
+        require_one_of(f"{prefix}.mirror", MIRRORS, augment.mirror)
     for role in ("teacher", "student"):
         require(config[role].epochs > 0, f"{role}.epochs", "> 0")
         require(config[role].batch_size > 0, f"{role}.batch_size", "> 0")

@@ -191,6 +191,8 @@ class _Stage:
         self.config = config
         self.fields = config[_role(stage)]
         self.model_name = f"{config.name}_{stage}"
+        owner = config.teacher if stage == "teacher" else config.data
+        self.view_spec = views.ViewSpec(**owner.augment)
         vars(self).update(context)
 
     def run(self, *, restart):
@@ -306,7 +308,7 @@ class _Stage:
             seed=self.config.seed,
             epochs=self.fields.epochs,
             first_epoch=first_epoch,
-            augment=self.config.data.augment,
+            spec=self.view_spec,
             labels=labels,
         )
         model.fit(
@@ -347,11 +349,7 @@ class _Stage:
 
         def make_views(epoch):
             return views.make_views(
-                images,
-                ids,
-                seed=self.config.seed,
-                view=epoch,
-                augment=self.config.data.augment,
+                images, ids, view=epoch, spec=self.view_spec
             )
 
         def softened(logits):

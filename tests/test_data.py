@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kd_keras.data import datasets, pipeline, sources
-
-PLAIN = SimpleNamespace(translate=0, mirror="none", cutout=0)
+from kd_keras.data import datasets, pipeline, sources, views
 
 
 def numbered(count, num_classes=10):
@@ -45,7 +43,7 @@ def numbers(images):
 
 
 def training_batches(examples, *, batch_size=32, labels=True, **options):
-    defaults = {"seed": 0, "epochs": 1, "augment": PLAIN}
+    defaults = {"seed": 0, "epochs": 1, "spec": views.ViewSpec()}
     return pipeline.training_batches(
         examples,
         batch_size=batch_size,
@@ -123,7 +121,7 @@ def test_splits_are_disjoint_complete_and_always_the_same(kind):
 
 
 def test_an_example_keeps_its_id_and_so_its_view_in_a_subset():
-    spec = SimpleNamespace(translate=1, mirror="random", cutout=2)
+    spec = views.ViewSpec(translate=1, mirror="random", cutout=2)
     examples = numbered(50)
     examples.images[:] = np.random.default_rng(0).integers(
         0, 256, examples.images.shape
@@ -133,7 +131,7 @@ def test_an_example_keeps_its_id_and_so_its_view_in_a_subset():
     def views_by_id(some):
         batch = next(iter(some.batches(50, seed=0, epoch=0, labels=False)))
         images = next(
-            iter(training_batches(some, batch_size=len(some), augment=spec))
+            iter(training_batches(some, batch_size=len(some), spec=spec))
         )[0]
         return dict(zip(batch[0].numpy().tolist(), images.numpy()))
 

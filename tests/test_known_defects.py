@@ -247,18 +247,16 @@ def test_13_teacher_outputs_belong_to_the_picture_that_the_teacher_saw():
     """Stored logits by (id, epoch) equal the live teacher, shuffled or not."""
     teacher = nets.make_network()
     examples = datasets.Examples(nets.make_images(40).astype("uint8"))
-    spec = type("Spec", (), {"translate": 2, "mirror": "random", "cutout": 2})
+    spec = views.ViewSpec(translate=2, mirror="random", cutout=2)
     stored = {}
     for epoch in range(2):
         # Labelled in the order of the ids, in batches of another size.
         for ids, images in examples.batches(7, labels=False):
-            seen = views.make_views(
-                images, ids, seed=0, view=epoch, augment=spec
-            )
+            seen = views.make_views(images, ids, view=epoch, spec=spec)
             for i, logits in zip(ids.numpy(), teacher(seen).numpy()):
                 stored[i, epoch] = logits
     batches = pipeline.training_batches(
-        examples, batch_size=16, seed=0, epochs=2, augment=spec, labels=False
+        examples, batch_size=16, seed=0, epochs=2, spec=spec, labels=False
     )
     orders = [
         ids.numpy()

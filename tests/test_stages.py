@@ -497,3 +497,25 @@ def test_files_are_written_whole_or_not_at_all(tmp_path):
         raise Interrupted
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_teacher_may_see_other_views_than_the_student():
+    config = small_config()
+    resolved = config.copy_and_resolve_references()
+    assert resolved.teacher.augment.translate == 1  # as data.augment
+    config.teacher.augment.cutout = 5
+    config.seed = 3
+    resolved = config.copy_and_resolve_references()
+    assert resolved.teacher.augment.cutout == 5
+    assert resolved.data.augment.cutout == 0
+    assert resolved.data.augment.seed == resolved.teacher.augment.seed == 3
+    config.data.augment.seed = 7
+    assert config.teacher.augment.seed == 7 and config.seed == 3
+    # Only what a stage's result depends on.
+    assert not any(
+        field.startswith("data.augment")
+        for field in config_lib.stage_fields(resolved, "teacher")
+    )
+    student = config_lib.stage_fields(resolved, "student")
+    assert student["data.augment.translate"] == 1
+    assert not any(field.startswith("teacher.augment") for field in student)

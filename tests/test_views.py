@@ -1,19 +1,15 @@
 """Views are pure functions of (seed, view, id), and what they say they are."""
 
-from types import SimpleNamespace
+import dataclasses
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kd_keras.data import views
+from kd_keras.data.views import ViewSpec
 
-
-def augment(translate=0, mirror="none", cutout=0):
-    return SimpleNamespace(translate=translate, mirror=mirror, cutout=cutout)
-
-
-FULL = augment(translate=2, mirror="random", cutout=6)
+FULL = ViewSpec(translate=2, mirror="random", cutout=6)
 
 
 @pytest.fixture
@@ -29,9 +25,8 @@ def make(images, ids=IDS, *, seed=0, view=0, spec=FULL):
     return views.make_views(
         tf.constant(images),
         tf.constant(ids),
-        seed=seed,
         view=view,
-        augment=spec,
+        spec=dataclasses.replace(spec, seed=seed),
     ).numpy()
 
 
@@ -57,9 +52,8 @@ def test_graph_and_eager_give_the_same_views(images):
         lambda view: views.make_views(
             tf.constant(images),
             tf.constant(IDS),
-            seed=0,
             view=view,
-            augment=FULL,
+            spec=FULL,
         )
     )
     np.testing.assert_array_equal(
@@ -68,7 +62,7 @@ def test_graph_and_eager_give_the_same_views(images):
 
 
 def test_translation_is_a_crop_of_the_reflected_picture(images):
-    result = make(images, spec=augment(translate=2))
+    result = make(images, spec=ViewSpec(translate=2))
     padded = np.pad(images, [(0, 0), (2, 2), (2, 2), (0, 0)], "reflect")
     shifts = set()
     for picture, wide in zip(result, padded):
@@ -85,7 +79,7 @@ def test_translation_is_a_crop_of_the_reflected_picture(images):
 
 
 def test_random_mirror_is_a_fair_coin(images):
-    result = make(images, spec=augment(mirror="random"))
+    result = make(images, spec=ViewSpec(mirror="random"))
     mirrored = (result == images[:, :, ::-1]).all(axis=(1, 2, 3))
     kept = (result == images).all(axis=(1, 2, 3))
     assert (mirrored ^ kept).all()
@@ -93,7 +87,7 @@ def test_random_mirror_is_a_fair_coin(images):
 
 
 def test_alternating_mirror_shows_both_images_in_two_views(images):
-    spec = augment(mirror="alternating")
+    spec = ViewSpec(mirror="alternating")
     first, second, third = (make(images, view=v, spec=spec) for v in range(3))
     np.testing.assert_array_equal(second, first[:, :, ::-1])
     np.testing.assert_array_equal(third, first)
@@ -103,7 +97,7 @@ def test_alternating_mirror_shows_both_images_in_two_views(images):
 
 def test_cutout_greys_one_square(images):
     images = np.maximum(images, 1) % 128  # nothing is grey before
-    result = make(images, spec=augment(cutout=4))
+    result = make(images, spec=ViewSpec(cutout=4))
     for before, after in zip(images, result):
         cut = (after == 128).all(axis=-1)
         rows, columns = np.flatnonzero(cut.any(1)), np.flatnonzero(cut.any(0))
@@ -113,7 +107,7 @@ def test_cutout_greys_one_square(images):
 
 
 def test_without_augmentation_the_pictures_are_kept(images):
-    np.testing.assert_array_equal(make(images, spec=augment()), images)
+    np.testing.assert_array_equal(make(images, spec=ViewSpec()), images)
 
 
 def test_epoch_order_is_a_new_permutation_every_epoch():

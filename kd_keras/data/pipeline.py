@@ -11,7 +11,7 @@ def steps_per_epoch(num_examples, batch_size):
 
 
 def training_batches(
-    examples, *, batch_size, seed, epochs, augment, first_epoch=0, labels
+    examples, *, batch_size, seed, epochs, spec, first_epoch=0, labels
 ):
     """The batches of the epochs `first_epoch` to `epochs - 1`, in a row.
 
@@ -21,9 +21,9 @@ def training_batches(
     Args:
         examples: `Examples` or `StreamedExamples`.
         batch_size: int, the global batch; the largest there will be.
-        seed: int.
+        seed: int, which the order follows from.
         epochs: int, end of the last epoch.
-        augment: see `views.make_views`.
+        spec: `views.ViewSpec`; an epoch shows the view of its number.
         first_epoch: int, the epoch to begin with.
         labels: bool; False leaves nothing of the labels in the pipeline.
 
@@ -43,9 +43,7 @@ def training_batches(
 
     def views_of_epoch(epoch):
         def make_batch(ids, images, *rest):
-            images = views.make_views(
-                images, ids, seed=seed, view=epoch, augment=augment
-            )
+            images = views.make_views(images, ids, view=epoch, spec=spec)
             return (images, *rest) if labels else images
 
         return examples.batches(

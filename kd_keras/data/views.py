@@ -5,6 +5,8 @@ in a random generator, so the same three numbers give the same picture in any
 batch, order or process.
 """
 
+import dataclasses
+
 import tensorflow as tf
 
 # Cutout's fill; about the mean of natural pictures.
@@ -14,55 +16,69 @@ _GREY = 128
 _ORDER, _SHIFT_Y, _SHIFT_X, _MIRROR, _CUT_Y, _CUT_X = range(6)
 
 
-def make_views(images, ids, *, seed, view, augment):
-    """Translates, mirrors and cuts a batch of pictures.
+@dataclasses.dataclass(frozen=True)
+class ViewSpec:
+    """What views are made of an example; the default leaves it as it is.
 
-    Args:
-        images: tensor `(batch, height, width, channels)`, any dtype.
-        ids: int64 tensor `(batch,)`, the examples' ids.
-        seed: int, the run's seed.
-        view: int or int64 scalar, the view's number (in training: the epoch).
-        augment: object with the fields `translate` (largest shift in pixels,
-            either way, filled by reflection), `mirror` (`none`, `random`:
-            each view by a coin; `alternating`: every two successive views
-            show both mirror images) and `cutout` (side in pixels of the grey
-            square, 0 for none).
-
-    Returns:
-        Tensor of the shape and dtype of `images`.
+    Attributes:
+        seed: int; other seeds give other views.
+        translate: int, largest shift in pixels, either way, filled by
+            reflection.
+        mirror: `none`; `random`, each view by a coin; `alternating`, every
+            two successive views show both mirror images.
+        cutout: int, side in pixels of the grey square; 0 for none.
 
     Reference:
         - alternating mirror: [Jordan, 2024](
           https://arxiv.org/abs/2404.00498), section 3.6
         - cutout: [DeVries & Taylor, 2017](https://arxiv.org/abs/1708.04552)
     """
+
+    seed: int = 0
+    translate: int = 0
+    mirror: str = "none"
+    cutout: int = 0
+
+
+def make_views(images, ids, *, view, spec):
+    """Translates, mirrors and cuts a batch of pictures.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`, any dtype.
+        ids: int64 tensor `(batch,)`, the examples' ids.
+        view: int or int64 scalar, the view's number (in training: the epoch).
+        spec: `ViewSpec`.
+
+    Returns:
+        Tensor of the shape and dtype of `images`.
+    """
     height, width = images.shape[1:3]
 
     def draw(use, count):
-        return _draw(ids, seed=seed, view=view, use=use, count=count)
+        return _draw(ids, seed=spec.seed, view=view, use=use, count=count)
 
-    if augment.translate or augment.mirror != "none":
+    if spec.translate or spec.mirror != "none":
         rows = tf.range(height)[tf.newaxis]
         columns = tf.range(width)[tf.newaxis]
-        if augment.mirror == "random":
+        if spec.mirror == "random":
             mirrored = draw(_MIRROR, 2)[:, tf.newaxis] == 1
             columns = tf.where(mirrored, width - 1 - columns, columns)
-        elif augment.mirror == "alternating":
-            first = _draw(ids, seed=seed, view=0, use=_MIRROR, count=2)
+        elif spec.mirror == "alternating":
+            first = _draw(ids, seed=spec.seed, view=0, use=_MIRROR, count=2)
             parity = tf.cast((tf.cast(view, tf.int64) % 2), tf.int32)
             mirrored = (first != parity)[:, tf.newaxis]
             columns = tf.where(mirrored, width - 1 - columns, columns)
-        if augment.translate:
-            reach = augment.translate
+        if spec.translate:
+            reach = spec.translate
             shift_y = draw(_SHIFT_Y, 2 * reach + 1)[:, tf.newaxis] - reach
             shift_x = draw(_SHIFT_X, 2 * reach + 1)[:, tf.newaxis] - reach
             rows = _reflect(rows + shift_y, height)
             columns = _reflect(columns + shift_x, width)
             images = tf.gather(images, rows, axis=1, batch_dims=1)
         images = tf.gather(images, columns, axis=2, batch_dims=1)
-    if augment.cutout:
-        inside_y = _inside(draw(_CUT_Y, height), augment.cutout, height)
-        inside_x = _inside(draw(_CUT_X, width), augment.cutout, width)
+    if spec.cutout:
+        inside_y = _inside(draw(_CUT_Y, height), spec.cutout, height)
+        inside_x = _inside(draw(_CUT_X, width), spec.cutout, width)
         cut = inside_y[:, :, tf.newaxis] & inside_x[:, tf.newaxis, :]
         grey = tf.cast(_GREY, images.dtype)
         images = tf.where(cut[..., tf.newaxis], grey, images)

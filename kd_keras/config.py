@@ -25,7 +25,7 @@ def default_config():
     # Everything that is left to chance follows from it.
     config.seed = 0
     # `float32`, `mixed_bfloat16`, `mixed_float16`, or `auto`: bfloat16 on a
-    # CPU with AVX512-BF16 or AMX, where it is faster, else float32. What is
+    # CPU with AMX and on AMD's with AVX512-BF16, else float32. What is
     # exported computes in float32 in any case.
     config.precision = "float32"
     # `auto`: every GPU, mirrored when there are two or more, else the CPU.

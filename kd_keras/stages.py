@@ -99,7 +99,11 @@ def run(
 
 
 def resolve_precision(precision):
-    """`auto` becomes bfloat16 where the processor computes in it."""
+    """`auto` becomes bfloat16 where the processor is faster in it.
+
+    Training airbench 64/128/128 in bfloat16 takes 0.6 of the time of float32
+    on an AMD EPYC with AVX512-BF16, 1.1 of it on an Intel Xeon with the same.
+    """
     if precision != "auto":
         return precision
     if tf.config.list_physical_devices("GPU"):
@@ -108,7 +112,9 @@ def resolve_precision(precision):
         flags = pathlib.Path("/proc/cpuinfo").read_text()
     except OSError:
         return "float32"
-    fast = "avx512_bf16" in flags or "amx_bf16" in flags
+    fast = "amx_bf16" in flags or (
+        "avx512_bf16" in flags and "AuthenticAMD" in flags
+    )
     return "mixed_bfloat16" if fast else "float32"
 
 

@@ -519,3 +519,20 @@ def test_the_teacher_may_see_other_views_than_the_student():
     student = config_lib.stage_fields(resolved, "student")
     assert student["data.augment.translate"] == 1
     assert not any(field.startswith("teacher.augment") for field in student)
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "precision"),
+    [
+        ("AuthenticAMD avx512f avx512_bf16", "mixed_bfloat16"),
+        ("GenuineIntel avx512f avx512_bf16", "float32"),
+        ("GenuineIntel avx512_bf16 amx_bf16", "mixed_bfloat16"),
+        ("AuthenticAMD avx2", "float32"),
+    ],
+)
+def test_auto_precision_is_bfloat16_where_it_is_faster(
+    cpuinfo, precision, monkeypatch
+):
+    monkeypatch.setattr(stages.pathlib.Path, "read_text", lambda path: cpuinfo)
+    assert stages.resolve_precision("auto") == precision
+    assert stages.resolve_precision("float32") == "float32"

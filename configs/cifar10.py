@@ -5,7 +5,7 @@ All stages:
     make cifar10
 
 Hardware of all figures: AMD EPYC with AVX512-BF16, 2 cores, no GPU;
-`precision=auto` is `mixed_bfloat16` there, float32 on other CPUs. The recipe is airbench's
+`precision=auto` is `mixed_bfloat16` there. The recipe is airbench's
 (https://arxiv.org/abs/2404.00498) without label smoothing, lookahead and the
 larger learning rate of biases, with a longer schedule that ends at 0.
 

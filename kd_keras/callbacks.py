@@ -110,7 +110,7 @@ class SampleViews(keras.callbacks.Callback):
         directory: path of TensorBoard logs.
         make_views: function of an epoch -> pictures `(n, h, w, channels)`.
         predictors: dict of `teacher` and/or `student` to functions of
-            pictures -> probabilities `(n, num_classes)`.
+            (pictures, epoch) -> probabilities `(n, num_classes)`.
     """
 
     def __init__(self, directory, make_views, predictors):
@@ -122,7 +122,7 @@ class SampleViews(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         pictures = self._make_views(epoch)
         probabilities = {
-            role: np.asarray(predict(pictures))
+            role: np.asarray(predict(pictures, epoch))
             for role, predict in self._predictors.items()
         }
         drawing = draw_predictions(np.asarray(pictures), probabilities)

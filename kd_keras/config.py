@@ -15,6 +15,11 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("cosine", "linear", "constant")
 MIRRORS = ("none", "random", "alternating")
+MEANS = ("arithmetic", "geometric")
+SOFT_LOSSES = ("kl", "dkd", "dist", "mse")
+STORE_DTYPES = ("float16", "float32")
+# Fields of `teacher` that are about what the student learns from.
+_STUDENTS_TEACHER = ("path", "outputs", "mean", "weights")
 
 
 def default_config():
@@ -60,6 +65,11 @@ def default_config():
     data.augment.cutout = 0
     # What the views follow from, beside their number and the example.
     data.augment.seed = config.get_ref("seed").identity()
+    # For the student alone, since labels are not mixed: the share of its
+    # views that are the weighted mean of two pictures, and of those with a
+    # box of another.
+    data.mixup = 0.0
+    data.cutmix = 0.0
 
     config.teacher = teacher = ml_collections.ConfigDict()
     # A name of `kd_keras.models.MODELS`, of `keras.applications`, or
@@ -70,8 +80,13 @@ def default_config():
     teacher.epochs = 10
     teacher.batch_size = 128
     # SavedModel or `.keras` file that the student learns from; empty for
-    # `<savedmodels>/<name>_teacher`, which the teacher stage writes.
+    # `<savedmodels>/<name>_teacher`, which the teacher stage writes. Several
+    # with commas between them: their predictions' mean is the teacher.
     teacher.path = ""
+    # Of several: the mean of probabilities (`arithmetic`) or of their
+    # logarithms (`geometric`), and a weight for each; none for equal ones.
+    teacher.mean = "arithmetic"
+    teacher.weights = ()
     # `logits`, `probabilities` (a network that ends in softmax), or the
     # name of the SavedModel's output that holds the logits.
     teacher.outputs = "logits"
@@ -94,10 +109,37 @@ def default_config():
     baseline.optimizer = _optimizer()
 
     config.distill = distill = ml_collections.ConfigDict()
+    # `kl` (the paper's), `dkd`, `dist`, `mse`; see `kd_keras.losses`.
+    distill.loss = "kl"
+    # Gives the logits of `kl` mean 0 and standard deviation 1 first.
+    distill.standardize = False
+    # The weights of the two parts of `dkd` and of `dist`.
+    distill.dkd = ml_collections.ConfigDict({"alpha": 1.0, "beta": 8.0})
+    distill.dist = ml_collections.ConfigDict({"beta": 1.0, "gamma": 1.0})
     distill.temperature = 4.0
+    # Reached at the end, linearly; 0 keeps the temperature as it is.
+    distill.final_temperature = 0.0
     # Weight of the cross-entropy on labels beside the soft loss; 0 trains
     # the student without a label.
     distill.hard_loss_weight = 0.0
+    # Reached at the end, linearly; a negative one keeps the weight.
+    distill.final_hard_loss_weight = -1.0
+
+    # The teacher's logits of all views, stored; see `kd_keras.store`.
+    config.store = store = ml_collections.ConfigDict()
+    # Empty: the teacher runs in every step. A directory that
+    # `python -m kd_keras.label` wrote: it is not loaded. `auto`: that of
+    # `<workdir>/store`, which is written first if it is not there.
+    store.path = ""
+    # How many views of each example are stored; epoch e shows e modulo it.
+    store.views = 10
+    # `float16`, 2 bytes a logit, or `float32`.
+    store.dtype = "float16"
+    # Keeps the logits of the most likely classes alone, and the probability
+    # of the rest; 0 keeps all.
+    store.top_k = 0
+    # About so many views a file: what an interruption may lose.
+    store.shard_views = 50_000
     return config
 
 
@@ -123,29 +165,27 @@ def _optimizer():
 def stage_fields(config, stage):
     """The part of the configuration that a stage's result depends on."""
     fields = {
-        key: config[key]
-        for key in ("name", "seed", "precision", "devices", "data")
+        key: config[key] for key in ("name", "seed", "precision", "devices")
     }
     if stage == "teacher":
-        fields["teacher"] = config.teacher
-        fields["data"] = {
-            key: value for key, value in config.data.items() if key != "augment"
-        }
-    else:
+        fields["data"] = _without(config.data, "augment", "mixup", "cutmix")
+        fields["teacher"] = _without(config.teacher, *_STUDENTS_TEACHER)
+    elif stage == "student":
+        fields["data"] = config.data
         fields["student"] = config.student
-    if stage == "student":
         fields["distill"] = config.distill
         fields["teacher"] = {
-            key: config.teacher[key] for key in ("path", "outputs")
+            key: config.teacher[key] for key in _STUDENTS_TEACHER
         }
-    if stage == "baseline":
-        fields["student"] = {
-            key: value
-            for key, value in config.student.items()
-            if key != "optimizer"
-        }
+    else:
+        fields["data"] = _without(config.data, "mixup", "cutmix")
+        fields["student"] = _without(config.student, "optimizer")
         fields["baseline"] = config.baseline
     return flatten(fields)
+
+
+def _without(section, *fields):
+    return {key: v for key, v in section.items() if key not in fields}
 
 
 def flatten(fields, prefix=""):
@@ -159,6 +199,15 @@ def flatten(fields, prefix=""):
                 list(value) if isinstance(value, tuple) else value
             )
     return flat
+
+
+def differing(was, now):
+    """The entries of two flat dicts that differ, as text for an error."""
+    return [
+        f"{field} (was {was.get(field)!r}, is {now.get(field)!r})"
+        for field in sorted(was.keys() | now.keys())
+        if was.get(field) != now.get(field)
+    ]
 
 
 def validate(config):
@@ -202,6 +251,19 @@ def validate(config):
         for field in ("translate", "cutout", "seed"):
             require(augment[field] >= 0, f"{prefix}.{field}", ">= 0")
         require_one_of(f"{prefix}.mirror", MIRRORS, augment.mirror)
+    for field in ("mixup", "cutmix"):
+        require(0 <= data[field] <= 1, f"data.{field}", "in [0, 1]")
+    require(
+        data.mixup + data.cutmix <= 1,
+        "data.cutmix",
+        f"at most 1 together with data.mixup={data.mixup}",
+    )
+    require_one_of("teacher.mean", MEANS, config.teacher.mean)
+    require(
+        all(0 < weight < math.inf for weight in config.teacher.weights),
+        "teacher.weights",
+        "a tuple of numbers > 0",
+    )
     for role in ("teacher", "student"):
         require(config[role].epochs > 0, f"{role}.epochs", "> 0")
         require(config[role].batch_size > 0, f"{role}.batch_size", "> 0")
@@ -229,14 +291,50 @@ def validate(config):
             require(
                 0 <= optimizer[field] < math.inf, f"{prefix}.{field}", ">= 0"
             )
+    distill = config.distill
+    require_one_of("distill.loss", SOFT_LOSSES, distill.loss)
     require(
-        config.distill.temperature > 0
-        and math.isfinite(config.distill.temperature),
+        not distill.standardize or distill.loss == "kl",
+        "distill.standardize",
+        f"False unless distill.loss is kl; it is {distill.loss}",
+    )
+    require(
+        0 < distill.temperature < math.inf,
         "distill.temperature",
         "> 0 and finite",
     )
     require(
-        0 <= config.distill.hard_loss_weight < math.inf,
+        0 <= distill.final_temperature < math.inf,
+        "distill.final_temperature",
+        ">= 0 and finite",
+    )
+    require(
+        0 <= distill.hard_loss_weight < math.inf,
         "distill.hard_loss_weight",
         ">= 0 and finite",
+    )
+    require(
+        distill.final_hard_loss_weight < math.inf,
+        "distill.final_hard_loss_weight",
+        "finite",
+    )
+    for loss in ("dkd", "dist"):
+        for field, weight in distill[loss].items():
+            require(0 <= weight < math.inf, f"distill.{loss}.{field}", ">= 0")
+    require(
+        not (uses_labels(config) and (data.mixup or data.cutmix)),
+        "distill.hard_loss_weight",
+        "0 with data.mixup or data.cutmix, since labels are not mixed",
+    )
+    for field in ("views", "shard_views"):
+        require(config.store[field] > 0, f"store.{field}", "> 0")
+    require_one_of("store.dtype", STORE_DTYPES, config.store.dtype)
+    require(config.store.top_k >= 0, "store.top_k", ">= 0")
+
+
+def uses_labels(config):
+    """Whether the student's training has labels beside the teacher."""
+    return (
+        config.distill.hard_loss_weight > 0
+        or config.distill.final_hard_loss_weight > 0
     )

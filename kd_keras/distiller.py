@@ -17,9 +17,10 @@ class Distiller(trainer.ExactTrainer):
 
     `fit` minimises, averaged over the batch with its sample weights,
     `T**2 KL(p_T || q_T)` between the teacher's and the student's softened
-    predictions, plus `hard_loss_weight` times the cross-entropy on labels,
-    plus the student's own regularisation losses. No label is used unless
-    `hard_loss_weight` is set; where labels come, they feed the metrics.
+    predictions, or another of `kd_keras.losses.LOSSES`, plus
+    `hard_loss_weight` times the cross-entropy on labels, plus the student's
+    own regularisation losses. No label is used unless `hard_loss_weight` is
+    set; where labels come, they feed the metrics.
 
     Batches are `x`, `(x, y)` or `(x, y, sample_weight)`. `y` is integer
     labels `(batch,)` or `(batch, 1)`, or a dict with `labels` and/or
@@ -40,8 +41,16 @@ class Distiller(trainer.ExactTrainer):
         teacher: Keras model, SavedModel, path of one or of a `.keras` file,
             callable images -> logits, or None where batches bring
             `teacher_logits`.
-        temperature: float > 0, softens both predictions.
-        hard_loss_weight: float >= 0.
+        temperature: float > 0, softens both predictions; or a schedule,
+            `keras.optimizers.schedules.LearningRateSchedule`, of the
+            training step.
+        hard_loss_weight: float >= 0, or a schedule.
+        soft_loss: `kl`, `dkd`, `dist`, `mse`, or a function of
+            `teacher_logits`, `student_logits` and `temperature` -> `(batch,)`.
+            The target class of `dkd` is the label where `hard_loss_weight`
+            lets labels be used, else the teacher's top class.
+        soft_loss_options: dict of further arguments of the loss, such as
+            `{"standardize": True}` of `kl`.
 
     Raises:
         ValueError: if an argument is not as above, or student and teacher
@@ -60,13 +69,23 @@ class Distiller(trainer.ExactTrainer):
         *,
         temperature=4.0,
         hard_loss_weight=0.0,
+        soft_loss="kl",
+        soft_loss_options=None,
         **kwargs,
     ):
-        losses.check_temperature(temperature)
-        if not 0 <= hard_loss_weight < float("inf"):
+        if not callable(temperature):
+            losses.check_temperature(temperature)
+        if not (
+            callable(hard_loss_weight) or 0 <= hard_loss_weight < float("inf")
+        ):
             raise ValueError(
                 "hard_loss_weight must be >= 0 and finite. "
                 f"Received: hard_loss_weight={hard_loss_weight}"
+            )
+        if not (callable(soft_loss) or soft_loss in losses.LOSSES):
+            raise ValueError(
+                f"soft_loss must be one of {', '.join(losses.LOSSES)}, or a "
+                f"function. Received: soft_loss={soft_loss!r}"
             )
         terms = (
             "loss",
@@ -79,6 +98,8 @@ class Distiller(trainer.ExactTrainer):
         super().__init__(student, terms=terms, **kwargs)
         self.temperature = temperature
         self.hard_loss_weight = hard_loss_weight
+        self.soft_loss = soft_loss
+        self.soft_loss_options = dict(soft_loss_options or {})
         # A plain function, not the model: Keras must not track the teacher.
         self._teacher_logits = None
         if teacher is not None:
@@ -108,14 +129,30 @@ class Distiller(trainer.ExactTrainer):
         return {
             "name": self.name,
             "student": keras.saving.serialize_keras_object(self.student),
-            "temperature": self.temperature,
-            "hard_loss_weight": self.hard_loss_weight,
+            "soft_loss_options": self.soft_loss_options,
+            **{
+                key: keras.saving.serialize_keras_object(getattr(self, key))
+                for key in ("temperature", "hard_loss_weight", "soft_loss")
+            },
         }
 
     @classmethod
     def from_config(cls, config):
-        student = keras.saving.deserialize_keras_object(config.pop("student"))
-        return cls(student, **config)
+        objects = {
+            key: keras.saving.deserialize_keras_object(config.pop(key))
+            for key in ("student", "temperature", "hard_loss_weight")
+        }
+        soft_loss = config.pop("soft_loss")
+        if not isinstance(soft_loss, str):
+            soft_loss = keras.saving.deserialize_keras_object(soft_loss)
+        return cls(**objects, soft_loss=soft_loss, **config)
+
+    def _now(self, value):
+        """The value that a schedule has at this step of the training."""
+        if not callable(value):
+            return value
+        # That of float16's loss scale counts the same steps.
+        return tf.cast(value(self.optimizer.iterations), tf.float32)
 
     def _targets(self, x, y):
         given = y if isinstance(y, dict) else {"labels": y}
@@ -146,15 +183,22 @@ class Distiller(trainer.ExactTrainer):
     def _terms(self, logits, targets):
         teacher_logits = targets["teacher_logits"]
         _check_classes(logits.shape[-1], teacher_logits.shape[-1])
-        soft_loss = losses.distillation_loss(
+        options = dict(self.soft_loss_options)
+        if self.soft_loss == "dist":
+            options["batch_sum"] = trainer.sum_over_batch
+        if self.soft_loss == "dkd" and self.hard_loss_weight:
+            options["labels"] = targets["labels"]
+        soft_loss = losses.LOSSES.get(self.soft_loss, self.soft_loss)(
             teacher_logits=teacher_logits,
             student_logits=logits,
-            temperature=self.temperature,
+            temperature=self._now(self.temperature),
+            **options,
         )
         terms = {"loss": soft_loss, "soft_loss": soft_loss}
         if self.hard_loss_weight:
             terms["hard_loss"] = trainer.hard_loss(targets["labels"], logits)
-            terms["loss"] += self.hard_loss_weight * terms["hard_loss"]
+            weight = self._now(self.hard_loss_weight)
+            terms["loss"] += weight * terms["hard_loss"]
         same = tf.argmax(logits, -1) == tf.argmax(teacher_logits, -1)
         terms["agreement"] = tf.cast(same, tf.float32)
         return terms

@@ -60,11 +60,7 @@ class RunDir:
         recorded = json.loads(recorded_path.read_text())
         was = recorded["depends_on"]
         now = {**config_lib.stage_fields(config, self.stage), **inputs}
-        differing = [
-            f"{field} (was {was.get(field)!r}, is {now.get(field)!r})"
-            for field in sorted(was.keys() | now.keys())
-            if was.get(field) != now.get(field)
-        ]
+        differing = config_lib.differing(was, now)
         if differing:
             raise ValueError(
                 f"{self.path} must hold a run of the same configuration. "
@@ -167,10 +163,14 @@ def replacing(path):
     """A temporary path that takes the place of `path` at the end.
 
     It lies in a folder beside it that a killed process may leave behind; the
-    next one clears it.
+    next one clears it. Several processes may write the same file at once.
     """
     path = pathlib.Path(path)
-    folder = path.parent / f".new-{path.name}"
+    prefix = f".new-{path.name}-{platform.node()}-"
+    for left in path.parent.glob(f"{prefix}*"):
+        if not _is_running(int(left.name.removeprefix(prefix))):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = path.parent / f"{prefix}{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -181,6 +181,16 @@ def replacing(path):
         os.replace(folder / path.name, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def versions():

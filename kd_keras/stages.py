@@ -19,6 +19,7 @@ from kd_keras import (
     models,
     optimizers,
     rundir,
+    store,
     teachers,
     trainer,
 )
@@ -62,6 +63,113 @@ def run(
         ValueError: if something about the configuration, the data, the
             teacher or the work directory cannot be; or at a NaN loss.
     """
+    config, strategy, dataset, parts = _prepare(config, dataset)
+    _check_data(parts["train"], config, stages)
+    reports = []
+    for stage in stages:
+        stage_run = _Stage(
+            stage=stage,
+            config=config,
+            strategy=strategy,
+            dataset=dataset,
+            parts=parts,
+            workdir=pathlib.Path(workdir),
+            savedmodels=pathlib.Path(savedmodels),
+            command=command,
+        )
+        reports.append(stage_run.run(restart=restart))
+    return reports
+
+
+def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
+    """Stores the teacher's logits in `<workdir>/store`, or goes on with it.
+
+    Args:
+        config, workdir, savedmodels, dataset: as `run`.
+        shard: int, which of several processes this is, from 0.
+        num_shards: int, how many there are.
+
+    Returns:
+        `(path, finished)`: where the store is, and whether all its files are
+        there: not if other processes have theirs to do.
+
+    Raises:
+        ValueError: as `run`, or if the directory holds another store.
+    """
+    if not 0 <= shard < num_shards:
+        raise ValueError(
+            "--shard must be >= 0 and < --num_shards. Received: "
+            f"{shard} of {num_shards}"
+        )
+    config, _, _, parts = _prepare(config, dataset)
+    path = pathlib.Path(workdir) / "store"
+    teacher = _teacher_files(config, savedmodels)
+    finished = _label(
+        config, path, parts, teacher, shard=shard, num_shards=num_shards
+    )
+    return path, finished
+
+
+def _label(config, path, parts, teacher_files, **options):
+    manifest = _plan_store(config, parts, teacher_files)
+    if store.is_finished(path, manifest):
+        _log.info("store: finished before, in %s", path)
+        return True
+    teacher = _load(teacher_files, parts["train"])
+    return store.label(
+        path, manifest, parts, teacher, verbose=_verbosity(), **options
+    )
+
+
+def _plan_store(config, parts, teacher_files):
+    fields = config.store
+    num_classes = parts["train"].num_classes
+    return store.plan(
+        parts,
+        teacher=teacher_files.record,
+        num_classes=num_classes or teacher_files.teacher.num_classes,
+        spec=_view_spec(config, "student"),
+        views_count=fields.views,
+        dtype=fields.dtype,
+        top_k=fields.top_k,
+        shard_views=fields.shard_views,
+    )
+
+
+def _teacher_files(config, savedmodels):
+    fields = config.teacher
+    paths = [part.strip() for part in fields.path.split(",") if part.strip()]
+    paths = paths or [
+        pathlib.Path(savedmodels) / f"{config.name}_teacher",
+    ]
+    for path in paths:
+        if not pathlib.Path(path).exists():
+            raise ValueError(
+                "the student needs a teacher: run --stage=teacher first, or "
+                "set --config.teacher.path to a SavedModel or .keras file. "
+                f"Received: {path}, which does not exist"
+            )
+    return teachers.TeacherFiles(
+        paths,
+        outputs=fields.outputs,
+        weights=fields.weights,
+        mean=fields.mean,
+    )
+
+
+def _load(teacher_files, train):
+    teacher = teacher_files.teacher
+    _log.info(
+        "teacher: %s, weights %s",
+        ", ".join(teacher_files.paths),
+        teacher_files.record["fingerprint"][:12],
+    )
+    _check_teacher(teacher, train)
+    return teacher
+
+
+def _prepare(config, dataset):
+    """What all stages and labelling begin with."""
     config = config.copy_and_resolve_references()
     config_lib.validate(config)
     config.precision = resolve_precision(config.precision)
@@ -70,32 +178,15 @@ def run(
     tf.config.experimental.enable_op_determinism()
     if dataset is None:
         dataset = sources.load_dataset(config.data)
-    train, validation = _split(dataset, config)
+    parts = _split(dataset, config)
     _log.info(
-        "data: %s from %s: %d training, %d validation, %d test examples of %s",
+        "data: %s from %s: %s examples of %s",
         dataset.name,
         dataset.source,
-        len(train),
-        len(validation) if validation else 0,
-        len(dataset.test) if dataset.test else 0,
-        " x ".join(map(str, train.image_shape)),
+        ", ".join(f"{len(part)} {name}" for name, part in parts.items()),
+        " x ".join(map(str, dataset.train.image_shape)),
     )
-    _check_data(train, config, stages)
-    reports = []
-    for stage in stages:
-        stage_run = _Stage(
-            stage=stage,
-            config=config,
-            strategy=strategy,
-            dataset=dataset,
-            train=train,
-            validation=validation,
-            run_dir=rundir.RunDir(pathlib.Path(workdir) / stage, stage),
-            savedmodels=pathlib.Path(savedmodels),
-            command=command,
-        )
-        reports.append(stage_run.run(restart=restart))
-    return reports
+    return config, strategy, dataset, parts
 
 
 def resolve_precision(precision):
@@ -154,6 +245,7 @@ def make_strategy(devices):
 
 
 def _split(dataset, config):
+    """Disjoint `train`, and where there are any `validation` and `test`."""
     train, validation = dataset.train, None
     if train.labelled:
         train, validation = datasets.split_off(
@@ -161,13 +253,26 @@ def _split(dataset, config):
         )
     if 0 < config.data.max_train_examples < len(train):
         _, train = datasets.split_off(train, config.data.max_train_examples)
-    return train, validation
+    parts = {"train": train, "validation": validation, "test": dataset.test}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _view_spec(config, stage):
+    if stage == "teacher":
+        return views.ViewSpec(**config.teacher.augment)
+    if stage == "baseline":
+        return views.ViewSpec(**config.data.augment)
+    return views.ViewSpec(
+        **config.data.augment,
+        mixup=config.data.mixup,
+        cutmix=config.data.cutmix,
+    )
 
 
 def _check_data(train, config, stages):
     for stage in stages:
         if not train.labelled and (
-            stage != "student" or config.distill.hard_loss_weight
+            stage != "student" or config_lib.uses_labels(config)
         ):
             raise ValueError(
                 f"the {stage} stage "
@@ -192,18 +297,22 @@ def _role(stage):
 class _Stage:
     """One stage of a run; the stages differ only where they differ."""
 
-    def __init__(self, *, stage, config, **context):
+    def __init__(self, *, stage, config, parts, workdir, **context):
         self.stage = stage
         self.config = config
         self.fields = config[_role(stage)]
         self.model_name = f"{config.name}_{stage}"
-        owner = config.teacher if stage == "teacher" else config.data
-        self.view_spec = views.ViewSpec(**owner.augment)
+        self.view_spec = _view_spec(config, stage)
+        self.parts = parts
+        self.train = parts["train"]
+        self.workdir = workdir
+        self.run_dir = rundir.RunDir(workdir / stage, stage)
+        # Of the student's stage: the one or the other.
+        self.teacher = self.store = None
         vars(self).update(context)
 
     def run(self, *, restart):
-        teacher, inputs = self._load_teacher()
-        num_classes = self.train.num_classes or teacher.num_classes
+        inputs = self._inputs()
         if not restart:
             self.run_dir.check(self.config, **inputs)
             report = self.run_dir.report()
@@ -214,6 +323,10 @@ class _Stage:
                 self._export_if_missing(report)
                 return report
 
+        num_classes = self.train.num_classes
+        if self.stage == "student":
+            self._get_teacher()
+            num_classes = (self.store or self.teacher).num_classes
         keras.utils.set_random_seed(self.config.seed)
         steps = pipeline.steps_per_epoch(
             len(self.train), self.fields.batch_size
@@ -225,7 +338,7 @@ class _Stage:
                 steps_per_epoch=steps,
                 epochs=self.fields.epochs,
             )
-            model = self._trainer(network, teacher)
+            model = self._trainer(network, steps)
             model.compile(optimizer)
             # Compiling may have wrapped it, for the loss scale of float16.
             model.optimizer.build(network.trainable_variables)
@@ -247,28 +360,59 @@ class _Stage:
         if restart:
             self.run_dir.remove()
         self.run_dir.start(self.config, command=self.command, **inputs)
-        self._fit(model, network, teacher, steps)
-        return self._finish(network, teacher, num_classes, macs)
+        self._fit(model, network, steps)
+        return self._finish(network, num_classes, macs)
 
-    def _load_teacher(self):
+    def _inputs(self):
+        """What the result depends on besides the configuration."""
         if self.stage != "student":
-            return None, {}
-        path = self.config.teacher.path or (
-            self.savedmodels / f"{self.config.name}_teacher"
+            return {}
+        path = self.config.store.path
+        self.teacher_files = None
+        # A finished store stands for the teacher, which need not be here.
+        if path in ("", "auto") or self._teacher_is_here():
+            self.teacher_files = _teacher_files(self.config, self.savedmodels)
+        if not path:
+            record = self.teacher_files.record
+            return {f"teacher.{key}": record[key] for key in record}
+        if path == "auto":
+            manifest = _plan_store(self.config, self.parts, self.teacher_files)
+        else:
+            manifest = self._open_store(path)
+        return {"store.fingerprint": store.fingerprint(manifest)}
+
+    def _teacher_is_here(self):
+        default = self.savedmodels / f"{self.config.name}_teacher"
+        return bool(self.config.teacher.path) or default.exists()
+
+    def _open_store(self, path):
+        self.store = store.LogitStore.open(path)
+        manifest = self.store.manifest
+        expected = {
+            "spec": vars(self.view_spec),
+            "num_classes": self.train.num_classes or self.store.num_classes,
+            "parts": store.describe(self.parts),
+        }
+        if self.teacher_files is not None:
+            expected["teacher"] = self.teacher_files.record
+        self.store.check(**expected)
+        _log.info(
+            "store: %s, %d views, teacher %s",
+            path,
+            self.store.views,
+            manifest["teacher"]["fingerprint"][:12],
         )
-        if not pathlib.Path(path).exists():
-            raise ValueError(
-                "the student stage needs a teacher: run --stage=teacher "
-                "first, or set --config.teacher.path to a SavedModel or "
-                f".keras file. Received: {path}, which does not exist"
-            )
-        teacher = teachers.load_teacher(
-            path, outputs=self.config.teacher.outputs
-        )
-        fingerprint = teacher.fingerprint()
-        _log.info("teacher: %s, weights %s", path, fingerprint[:12])
-        _check_teacher(teacher, self.train)
-        return teacher, {"teacher.fingerprint": fingerprint}
+        return manifest
+
+    def _get_teacher(self):
+        """Loads the teacher, or opens its store, made first for `auto`."""
+        path = self.config.store.path
+        if not path:
+            self.teacher = _load(self.teacher_files, self.train)
+        elif path == "auto":
+            path = self.workdir / "store"
+            _label(self.config, path, self.parts, self.teacher_files)
+            self._open_store(path)
 
     def _build(self, num_classes):
         return models.build_model(
@@ -279,17 +423,34 @@ class _Stage:
             widths=self.fields.widths,
         )
 
-    def _trainer(self, network, teacher):
+    def _trainer(self, network, steps):
         if self.stage != "student":
             return trainer.SupervisedTrainer(network)
+        fields = self.config.distill
+        options = dict(fields.get(fields.loss, {}))
+        if fields.standardize:
+            options["standardize"] = True
+
+        def schedule(start, end):
+            return keras.optimizers.schedules.PolynomialDecay(
+                start, steps * self.fields.epochs, end
+            )
+
+        temperature, weight = fields.temperature, fields.hard_loss_weight
+        if fields.final_temperature:
+            temperature = schedule(temperature, fields.final_temperature)
+        if fields.final_hard_loss_weight >= 0:
+            weight = schedule(weight, fields.final_hard_loss_weight)
         return distiller.Distiller(
             network,
-            teacher,
-            temperature=self.config.distill.temperature,
-            hard_loss_weight=self.config.distill.hard_loss_weight,
+            self.teacher,
+            temperature=temperature,
+            hard_loss_weight=weight,
+            soft_loss=fields.loss,
+            soft_loss_options=options,
         )
 
-    def _fit(self, model, network, teacher, steps):
+    def _fit(self, model, network, steps):
         checkpoints = rundir.Checkpoints(
             self.run_dir.checkpoints_dir, network, model.optimizer
         )
@@ -305,9 +466,7 @@ class _Stage:
         if first_epoch == self.fields.epochs:
             return
         # The student's training has labels only where it was told to.
-        labels = self.stage != "student" or bool(
-            self.config.distill.hard_loss_weight
-        )
+        labels = self.stage != "student" or config_lib.uses_labels(self.config)
         batches = pipeline.training_batches(
             self.train,
             batch_size=self.fields.batch_size,
@@ -316,7 +475,13 @@ class _Stage:
             first_epoch=first_epoch,
             spec=self.view_spec,
             labels=labels,
+            store=self.store,
         )
+        validation = None
+        if "validation" in self.parts:
+            validation = pipeline.evaluation_batches(
+                self.parts["validation"], store=self.store, part="validation"
+            )
         model.fit(
             batches,
             epochs=self.fields.epochs,
@@ -324,8 +489,7 @@ class _Stage:
             steps_per_epoch=steps,
             shuffle=False,
             verbose=_verbosity(),
-            validation_data=self.validation
-            and pipeline.evaluation_batches(self.validation),
+            validation_data=validation,
             callbacks=[
                 callbacks.StopOnNaN(
                     steps_per_epoch=steps,
@@ -339,40 +503,51 @@ class _Stage:
                 keras.callbacks.TensorBoard(
                     str(self.run_dir.tensorboard_dir), write_graph=False
                 ),
-                self._sample_views(network, teacher),
+                self._sample_views(network),
                 # Last: the record of an epoch is there before its state.
                 callbacks.SaveCheckpoint(checkpoints),
             ],
         )
 
-    def _sample_views(self, network, teacher):
+    def _sample_views(self, network):
         temperature = (
             self.config.distill.temperature if self.stage == "student" else 1.0
         )
         ids, images = next(
             iter(self.train.batches(_SAMPLE_VIEWS, labels=False))
-        )[:2]
+        )
+
+        def view_of(epoch):
+            return epoch if self.store is None else epoch % self.store.views
 
         def make_views(epoch):
-            return views.make_views(
-                images, ids, view=epoch, spec=self.view_spec
+            return pipeline.make_views(
+                self.train,
+                images,
+                ids,
+                view=view_of(epoch),
+                spec=self.view_spec,
             )
 
         def softened(logits):
-            return lambda pictures: losses.soften(
-                logits=logits(pictures), temperature=temperature
-            )
+            return losses.soften(logits=logits, temperature=temperature)
 
-        predict = softened(lambda x: network(x, training=False))
+        def predict(pictures, epoch):
+            return softened(network(pictures, training=False))
+
+        def ask_teacher(pictures, epoch):
+            if self.store is None:
+                return softened(self.teacher(pictures))
+            return softened(self.store.logits(ids, view_of(epoch)))
+
+        predictors = {_role(self.stage): predict}
         if self.stage == "student":
-            predictors = {"teacher": softened(teacher), "student": predict}
-        else:
-            predictors = {_role(self.stage): predict}
+            predictors = {"teacher": ask_teacher, "student": predict}
         return callbacks.SampleViews(
             self.run_dir.tensorboard_dir / "views", make_views, predictors
         )
 
-    def _finish(self, network, teacher, num_classes, macs):
+    def _finish(self, network, num_classes, macs):
         # What is shipped computes in float32, which is fast and exact on
         # every machine; the variables have always been.
         with _precision("float32"):
@@ -383,7 +558,9 @@ class _Stage:
             "stage": self.stage,
             "parameters": network.count_params(),
             "macs": macs,
-            **evaluate(final, teacher, self.dataset.test),
+            **evaluate(
+                final, self.teacher, self.parts.get("test"), store=self.store
+            ),
             "seconds": round(sum(epoch["seconds"] for epoch in epochs), 1),
             "epochs": self.fields.epochs,
         }
@@ -417,17 +594,19 @@ class _Stage:
             self._export(model, report)
 
 
-def evaluate(network, teacher, test):
+def evaluate(network, teacher, test, *, store=None):
     """Measures a network on a test set, in one pass over it.
 
     Args:
         network: Keras model, images -> logits.
         teacher: function of the same, or None.
         test: `Examples` or `StreamedExamples` with labels, or None.
+        store: `LogitStore` that has the teacher's logits instead, or None.
 
     Returns:
         Dict of `test_examples`, `test_errors`, `test_accuracy`, `test_nll`,
-        and with a teacher its `agreement`; None where there is no test set.
+        and with a teacher or a store the `agreement` with it; None where
+        there is no test set.
     """
     results = {
         "test_examples": 0,
@@ -435,7 +614,7 @@ def evaluate(network, teacher, test):
         "test_accuracy": None,
         "test_nll": None,
     }
-    if teacher is not None:
+    if teacher is not None or store is not None:
         results["agreement"] = None
     if test is None:
         return results
@@ -445,14 +624,15 @@ def evaluate(network, teacher, test):
         logits = [network(images, training=False)]
         return [*logits, *([teacher(images)] if teacher is not None else [])]
 
-    batches = pipeline.evaluation_batches(test)
+    batches = pipeline.evaluation_batches(test, store=store)
     progress = keras.utils.Progbar(
         len(test), verbose=_verbosity(), unit_name="test example"
     )
     collected = []
-    for images, labels in batches:
-        collected.append([labels, *predict(images)])
-        progress.add(len(labels))
+    for images, y in batches:
+        known = [y] if store is None else [y["labels"], y["teacher_logits"]]
+        collected.append([*known[:1], *predict(images), *known[1:]])
+        progress.add(len(known[0]))
     labels, logits, *teacher_logits = (
         np.concatenate(part) for part in zip(*collected)
     )

@@ -1,11 +1,19 @@
 """Teachers: loaded, frozen, and turned into images -> logits."""
 
+import contextlib
+import functools
 import hashlib
+import io
+import math
 import pathlib
+import zipfile
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
+
+from kd_keras import config
 
 OUTPUTS = ("logits", "probabilities")
 
@@ -22,9 +30,8 @@ class Teacher:
         num_classes: int, or None if its output does not say.
     """
 
-    def __init__(self, logits, *, path, image_shape, num_classes, variables):
+    def __init__(self, logits, *, path, image_shape, num_classes):
         self._logits = logits
-        self._variables = variables
         self.path = path
         self.image_shape = image_shape
         self.num_classes = num_classes
@@ -32,14 +39,27 @@ class Teacher:
     def __call__(self, images):
         return self._logits(images)
 
-    def fingerprint(self):
-        """SHA-256 of the weights, whatever the path: 64 hex digits."""
-        digest = hashlib.sha256()
-        for variable in self._variables:
-            array = np.asarray(variable)
-            digest.update(f"{array.shape}{array.dtype}".encode())
-            digest.update(array.tobytes())
-        return digest.hexdigest()
+
+def fingerprint(path):
+    """SHA-256 of a model's weights, whatever its path: 64 hex digits.
+
+    Reads the file alone, without making the model. A SavedModel and a
+    `.keras` file of the same weights have the same one.
+
+    Args:
+        path: str or path of a SavedModel or `.keras` file.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_teacher`.
+    """
+    path = _existing(path)
+    with _loading(path):
+        if path.suffix == ".keras":
+            arrays = _keras_weights(path)
+        else:
+            arrays = _saved_model_weights(path)
+        # By what they are, not by their names or order, which differ.
+        return hashlib.sha256("".join(sorted(arrays)).encode()).hexdigest()
 
 
 def load_teacher(path, *, outputs="logits"):
@@ -61,30 +81,106 @@ def load_teacher(path, *, outputs="logits"):
         ValueError: if it is neither, is damaged, or has several outputs and
             none of the name given.
     """
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise FileNotFoundError(
-            "a teacher must be a SavedModel directory or a .keras file. "
-            f"Received: {path}, which does not exist"
-        )
-    try:
+    path = _existing(path)
+    with _loading(path):
         if path.suffix == ".keras":
             return _from_keras(path, outputs)
-        if (path / "saved_model.pb").exists():
-            return _from_saved_model(path, outputs)
-    except _Unusable as error:
-        raise ValueError(str(error)) from error
-    except Exception as error:
-        # Whatever a loader raises on bytes that it did not write.
-        first_line = (str(error).strip().splitlines() or [repr(error)])[0]
+        return _from_saved_model(path, outputs)
+
+
+def combine(members, *, weights=(), mean="arithmetic"):
+    """Several teachers as one: the mean of their predictions.
+
+    The logits are the logarithm of the weighted mean of the members'
+    probabilities at T = 1, up to a shift for the geometric mean. They are
+    softened like any teacher's, so the gradient has one teacher's size.
+
+    Args:
+        members: list of `Teacher`, of one number of classes.
+        weights: floats > 0, one for each; equal ones by default.
+        mean: `arithmetic` (the mean of probabilities) or `geometric` (of
+            their logarithms, which is that of the logits).
+
+    Returns:
+        `Teacher`.
+
+    Raises:
+        ValueError: if the members do not fit together, or not the weights.
+
+    Reference:
+        - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), section 1
+          for ensembles, section 5.4 for both means
+    """
+    if mean not in config.MEANS:
         raise ValueError(
-            f"a teacher must be a whole model. Received: {path}, which "
-            f"cannot be loaded ({first_line})"
-        ) from error
-    raise ValueError(
-        "a teacher must be a SavedModel directory (with saved_model.pb) or a "
-        f".keras file. Received: {path}"
+            f"mean must be one of {', '.join(config.MEANS)}. Received: {mean!r}"
+        )
+    weights = list(weights) or [1.0] * len(members)
+    if len(weights) != len(members) or not all(w > 0 for w in weights):
+        raise ValueError(
+            "there must be a weight > 0 for each teacher. Received: "
+            f"{weights} for {len(members)} teachers"
+        )
+    for field in ("num_classes", "image_shape"):
+        values = [getattr(member, field) for member in members]
+        if len(set(values)) > 1:
+            raise ValueError(
+                f"teachers that are combined must have the same {field}. "
+                f"Received: {values}"
+            )
+    shares = [weight / sum(weights) for weight in weights]
+
+    def logits(images):
+        log_probs = [tf.nn.log_softmax(member(images)) for member in members]
+        if mean == "geometric":
+            return tf.add_n([w * x for w, x in zip(shares, log_probs)])
+        return tf.reduce_logsumexp(
+            [math.log(w) + x for w, x in zip(shares, log_probs)], axis=0
+        )
+
+    return Teacher(
+        logits,
+        path=", ".join(member.path for member in members),
+        image_shape=members[0].image_shape,
+        num_classes=members[0].num_classes,
     )
+
+
+class TeacherFiles:
+    """The files of a teacher, or of several: known before they are loaded.
+
+    Args:
+        paths: list of paths; see `load_teacher`.
+        outputs: str; see `load_teacher`.
+        weights: tuple of floats; see `combine`.
+        mean: str; see `combine`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_teacher`.
+    """
+
+    def __init__(self, paths, *, outputs="logits", weights=(), mean=""):
+        self.paths = [str(path) for path in paths]
+        self._outputs = outputs
+        self._weights = weights
+        self._mean = mean
+        # Which teacher it is, as JSON values.
+        self.record = {
+            "fingerprint": " ".join(fingerprint(path) for path in paths),
+            "outputs": outputs,
+        }
+        if len(paths) > 1:
+            self.record |= {"mean": mean, "weights": list(weights)}
+
+    @functools.cached_property
+    def teacher(self):
+        """The `Teacher`, loaded when it is first asked for."""
+        members = [
+            load_teacher(path, outputs=self._outputs) for path in self.paths
+        ]
+        if len(members) == 1:
+            return members[0]
+        return combine(members, weights=self._weights, mean=self._mean)
 
 
 def logits_function(teacher):
@@ -126,6 +222,68 @@ class _Unusable(ValueError):
     """A model that loads but cannot serve as it was declared."""
 
 
+def _existing(path):
+    """The path of a model that is there, and of a kind that can be read."""
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            "a teacher must be a SavedModel directory or a .keras file. "
+            f"Received: {path}, which does not exist"
+        )
+    if path.suffix != ".keras" and not (path / "saved_model.pb").exists():
+        raise ValueError(
+            "a teacher must be a SavedModel directory (with saved_model.pb) "
+            f"or a .keras file. Received: {path}"
+        )
+    return path
+
+
+@contextlib.contextmanager
+def _loading(path):
+    """Makes one ValueError of whatever a loader raises on damaged bytes."""
+    try:
+        yield
+    except _Unusable as error:
+        raise ValueError(str(error)) from error
+    except Exception as error:
+        first_line = (str(error).strip().splitlines() or [repr(error)])[0]
+        raise ValueError(
+            f"a teacher must be a whole model. Received: {path}, which "
+            f"cannot be loaded ({first_line})"
+        ) from error
+
+
+def _array_digest(array):
+    array = np.ascontiguousarray(array)
+    digest = hashlib.sha256(f"{array.shape}{array.dtype}".encode())
+    digest.update(array)
+    return digest.hexdigest()
+
+
+def _keras_weights(path):
+    digests = []
+
+    def visit(name, item):
+        # The state of dropout's generators is no weight.
+        if isinstance(item, h5py.Dataset) and "seed_generator" not in name:
+            digests.append(_array_digest(item[()]))
+
+    with zipfile.ZipFile(path) as archive:
+        weights = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(weights) as file:
+        file.visititems(visit)
+    return digests
+
+
+def _saved_model_weights(path):
+    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    return [
+        _array_digest(reader.get_tensor(name))
+        for name in reader.get_variable_to_shape_map()
+        if not name.startswith("_CHECKPOINTABLE_OBJECT_GRAPH")
+    ]
+
+
 def _from_keras(path, outputs):
     if outputs not in OUTPUTS:
         raise _Unusable(
@@ -144,7 +302,6 @@ def _from_keras(path, outputs):
         path=str(path),
         image_shape=tuple(model.input_shape[1:]),
         num_classes=model.output_shape[-1],
-        variables=model.variables,
     )
 
 
@@ -188,7 +345,6 @@ def _saved_model_teacher(loaded, path, outputs):
         path=path,
         image_shape=tuple(spec.shape[1:]) if spec.shape.rank else (),
         num_classes=output_shape[-1] if output_shape.rank else None,
-        variables=signature.variables,
     )
 
 

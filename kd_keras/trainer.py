@@ -266,6 +266,11 @@ def _weights(per_example, sample_weight):
     return tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
 
 
+def sum_over_batch(tensor):
+    """The sum over the first axis, of all replicas' parts of the batch."""
+    return _all_reduce(tf.reduce_sum(tensor, axis=0))
+
+
 def _all_reduce(tensor):
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,8 @@ from kd_keras.data import views
 _SPLIT_SEED = 0
 # Examples of a stream that are shuffled together.
 _SHUFFLE_WINDOW = 10_000
+# Pictures of a stream that stand for all in its fingerprint.
+_FINGERPRINT_SAMPLE = 256
 
 
 class Examples:
@@ -77,6 +80,14 @@ class Examples:
         """Up to `count` pictures, spread evenly over the set."""
         return self.images[:: max(len(self) // count, 1)][:count]
 
+    def fingerprint(self):
+        """SHA-256 of ids and pictures, without the labels: 64 hex digits."""
+        return _digest(self.ids, self.images)
+
+    def at(self, positions):
+        """`(ids, images)` tensors of the examples at `positions`."""
+        return tuple(tf.gather(p, positions) for p in self._tensors[:2])
+
     @functools.cached_property
     def _tensors(self):
         # Eager, also when a pipeline is being traced: as constants of its
@@ -88,24 +99,28 @@ class Examples:
             return [tf.constant(part) for part in parts]
 
     def batches(self, batch_size, *, labels, seed=None, epoch=None):
-        """`(ids, images[, labels])` batches, equally large within one.
+        """`(ids, images[, labels])` batches.
 
-        In order without a seed, else in the order of (seed, epoch).
+        Without a seed in order, the last one with what is left; else in the
+        order of (seed, epoch), and equally large within one example.
         """
-        steps = -(-len(self) // batch_size)
+        count = len(self)
+        steps = -(-count // batch_size)
         parts = self._tensors[: 3 if labels else 2]
 
-        def gather(step, order):
-            start = step * len(self) // steps
-            stop = (step + 1) * len(self) // steps
+        def in_order(step):
+            start = step * batch_size
+            stop = tf.minimum(start + batch_size, count)
+            return tuple(part[start:stop] for part in parts)
+
+        def shuffled(step):
+            start, stop = step * count // steps, (step + 1) * count // steps
             return tuple(tf.gather(part, order[start:stop]) for part in parts)
 
-        if seed is None:
-            order = tf.range(len(self))
-        else:
+        if seed is not None:
             order = views.epoch_order(parts[0], seed=seed, epoch=epoch)
         return tf.data.Dataset.range(steps).map(
-            lambda step: gather(step, order),
+            in_order if seed is None else shuffled,
             num_parallel_calls=tf.data.AUTOTUNE,
         )
 
@@ -160,6 +175,10 @@ class StreamedExamples:
         batch = next(iter(self.batches(count, labels=False)))
         return batch[1].numpy()
 
+    def fingerprint(self):
+        """SHA-256 of the ids and the first pictures: 64 hex digits."""
+        return _digest(self.ids, self.sample(_FINGERPRINT_SAMPLE))
+
     def batches(self, batch_size, *, labels, seed=None, epoch=None):
         """As `Examples.batches`, shuffled 10,000 at a time."""
         member = np.zeros(self.count, bool)
@@ -168,15 +187,25 @@ class StreamedExamples:
         stream = self.open_stream().filter(lambda i, *rest: member[i])
         if self.labelled and not labels:
             stream = stream.map(lambda i, image, label: (i, image))
-        if seed is not None:
-            # Not `shuffle`, whose order is in its state and its buffer.
-            def reorder(ids, *rest):
-                order = views.epoch_order(ids, seed=seed, epoch=epoch)
-                return tuple(tf.gather(part, order) for part in (ids, *rest))
+        if seed is None:
+            return stream.batch(batch_size)
 
-            stream = stream.batch(_SHUFFLE_WINDOW).map(reorder).unbatch()
+        # Not `shuffle`, whose order is in its state and its buffer.
+        def reorder(ids, *rest):
+            order = views.epoch_order(ids, seed=seed, epoch=epoch)
+            return tuple(tf.gather(part, order) for part in (ids, *rest))
+
+        stream = stream.batch(_SHUFFLE_WINDOW).map(reorder).unbatch()
         steps = -(-len(self) // batch_size)
         return stream.batch(-(-len(self) // steps))
+
+
+def _digest(*arrays):
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
 
 
 @dataclasses.dataclass

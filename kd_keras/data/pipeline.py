@@ -10,8 +10,49 @@ def steps_per_epoch(num_examples, batch_size):
     return -(-num_examples // batch_size)
 
 
+def make_views(examples, images, ids, *, view, spec):
+    """Views of some of the examples, mixed with others where `spec` says so.
+
+    Args:
+        examples: `Examples` or `StreamedExamples`.
+        images: tensor `(batch, height, width, channels)`, of the examples'.
+        ids: int64 tensor `(batch,)`.
+        view: int or int64 scalar, the view's number.
+        spec: `views.ViewSpec`.
+
+    Returns:
+        Tensor of the shape and dtype of `images`.
+
+    Raises:
+        ValueError: if views are to be mixed and the examples are streamed.
+    """
+    made = views.make_views(images, ids, view=view, spec=spec)
+    if not spec.mixes:
+        return made
+    if not hasattr(examples, "at"):
+        raise ValueError(
+            "data.mixup and data.cutmix need a set in memory, for the "
+            "partners: raise data.memory_limit_mb. Received: a streamed set"
+        )
+    partner_ids, partner_images = examples.at(
+        views.partners(ids, view=view, spec=spec, count=len(examples))
+    )
+    partner_views = views.make_views(
+        partner_images, partner_ids, view=view, spec=spec
+    )
+    return views.mix(made, partner_views, ids, view=view, spec=spec)
+
+
 def training_batches(
-    examples, *, batch_size, seed, epochs, spec, first_epoch=0, labels
+    examples,
+    *,
+    batch_size,
+    seed,
+    epochs,
+    spec,
+    first_epoch=0,
+    labels,
+    store=None,
 ):
     """The batches of the epochs `first_epoch` to `epochs - 1`, in a row.
 
@@ -26,11 +67,14 @@ def training_batches(
         spec: `views.ViewSpec`; an epoch shows the view of its number.
         first_epoch: int, the epoch to begin with.
         labels: bool; False leaves nothing of the labels in the pipeline.
+        store: `LogitStore` of these views, or None. An epoch shows the view
+            of its number modulo the number of views that are stored.
 
     Returns:
-        `tf.data.Dataset` of `images` or `(images, labels)`: images of the
-        examples' dtype `(batch, height, width, channels)`, 0 to 255, and
-        int32 `(batch,)`. `steps_per_epoch` batches an epoch.
+        `tf.data.Dataset` of `images` or `(images, y)`: images of the
+        examples' dtype `(batch, height, width, channels)`, 0 to 255. `y` is
+        int32 labels `(batch,)`, or with a store a dict of `teacher_logits`
+        and perhaps `labels`. `steps_per_epoch` batches an epoch.
 
     Raises:
         ValueError: if the batch is larger than the data.
@@ -42,13 +86,20 @@ def training_batches(
         )
 
     def views_of_epoch(epoch):
-        def make_batch(ids, images, *rest):
-            images = views.make_views(images, ids, view=epoch, spec=spec)
-            return (images, *rest) if labels else images
+        view = epoch if store is None else epoch % store.views
 
-        return examples.batches(
+        def make_batch(ids, images, *labels):
+            made = make_views(examples, images, ids, view=view, spec=spec)
+            return (ids, made, *labels)
+
+        batches = examples.batches(
             batch_size, seed=seed, epoch=epoch, labels=labels
         ).map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
+        return (
+            _without_ids(batches)
+            if store is None
+            else store.attach(batches, view)
+        )
 
     dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(
         views_of_epoch
@@ -58,13 +109,60 @@ def training_batches(
     return _with_options(dataset.prefetch(4))
 
 
-def evaluation_batches(examples, *, batch_size=500):
-    """Every example once, in order, with its label where there is one."""
-    labels = examples.labelled
-    dataset = examples.batches(batch_size, labels=labels).map(
-        lambda ids, images, *rest: (images, *rest) if labels else images
-    )
+def evaluation_batches(examples, *, batch_size=500, store=None, part="test"):
+    """Every example once, as it is, in order.
+
+    Args:
+        examples: `Examples` or `StreamedExamples`.
+        batch_size: int.
+        store: `LogitStore`, or None.
+        part: str, the part of the store that the examples are.
+
+    Returns:
+        `tf.data.Dataset` of `images`, or `(images, y)` as `training_batches`
+        where there are labels or a store.
+    """
+    batches = examples.batches(batch_size, labels=examples.labelled)
+    if store is None:
+        batches = _without_ids(batches)
+    else:
+        batches = store.attach(batches, part=part)
+    return _with_options(batches.prefetch(2))
+
+
+def labelling_batches(examples, chosen, *, batch_size, views_count, spec):
+    """Every view of some examples, in order, with nothing of the labels.
+
+    Args:
+        examples: `Examples` or `StreamedExamples`, all of them.
+        chosen: subset of them.
+        batch_size: int.
+        views_count: int.
+        spec: `views.ViewSpec`.
+
+    Returns:
+        `tf.data.Dataset` of `(view, images)`: all views of a batch of
+        examples, then all of the next.
+    """
+
+    def each_view(ids, images):
+        return tf.data.Dataset.range(views_count).map(
+            lambda view: (ids, view, images)
+        )
+
+    def make_batch(ids, view, images):
+        made = make_views(examples, images, ids, view=view, spec=spec)
+        return view, made
+
+    dataset = chosen.batches(batch_size, labels=False).flat_map(each_view)
+    dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
     return _with_options(dataset.prefetch(2))
+
+
+def _without_ids(dataset):
+    return dataset.map(
+        lambda ids, images, *labels: (images, *labels) if labels else images
+    )
 
 
 def _with_options(dataset):

@@ -14,6 +14,9 @@ _GREY = 128
 
 # One number for each use of chance, so that they are independent.
 _ORDER, _SHIFT_Y, _SHIFT_X, _MIRROR, _CUT_Y, _CUT_X = range(6)
+_PARTNER, _MIX, _COEFFICIENT, _BOX_Y, _BOX_X = range(6, 11)
+# Steps of the unit interval in which coefficients are drawn.
+_UNIT = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +30,18 @@ class ViewSpec:
         mirror: `none`; `random`, each view by a coin; `alternating`, every
             two successive views show both mirror images.
         cutout: int, side in pixels of the grey square; 0 for none.
+        mixup: float, the share of views that are a weighted mean of the
+            example's picture and a partner's; the weight is uniform in
+            [0, 1).
+        cutmix: float, the share of views in which a box of the partner's
+            picture stands; its share of the area, before it is cut at the
+            edge, is uniform in [0, 1).
 
     Reference:
+        - mixup: [Zhang et al., 2018](https://arxiv.org/abs/1710.09412)
+        - cutmix: [Yun et al., 2019](https://arxiv.org/abs/1905.04899)
+        - both without labels, for teacher and student alike:
+          [Beyer et al., 2022](https://arxiv.org/abs/2106.05237)
         - alternating mirror: [Jordan, 2024](
           https://arxiv.org/abs/2404.00498), section 3.6
         - cutout: [DeVries & Taylor, 2017](https://arxiv.org/abs/1708.04552)
@@ -38,10 +51,17 @@ class ViewSpec:
     translate: int = 0
     mirror: str = "none"
     cutout: int = 0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    @property
+    def mixes(self):
+        """Whether a view needs a partner."""
+        return self.mixup > 0 or self.cutmix > 0
 
 
 def make_views(images, ids, *, view, spec):
-    """Translates, mirrors and cuts a batch of pictures.
+    """Translates, mirrors and cuts a batch of pictures; see `mix` too.
 
     Args:
         images: tensor `(batch, height, width, channels)`, any dtype.
@@ -83,6 +103,60 @@ def make_views(images, ids, *, view, spec):
         grey = tf.cast(_GREY, images.dtype)
         images = tf.where(cut[..., tf.newaxis], grey, images)
     return images
+
+
+def partners(ids, *, view, spec, count):
+    """Whom each view is mixed with: int32 `(batch,)`, 0 to `count - 1`."""
+    return _draw(ids, seed=spec.seed, view=view, use=_PARTNER, count=count)
+
+
+def mix(images, partner_images, ids, *, view, spec):
+    """Mixes views with their partners', as `spec.mixup` and `.cutmix` say.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`: the views.
+        partner_images: the same, of the examples that `partners` names.
+        ids: int64 tensor `(batch,)`, of `images`.
+        view: int or int64 scalar, the view's number.
+        spec: `ViewSpec`.
+
+    Returns:
+        Tensor of the shape and dtype of `images`, rounded for whole numbers:
+        teacher and student must see the same picture.
+    """
+    height, width = images.shape[1:3]
+
+    def draw(use, count):
+        return _draw(ids, seed=spec.seed, view=view, use=use, count=count)
+
+    kind = tf.cast(draw(_MIX, _UNIT), tf.float32) / _UNIT
+    weight = tf.cast(draw(_COEFFICIENT, _UNIT), tf.float32) / _UNIT
+
+    own = weight[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    mean = own * tf.cast(images, tf.float32) + (1.0 - own) * tf.cast(
+        partner_images, tf.float32
+    )
+    if images.dtype.is_integer:
+        mean = tf.round(mean)
+    mean = tf.cast(mean, images.dtype)
+
+    side = tf.sqrt(1.0 - weight)[:, tf.newaxis]
+    box_height = tf.cast(tf.round(side * height), tf.int32)
+    box_width = tf.cast(tf.round(side * width), tf.int32)
+    inside_y = _inside(draw(_BOX_Y, height), box_height, height)
+    inside_x = _inside(draw(_BOX_X, width), box_width, width)
+    box = inside_y[:, :, tf.newaxis] & inside_x[:, tf.newaxis, :]
+    pasted = tf.where(box[..., tf.newaxis], partner_images, images)
+
+    def chosen(low, high):
+        return ((kind >= low) & (kind < high))[
+            :, tf.newaxis, tf.newaxis, tf.newaxis
+        ]
+
+    images = tf.where(chosen(0.0, spec.mixup), mean, images)
+    return tf.where(
+        chosen(spec.mixup, spec.mixup + spec.cutmix), pasted, images
+    )
 
 
 def epoch_order(ids, *, seed, epoch):
@@ -132,6 +206,9 @@ def _reflect(index, size):
 
 
 def _inside(centre, side, size):
-    """Which of `size` positions lie in the cut: bool `(batch, size)`."""
+    """Which of `size` positions lie in the cut: bool `(batch, size)`.
+
+    `side` is an int, or int32 `(batch, 1)`.
+    """
     offset = tf.range(size)[tf.newaxis] - centre[:, tf.newaxis] + side // 2
     return (offset >= 0) & (offset < side)

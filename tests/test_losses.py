@@ -160,3 +160,203 @@ def test_different_shapes_are_refused_with_both():
             student_logits=np.zeros((2, 4)),
             temperature=1.0,
         )
+
+
+def hand_dkd(teacher, student, target, temperature, alpha, beta):
+    """By the paper's equations 3 to 7, one example, in float64."""
+    p, q = (hand_softened(x, temperature) for x in (teacher, student))
+    others = [i for i in range(len(p)) if i != target]
+    p_rest, q_rest = p[others].sum(), q[others].sum()
+    tckd = p[target] * np.log(p[target] / q[target])
+    tckd += p_rest * np.log(p_rest / q_rest)
+    p_hat, q_hat = p[others] / p_rest, q[others] / q_rest
+    nckd = np.sum(p_hat * np.log(p_hat / q_hat))
+    return temperature**2 * (alpha * tckd + beta * nckd)
+
+
+@pytest.mark.parametrize("labels", [None, [3, 0, 1, 2, 9]])
+def test_dkd_equals_the_formula(labels):
+    teacher, student = random_logits(0), random_logits(1)
+    loss = losses.dkd_loss(
+        teacher_logits=teacher,
+        student_logits=student,
+        temperature=4.0,
+        labels=labels,
+        alpha=0.5,
+        beta=3.0,
+    )
+    targets = labels or teacher.argmax(-1)
+    expected = [
+        hand_dkd(t, s, target, 4.0, 0.5, 3.0)
+        for t, s, target in zip(teacher, student, targets)
+    ]
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def test_dkd_by_hand():
+    # p = (1/2, 1/4, 1/4), q = (1/3, 1/3, 1/3), target 0:
+    # TCKD = 1/2 ln(3/2) + 1/2 ln(3/4) = 0.058892, NCKD = 0.
+    # p = (1/2, 3/8, 1/8): NCKD = 3/4 ln(3/2) + 1/4 ln(1/2) = 0.130812
+    for probabilities, expected in (
+        ([1 / 2, 1 / 4, 1 / 4], 0.058892),
+        ([1 / 2, 3 / 8, 1 / 8], 0.058892 + 8 * 0.130812),
+    ):
+        loss = losses.dkd_loss(
+            teacher_logits=np.log([probabilities]),
+            student_logits=np.zeros((1, 3)),
+            temperature=1.0,
+        )
+        np.testing.assert_allclose(loss, [expected], atol=1e-5)
+
+
+def test_dkd_with_the_teacher_s_own_weights_is_the_kl_loss():
+    """KL = TCKD + (1 - p_target) NCKD (the paper's eq. 6)."""
+    teacher, student = random_logits(0), random_logits(1)
+    sure = hand_softened(teacher, 2.0).max(-1)
+    decoupled = losses.dkd_loss(
+        teacher_logits=teacher,
+        student_logits=student,
+        temperature=2.0,
+        beta=1.0 - sure,
+    )
+    np.testing.assert_allclose(
+        decoupled, hand_loss(teacher, student, 2.0), rtol=1e-4
+    )
+
+
+def hand_dist(teacher, student, temperature, beta, gamma):
+    p, q = (hand_softened(x, temperature) for x in (teacher, student))
+    rows = [1 - np.corrcoef(a, b)[0, 1] for a, b in zip(p, q)]
+    columns = [1 - np.corrcoef(a, b)[0, 1] for a, b in zip(p.T, q.T)]
+    return temperature**2 * (beta * np.array(rows) + gamma * np.mean(columns))
+
+
+def test_dist_equals_numpy_s_correlations():
+    teacher, student = random_logits(0, (8, 10)), random_logits(1, (8, 10))
+    loss = losses.dist_loss(
+        teacher_logits=teacher,
+        student_logits=student,
+        temperature=3.0,
+        beta=2.0,
+        gamma=0.5,
+    )
+    np.testing.assert_allclose(
+        loss, hand_dist(teacher, student, 3.0, 2.0, 0.5), rtol=1e-4
+    )
+
+
+def test_dist_by_hand():
+    # Softened rows (1/4, 3/4) and (3/4, 1/4), the student's turned around:
+    # every correlation is -1, so the loss is (1 + 1) + (1 + 1).
+    rows = np.log([[0.25, 0.75], [0.75, 0.25]])
+    loss = losses.dist_loss(
+        teacher_logits=rows, student_logits=rows[::-1], temperature=1.0
+    )
+    np.testing.assert_allclose(loss, [4.0, 4.0], atol=1e-4)
+
+
+def test_dist_sees_relations_not_values():
+    """A student whose probabilities are a p + b has nothing to learn."""
+    p = hand_softened(random_logits(0, (6, 5)), 1.0)
+    student = np.log(0.5 * p + 0.1)
+    loss = losses.dist_loss(
+        teacher_logits=np.log(p), student_logits=student, temperature=1.0
+    )
+    np.testing.assert_allclose(loss, np.zeros(6), atol=1e-4)
+    assert np.all(hand_loss(np.log(p), student, 1.0) > 0.01)
+
+
+def test_mse_by_hand():
+    # Without their means: student (1, 0, -1), teacher (0, 0, 0): 2 / (2 * 3).
+    loss = losses.mse_loss(
+        teacher_logits=[[7.0, 7.0, 7.0]], student_logits=[[3.0, 2.0, 1.0]]
+    )
+    np.testing.assert_allclose(loss, [1 / 3], atol=1e-6)
+
+
+def test_mse_is_the_limit_of_the_kl_loss_at_high_temperature():
+    """In value and in gradient, (z - v) / N (the paper's eq. 4)."""
+    teacher, student = random_logits(0), random_logits(1)
+    exact = losses.mse_loss(teacher_logits=teacher, student_logits=student)
+    near = hand_loss(teacher, student, 1e4)
+    np.testing.assert_allclose(exact, near, rtol=1e-2)
+    variable = tf.constant(student, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(variable)
+        loss = losses.mse_loss(teacher_logits=teacher, student_logits=variable)
+    difference = student - teacher
+    difference -= difference.mean(-1, keepdims=True)
+    np.testing.assert_allclose(
+        tape.gradient(loss, variable), difference / 10, atol=1e-5
+    )
+
+
+def test_standardized_logits_by_hand():
+    # (2, 0) and (0, 5) become (1, -1) and (-1, 1), whatever their size.
+    loss = losses.distillation_loss(
+        teacher_logits=[[2.0, 0.0]],
+        student_logits=[[0.0, 5.0]],
+        temperature=1.0,
+        standardize=True,
+    )
+    np.testing.assert_allclose(
+        loss, [hand_loss([1.0, -1.0], [-1.0, 1.0], 1.0)], rtol=1e-4
+    )
+
+
+def test_standardized_logits_need_not_be_as_large():
+    teacher = random_logits(0)
+    options = {"teacher_logits": teacher, "student_logits": 0.1 * teacher + 3}
+    loss = losses.distillation_loss(
+        **options, temperature=2.0, standardize=True
+    )
+    np.testing.assert_allclose(loss, np.zeros(5), atol=1e-5)
+    plain = losses.distillation_loss(**options, temperature=2.0)
+    assert np.all(plain > 0.1)
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_every_loss_is_float32_with_no_gradient_into_the_teacher(name):
+    teacher = tf.constant(random_logits(0), tf.float16)
+    student = tf.constant(random_logits(1), tf.float16)
+    with tf.GradientTape() as tape:
+        tape.watch([teacher, student])
+        loss = losses.LOSSES[name](
+            teacher_logits=teacher, student_logits=student, temperature=4.0
+        )
+    assert loss.dtype == tf.float32 and loss.shape == (5,)
+    of_teacher, of_student = tape.gradient(loss, [teacher, student])
+    assert of_teacher is None
+    assert np.abs(of_student).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("standardize", [False, True])
+def test_every_loss_learns_from_extreme_logits(name, standardize):
+    """Sure and wrong, and constant: the gradient stays finite."""
+    if standardize and name != "kl":
+        pytest.skip("a switch of kl alone")
+    options = {"standardize": True} if standardize else {}
+    teacher = np.array([[40.0, 0, 0], [0, 0, 0], [0, 90, 0]])
+    student = tf.constant([[0.0, 40, 0], [0, 0, 0], [5, 5, 5]])
+    with tf.GradientTape() as tape:
+        tape.watch(student)
+        loss = losses.LOSSES[name](
+            teacher_logits=teacher,
+            student_logits=student,
+            temperature=1.0,
+            **options,
+        )
+    assert np.isfinite(loss).all()
+    assert np.isfinite(tape.gradient(loss, student)).all()
+    assert loss[0] > 0.1
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_every_loss_refuses_other_class_counts(name):
+    with pytest.raises(ValueError, match=r"\(2, 4\).*\(2, 3\)"):
+        losses.LOSSES[name](
+            teacher_logits=np.zeros((2, 4)),
+            student_logits=np.zeros((2, 3)),
+            temperature=1.0,
+        )

@@ -120,3 +120,86 @@ def test_epoch_order_is_a_new_permutation_every_epoch():
         # Rank correlation of a random permutation: 0 within 1 / sqrt(1000).
         assert abs(np.corrcoef(order, np.arange(1000))[0, 1]) < 0.15
     assert abs(np.corrcoef(*orders)[0, 1]) < 0.15
+
+
+def test_mixup_is_the_mean_of_two_views(images):
+    """Of the share that is asked for; the weights are spread over [0, 1)."""
+    spec = ViewSpec(mixup=0.5)
+    many = np.arange(2000)
+    shape = (2000, *images.shape[1:])
+    mixed = views.mix(
+        tf.constant(np.full(shape, 0, "uint8")),
+        tf.constant(np.full(shape, 200, "uint8")),
+        tf.constant(many),
+        view=3,
+        spec=spec,
+    ).numpy()
+    assert mixed.dtype == np.uint8
+    # One weight a picture.
+    values = mixed[:, 0, 0, 0]
+    assert (mixed == values[:, np.newaxis, np.newaxis, np.newaxis]).all()
+    assert 0.45 < (values > 0).mean() < 0.55
+    share = np.histogram(values[values > 0], bins=4, range=(0, 200))[0]
+    assert share.min() > 0.2 * share.sum()
+
+
+def test_mixing_rounds_whole_numbers_only(images):
+    ids = tf.constant(IDS)
+    spec = ViewSpec(mixup=1.0)
+    a, b = tf.zeros((64, 4, 4, 1)), tf.ones((64, 4, 4, 1))
+    exact = views.mix(a, b, ids, view=0, spec=spec).numpy()
+    assert ((exact > 0.01) & (exact < 0.99)).mean() > 0.9
+    whole = views.mix(
+        tf.cast(a, tf.uint8), tf.cast(b, tf.uint8), ids, view=0, spec=spec
+    ).numpy()
+    np.testing.assert_array_equal(whole, np.round(exact))
+
+
+def test_cutmix_pastes_one_box_of_the_partner():
+    spec = ViewSpec(cutmix=1.0)
+    shape = (500, 12, 12, 2)
+    mixed = views.mix(
+        tf.constant(np.zeros(shape, "uint8")),
+        tf.constant(np.full(shape, 7, "uint8")),
+        tf.constant(np.arange(500)),
+        view=0,
+        spec=spec,
+    ).numpy()
+    assert set(np.unique(mixed)) == {0, 7}
+    pasted = mixed[..., 0] == 7
+    for box in pasted:
+        rows, columns = box.any(axis=1), box.any(axis=0)
+        np.testing.assert_array_equal(box, np.outer(rows, columns))
+        for line in (rows, columns):
+            assert np.abs(np.diff(line.astype(int))).sum() <= 2
+    share = pasted.mean(axis=(1, 2))
+    # Uniform but for what falls over the edge, which takes about a third.
+    assert share.max() > 0.7 and 0.2 < share.mean() < 0.45
+
+
+def test_partners_and_weights_belong_to_the_view(images):
+    spec = ViewSpec(seed=1, mixup=0.5, cutmix=0.5)
+
+    def mixed(ids, *, view=0, seed=1):
+        return views.mix(
+            tf.constant(images),
+            tf.constant(images[::-1]),
+            tf.constant(ids),
+            view=view,
+            spec=dataclasses.replace(spec, seed=seed),
+        ).numpy()
+
+    def partners(ids, *, view=0, seed=1):
+        chosen = dataclasses.replace(spec, seed=seed)
+        return views.partners(
+            tf.constant(ids), view=view, spec=chosen, count=10**6
+        ).numpy()
+
+    np.testing.assert_array_equal(mixed(IDS), mixed(IDS))
+    for change in ({"view": 1}, {"seed": 2}):
+        same = (mixed(IDS, **change) == mixed(IDS)).all(axis=(1, 2, 3))
+        assert same.mean() < 0.3
+        assert (partners(IDS, **change) == partners(IDS)).mean() < 0.1
+    np.testing.assert_array_equal(partners(IDS[5:6]), partners(IDS)[5:6])
+    assert ViewSpec(mixup=0.1).mixes and ViewSpec(cutmix=0.1).mixes
+    assert not ViewSpec(cutout=4).mixes

@@ -307,8 +307,10 @@ class _Stage:
         self.train = parts["train"]
         self.workdir = workdir
         self.run_dir = rundir.RunDir(workdir / stage, stage)
-        # Of the student's stage: the one or the other.
-        self.teacher = self.store = None
+        # Of the student's stage: a teacher that runs in every step, or a
+        # store of what it says, which may be planned only yet.
+        self.teacher = self.teacher_files = None
+        self.store = self.store_plan = None
         vars(self).update(context)
 
     def run(self, *, restart):
@@ -324,9 +326,11 @@ class _Stage:
                 return report
 
         num_classes = self.train.num_classes
-        if self.stage == "student":
-            self._get_teacher()
-            num_classes = (self.store or self.teacher).num_classes
+        if self.store_plan:
+            num_classes = self.store_plan["num_classes"]
+        elif self.stage == "student":
+            self.teacher = _load(self.teacher_files, self.train)
+            num_classes = self.teacher.num_classes
         keras.utils.set_random_seed(self.config.seed)
         steps = pipeline.steps_per_epoch(
             len(self.train), self.fields.batch_size
@@ -357,6 +361,10 @@ class _Stage:
             self.strategy.num_replicas_in_sync,
             tf.config.list_logical_devices()[-1].device_type,
         )
+        if self.store_plan and self.store is None:
+            path = self.workdir / "store"
+            _label(self.config, path, self.parts, self.teacher_files)
+            self._open_store(path)
         if restart:
             self.run_dir.remove()
         self.run_dir.start(self.config, command=self.command, **inputs)
@@ -368,7 +376,6 @@ class _Stage:
         if self.stage != "student":
             return {}
         path = self.config.store.path
-        self.teacher_files = None
         # A finished store stands for the teacher, which need not be here.
         if path in ("", "auto") or self._teacher_is_here():
             self.teacher_files = _teacher_files(self.config, self.savedmodels)
@@ -376,10 +383,13 @@ class _Stage:
             record = self.teacher_files.record
             return {f"teacher.{key}": record[key] for key in record}
         if path == "auto":
-            manifest = _plan_store(self.config, self.parts, self.teacher_files)
+            self.store_plan = _plan_store(
+                self.config, self.parts, self.teacher_files
+            )
         else:
-            manifest = self._open_store(path)
-        return {"store.fingerprint": store.fingerprint(manifest)}
+            self._open_store(path)
+            self.store_plan = self.store.manifest
+        return {"store.fingerprint": store.fingerprint(self.store_plan)}
 
     def _teacher_is_here(self):
         default = self.savedmodels / f"{self.config.name}_teacher"
@@ -387,7 +397,6 @@ class _Stage:
 
     def _open_store(self, path):
         self.store = store.LogitStore.open(path)
-        manifest = self.store.manifest
         expected = {
             "spec": vars(self.view_spec),
             "num_classes": self.train.num_classes or self.store.num_classes,
@@ -400,19 +409,8 @@ class _Stage:
             "store: %s, %d views, teacher %s",
             path,
             self.store.views,
-            manifest["teacher"]["fingerprint"][:12],
+            self.store.manifest["teacher"]["fingerprint"][:12],
         )
-        return manifest
-
-    def _get_teacher(self):
-        """Loads the teacher, or opens its store, made first for `auto`."""
-        path = self.config.store.path
-        if not path:
-            self.teacher = _load(self.teacher_files, self.train)
-        elif path == "auto":
-            path = self.workdir / "store"
-            _label(self.config, path, self.parts, self.teacher_files)
-            self._open_store(path)
 
     def _build(self, num_classes):
         return models.build_model(

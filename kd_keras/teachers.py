@@ -109,18 +109,12 @@ def combine(members, *, weights=(), mean="arithmetic"):
 
     Reference:
         - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), section 1
-          for ensembles, section 5.4 for both means
     """
     if mean not in config.MEANS:
         raise ValueError(
             f"mean must be one of {', '.join(config.MEANS)}. Received: {mean!r}"
         )
-    weights = list(weights) or [1.0] * len(members)
-    if len(weights) != len(members) or not all(w > 0 for w in weights):
-        raise ValueError(
-            "there must be a weight > 0 for each teacher. Received: "
-            f"{weights} for {len(members)} teachers"
-        )
+    shares = _shares(weights, len(members))
     for field in ("num_classes", "image_shape"):
         values = [getattr(member, field) for member in members]
         if len(set(values)) > 1:
@@ -128,7 +122,6 @@ def combine(members, *, weights=(), mean="arithmetic"):
                 f"teachers that are combined must have the same {field}. "
                 f"Received: {values}"
             )
-    shares = [weight / sum(weights) for weight in weights]
 
     def logits(images):
         log_probs = [tf.nn.log_softmax(member(images)) for member in members]
@@ -160,6 +153,7 @@ class TeacherFiles:
     """
 
     def __init__(self, paths, *, outputs="logits", weights=(), mean=""):
+        _shares(weights, len(paths))
         self.paths = [str(path) for path in paths]
         self._outputs = outputs
         self._weights = weights
@@ -216,6 +210,17 @@ def logits_function(teacher):
         "teacher must be a Keras model, a SavedModel, a path, a callable or "
         f"None. Received: {teacher!r}"
     )
+
+
+def _shares(weights, count):
+    """The weights of `count` teachers, summing to 1."""
+    weights = list(weights) or [1.0] * count
+    if len(weights) != count or not all(weight > 0 for weight in weights):
+        raise ValueError(
+            "there must be a weight > 0 for each teacher. Received: "
+            f"{weights} for {count} teachers"
+        )
+    return [weight / sum(weights) for weight in weights]
 
 
 class _Unusable(ValueError):

@@ -255,7 +255,7 @@ def test_a_saved_distiller_keeps_its_settings_and_goes_on(tmp_path):
     distiller, _ = distil(student, teacher, images)
     distiller.save(tmp_path / "distiller.keras")
     reloaded = keras.models.load_model(tmp_path / "distiller.keras")
-    assert reloaded.temperature == T
+    assert reloaded.temperature == T and reloaded.soft_loss == "kl"
     logits = teacher.predict(images, verbose=0)
     reloaded.fit(images, {"teacher_logits": logits}, verbose=0)
     with zipfile.ZipFile(tmp_path / "distiller.keras") as archive:
@@ -319,6 +319,7 @@ def test_an_unbuilt_student_is_built_by_its_first_batch():
         ({"temperature": 0.0}, "Received: temperature=0.0"),
         ({"temperature": float("nan")}, "Received: temperature=nan"),
         ({"hard_loss_weight": -1.0}, "Received: hard_loss_weight=-1.0"),
+        ({"soft_loss": "kld"}, "one of kl, dkd, dist, mse.*'kld'"),
     ],
 )
 def test_impossible_arguments_are_refused(options, message):
@@ -405,3 +406,111 @@ tf.config.set_logical_device_configuration(
 )
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("kl", {"standardize": True}),
+        ("dkd", {"beta": 2.0}),
+        ("dist", {"gamma": 0.5}),
+        ("mse", {}),
+    ],
+)
+def test_every_loss_is_what_one_step_follows(name, options):
+    teacher, student = nets.make_network(), nets.make_network()
+    by_hand, images = nets.copy_of(student), nets.make_images(16)
+    distiller, logs = distil(
+        student, teacher, images, soft_loss=name, soft_loss_options=options
+    )
+    plain_step(
+        by_hand,
+        lambda: tf.reduce_mean(
+            losses.LOSSES[name](
+                teacher_logits=teacher(images),
+                student_logits=by_hand(images),
+                temperature=T,
+                **options,
+            )
+        ),
+    )
+    nets.assert_same_weights(student, by_hand, atol=1e-5)
+    assert logs["loss"] == logs["soft_loss"] > 0
+
+
+def test_a_loss_may_be_a_function():
+    teacher, student = nets.make_network(), nets.make_network()
+
+    def absolute(*, teacher_logits, student_logits, temperature):
+        return tf.reduce_sum(tf.abs(teacher_logits - student_logits), axis=-1)
+
+    images = nets.make_images(16)
+    expected = np.abs(teacher(images) - student(images)).sum(-1).mean()
+    _, logs = distil(student, teacher, images, soft_loss=absolute)
+    assert logs["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_dkd_takes_labels_only_where_they_may_be_used():
+    teacher, images = nets.make_network(), nets.make_images(16)
+    labels = (np.argmax(teacher(images), -1) + 1) % nets.NUM_CLASSES
+
+    def soft_loss(y, **options):
+        keras.utils.set_random_seed(1)
+        student = nets.make_network()
+        _, logs = distil(
+            student, teacher, images, y, soft_loss="dkd", **options
+        )
+        return logs["soft_loss"]
+
+    without = soft_loss(None)
+    assert soft_loss(labels) == without
+    assert soft_loss(labels, hard_loss_weight=0.5) != pytest.approx(without)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_temperature_and_hard_loss_weight_follow_schedules(policy):
+    keras.mixed_precision.set_dtype_policy(policy)
+    teacher, student = nets.make_network(), nets.make_network()
+    images, labels = nets.make_images(8), nets.make_labels(8)
+    temperature = keras.optimizers.schedules.PolynomialDecay(6.0, 4, 2.0)
+    weight = keras.optimizers.schedules.PolynomialDecay(1.0, 4, 0.0)
+    distiller, _ = distil(
+        student,
+        teacher,
+        images,
+        labels,
+        epochs=2,
+        optimizer=keras.optimizers.SGD(0.0),
+        temperature=temperature,
+        hard_loss_weight=weight,
+    )
+    # Two steps were made: half of the way.
+    logs = distiller.evaluate(images, labels, verbose=0, return_dict=True)
+    expected = losses.distillation_loss(
+        teacher_logits=teacher(images),
+        student_logits=student(images),
+        temperature=4.0,
+    )
+    assert logs["soft_loss"] == pytest.approx(np.mean(expected), rel=1e-3)
+    assert logs["loss"] == pytest.approx(
+        logs["soft_loss"] + 0.5 * logs["hard_loss"], rel=1e-3
+    )
+
+
+def test_a_saved_distiller_keeps_its_loss_and_schedules(tmp_path):
+    student, images = nets.make_network(), nets.make_images()
+    distiller, _ = distil(
+        student,
+        nets.make_network(),
+        images,
+        temperature=keras.optimizers.schedules.PolynomialDecay(6.0, 4, 2.0),
+        soft_loss="dkd",
+        soft_loss_options={"beta": 2.0},
+    )
+    distiller.save(tmp_path / "distiller.keras")
+    reloaded = keras.models.load_model(tmp_path / "distiller.keras")
+    assert (reloaded.soft_loss, reloaded.soft_loss_options) == (
+        "dkd",
+        {"beta": 2.0},
+    )
+    assert float(reloaded.temperature(2)) == 4.0

@@ -171,3 +171,24 @@ def test_what_keras_fails_at_is_refused():
             )
         with pytest.raises(ValueError, match="steps_per_execution"):
             distiller.compile("sgd", steps_per_execution=4)
+
+
+@pytest.mark.parametrize("soft_loss", ["dkd", "dist", "mse"])
+def test_the_other_losses(soft_loss):
+    # The classes' correlations of `dist` are over the whole batch.
+    assert_two_equal_one(
+        make_optimizer=sgd(),
+        labels=False,
+        distiller_options={"soft_loss": soft_loss},
+    )
+
+
+def test_schedules():
+    schedule = keras.optimizers.schedules.PolynomialDecay
+    assert_two_equal_one(
+        make_optimizer=sgd(),
+        distiller_options={
+            "temperature": schedule(6.0, 6, 2.0),
+            "hard_loss_weight": schedule(0.0, 6, 1.0),
+        },
+    )

@@ -1,13 +1,14 @@
 """The stages end to end on real digits: records, resume, refusals."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kd_keras import callbacks, rundir, stages
+from kd_keras import callbacks, rundir, stages, teachers
 from kd_keras import config as config_lib
 from kd_keras.data import datasets
 
@@ -452,6 +453,28 @@ def test_mixed_precision_exports_float32(run, tmp_path, precision):
         ({"data.validation_examples": 500}, "Received: 500 of 500"),
         ({"name": "a/b"}, "without slashes"),
         ({"teacher.path": "nowhere"}, "run --stage=teacher first"),
+        ({"teacher.mean": "harmonic"}, "teacher.mean must be one of"),
+        ({"teacher.weights": (1.0, -1.0)}, "teacher.weights must be"),
+        ({"teacher.weights": (1.0, 2.0)}, "for each teacher.*for 1"),
+        ({"data.mixup": 1.5}, r"data.mixup must be in \[0, 1\]"),
+        ({"data.mixup": 0.6, "data.cutmix": 0.6}, "at most 1 together"),
+        (
+            {"data.mixup": 0.5, "distill.hard_loss_weight": 0.1},
+            "0 with data.mixup",
+        ),
+        ({"distill.loss": "kld"}, "did you mean 'kl'"),
+        (
+            {"distill.loss": "mse", "distill.standardize": True},
+            "distill.standardize must be False unless",
+        ),
+        ({"distill.dkd.beta": -1.0}, "distill.dkd.beta must be >= 0"),
+        ({"distill.final_temperature": -1.0}, "final_temperature must be"),
+        ({"store.path": "nowhere"}, "must be a logit store"),
+        ({"store.dtype": "float61"}, "did you mean 'float16'"),
+        ({"store.views": 0}, "store.views must be > 0"),
+        ({"store.path": "auto", "store.top_k": 10}, "Received: 10 of 10"),
+        # Nothing is labelled for a student that cannot be.
+        ({"store.path": "auto", "student.model": "resnet9"}, "Did you mean"),
     ],
 )
 def test_what_cannot_be_is_refused_and_touches_nothing(
@@ -536,3 +559,246 @@ def test_auto_precision_is_bfloat16_where_it_is_faster(
     monkeypatch.setattr(stages.pathlib.Path, "read_text", lambda path: cpuinfo)
     assert stages.resolve_precision("auto") == precision
     assert stages.resolve_precision("float32") == "float32"
+
+
+# The student's stage from a store
+
+
+def from_store(path="auto", **overrides):
+    """Mixed views, more epochs than views, labels in validation alone."""
+    return small_config(
+        **{
+            "store.path": str(path),
+            "store.views": 2,
+            "store.dtype": "float32",
+            "student.epochs": 3,
+            "data.augment.mirror": "random",
+            **overrides,
+        }
+    )
+
+
+@pytest.fixture
+def no_teacher_loaded(monkeypatch):
+    def load(path, **options):
+        raise AssertionError("a teacher was loaded")
+
+    monkeypatch.setattr(teachers, "load_teacher", load)
+
+
+def test_a_student_from_the_store_is_that_of_the_live_teacher(
+    run, tmp_path, small_mnist, monkeypatch, request
+):
+    run("teacher")
+    live = from_store("", **{"student.epochs": 2, "data.mixup": 0.3})
+    config = from_store(**{"student.epochs": 2, "data.mixup": 0.3})
+    (expected,) = run("student", config=live, workdir="live")
+    path, finished = stages.label(
+        config,
+        workdir=tmp_path / "stored",
+        savedmodels=tmp_path / "models",
+        dataset=small_mnist,
+    )
+    assert finished and path == tmp_path / "stored" / "store"
+    request.getfixturevalue("no_teacher_loaded")
+    # `auto` finds it, and so does its path.
+    (found,) = run("student", config=config, workdir="stored")
+    config.store.path = str(path)
+    (given,) = run("student", config=config, workdir="given")
+    a, b, c = (
+        weights_of(tmp_path / name / "student" / "student.keras")
+        for name in ("live", "stored", "given")
+    )
+    for of_live, of_auto, of_path in zip(a, b, c):
+        np.testing.assert_allclose(of_auto, of_live, atol=1e-5)
+        np.testing.assert_array_equal(of_path, of_auto)
+    for report in (found, given):
+        for key in ("test_errors", "agreement"):
+            assert report[key] == pytest.approx(expected[key])
+    lines = [
+        read_metrics(tmp_path / name / "student" / "metrics.jsonl")[-1]
+        for name in ("live", "stored")
+    ]
+    assert lines[0].keys() == lines[1].keys()
+    for key in ("loss", "val_loss", "val_agreement", "val_accuracy"):
+        assert lines[1][key] == pytest.approx(lines[0][key], rel=1e-4), key
+
+
+def test_auto_labels_first_and_then_finds_its_store(run, tmp_path):
+    run("teacher")
+    run("student", config=from_store())
+    store_dir = tmp_path / "work" / "store"
+    shard = next(store_dir.glob("train-0*.npy"))
+    assert np.load(shard).shape == (2, 400, 10)
+    written = shard.stat().st_mtime_ns
+    shutil.rmtree(tmp_path / "work" / "student")
+    run("student", config=from_store())
+    assert shard.stat().st_mtime_ns == written
+    # Another configuration of the stage is refused as ever.
+    with pytest.raises(ValueError, match=r"distill\.temperature \(was"):
+        run("student", config=from_store(**{"distill.temperature": 2.0}))
+
+
+def test_an_interrupted_student_from_a_store_ends_in_the_same_bits(
+    run, tmp_path, monkeypatch
+):
+    run("teacher")
+    run("student", config=from_store(), workdir="whole")
+    save = callbacks.SaveCheckpoint.on_epoch_end
+
+    def killed(self, epoch, logs=None):
+        save(self, epoch, logs)
+        if epoch == 1:
+            raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.SaveCheckpoint, "on_epoch_end", killed)
+        with pytest.raises(Interrupted):
+            run("student", config=from_store(), workdir="cut")
+    run("student", config=from_store(), workdir="cut")
+    assert same_bits(
+        tmp_path / "whole" / "student" / "student.keras",
+        tmp_path / "cut" / "student" / "student.keras",
+    )
+
+
+def test_a_store_of_something_else_is_refused(run, tmp_path, small_mnist):
+    run("teacher")
+    path, _ = stages.label(
+        from_store(),
+        workdir=tmp_path,
+        savedmodels=tmp_path / "models",
+        dataset=small_mnist,
+    )
+
+    def refused(field, dataset=small_mnist, **overrides):
+        with pytest.raises(ValueError, match=rf"Differing: .*{field} \(was"):
+            run(
+                "student",
+                config=from_store(path, **overrides),
+                dataset=dataset,
+                workdir="other",
+            )
+        assert not (tmp_path / "other").exists()
+
+    refused(r"spec\.seed", seed=1)
+    refused(r"spec\.translate", **{"data.augment.translate": 2})
+    refused(r"spec\.mixup", **{"data.mixup": 0.5})
+    refused(r"parts\.train\.fingerprint", **{"data.validation_examples": 90})
+    fewer_classes = small_mnist.train.subset(
+        np.flatnonzero(small_mnist.train.labels < 9)
+    )
+    fewer_classes.num_classes = 9
+    refused(
+        "num_classes",
+        dataset=datasets.Dataset(
+            name="mnist", train=fewer_classes, test=None, source="here"
+        ),
+    )
+    # Another teacher; its weights count, not its path.
+    export_dummy_teacher(tmp_path / "other_teacher")
+    refused(
+        r"teacher\.fingerprint",
+        **{"teacher.path": str(tmp_path / "other_teacher")},
+    )
+    shutil.move(tmp_path / "models" / "small_teacher", tmp_path / "moved")
+    moved = from_store(path, **{"teacher.path": str(tmp_path / "moved")})
+    run("student", config=moved, workdir="moved_too")
+    # Without any teacher here, the store stands for it.
+    run("student", config=from_store(path), workdir="alone")
+    assert same_bits(
+        tmp_path / "moved_too" / "student" / "student.keras",
+        tmp_path / "alone" / "student" / "student.keras",
+    )
+    shard = next(path.glob("train-0*.npy"))
+    shard.unlink()
+    with pytest.raises(ValueError, match=f"{shard.name}, which is missing"):
+        run("student", config=from_store(path), workdir="other")
+    with pytest.raises(ValueError, match="must be a logit store"):
+        run("student", config=from_store(tmp_path), workdir="other")
+
+
+def test_labelling_needs_no_labels(run, tmp_path, small_mnist):
+    run("teacher")
+    unlabelled = datasets.Dataset(
+        name="pictures",
+        train=datasets.Examples(small_mnist.train.images),
+        test=None,
+        source="here",
+    )
+    (report,) = run(
+        "student", config=from_store(), dataset=unlabelled, workdir="flat"
+    )
+    assert report["agreement"] is None
+    parts = json.loads(
+        (tmp_path / "flat" / "store" / "manifest.json").read_text()
+    )["parts"]
+    assert list(parts) == ["train"] and parts["train"]["examples"] == 500
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"distill.loss": "dkd", "distill.dkd.beta": 2.0},
+        {"distill.loss": "dist"},
+        {"distill.loss": "mse"},
+        {"distill.standardize": True},
+        {"distill.final_temperature": 1.0},
+        {
+            "distill.hard_loss_weight": 1.0,
+            "distill.final_hard_loss_weight": 0.0,
+        },
+        {"data.cutmix": 0.5},
+    ],
+)
+def test_every_way_to_distil_works_live_and_stored(run, tmp_path, overrides):
+    run("teacher")
+    options = {"student.epochs": 2, **overrides}
+    run("student", config=from_store("", **options), workdir="live")
+    run("student", config=from_store("auto", **options), workdir="stored")
+    run("student", config=from_store("", **{"student.epochs": 2}))
+    live, stored, plain = (
+        weights_of(tmp_path / name / "student" / "student.keras")
+        for name in ("live", "stored", "work")
+    )
+    for a, b in zip(live, stored):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    # And it is not the plain way.
+    assert not np.allclose(live[0], plain[0], atol=1e-4)
+
+
+def test_several_teachers_are_one(run, tmp_path):
+    run("teacher")
+    run("teacher", config=small_config(seed=1, name="second"), workdir="second")
+    paths = [
+        str(tmp_path / "models" / f"{n}_teacher") for n in ("small", "second")
+    ]
+    both = ",".join(paths)
+
+    def student(name, **overrides):
+        options = {"student.epochs": 2, "data.validation_examples": 100}
+        run(
+            "student",
+            config=small_config(**{**options, **overrides}),
+            workdir=name,
+        )
+        return weights_of(tmp_path / name / "student" / "student.keras")
+
+    options = {"teacher.path": both, "teacher.mean": "geometric"}
+    live = student("live", **options)
+    stored = student(
+        "stored",
+        **{**options, "store.path": "auto", "store.dtype": "float32"},
+    )
+    for a, b in zip(live, stored):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    others = [
+        student("first", **{"teacher.path": paths[0]}),
+        student("arithmetic", **{"teacher.path": both}),
+        student("weighted", **{**options, "teacher.weights": (1.0, 3.0)}),
+    ]
+    for other in others:
+        assert not np.allclose(live[0], other[0], atol=1e-5)
+    # The order of the weights is part of which teacher it is.
+    with pytest.raises(ValueError, match=r"teacher\.weights"):
+        student("weighted", **{**options, "teacher.weights": (3.0, 1.0)})

@@ -184,3 +184,52 @@ def test_a_distiller_takes_every_kind_of_teacher(
 def test_something_that_is_no_teacher_is_refused():
     with pytest.raises(ValueError, match="Received: 3"):
         kd_keras.Distiller(nets.make_network(), 3)
+
+
+def two_teachers():
+    """Two of fixed predictions: (0.8, 0.2) and (0.2, 0.8) to (0.4, 0.6)."""
+    logits = ([[np.log(4.0), 0.0]], [[0.0, np.log(1.5)]])
+    return [
+        teachers.Teacher(
+            lambda images, z=z: tf.repeat(
+                tf.constant(z, tf.float32), len(images), axis=0
+            ),
+            path=str(number),
+            image_shape=nets.IMAGE_SHAPE,
+            num_classes=2,
+        )
+        for number, z in enumerate(logits)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        # (0.8 + 0.4) / 2
+        ({}, 0.6),
+        # 0.25 * 0.8 + 0.75 * 0.4
+        ({"weights": (1.0, 3.0)}, 0.5),
+        # sqrt(0.8 * 0.4) : sqrt(0.2 * 0.6) = 0.5657 : 0.3464
+        ({"mean": "geometric"}, 0.62020),
+        # 0.8^0.25 0.4^0.75 : 0.2^0.25 0.6^0.75 = 0.4757 : 0.4559
+        ({"mean": "geometric", "weights": (1, 3)}, 0.51061),
+    ],
+)
+def test_several_teachers_by_hand(options, expected, images):
+    combined = teachers.combine(two_teachers(), **options)
+    p = tf.nn.softmax(combined(images)).numpy()
+    np.testing.assert_allclose(p[:, 0], expected, atol=2e-5)
+    assert p.shape == (len(images), 2)
+
+
+def test_teachers_that_do_not_fit_together_are_refused():
+    first, second = two_teachers()
+    with pytest.raises(ValueError, match="weight > 0 for each.*for 2"):
+        teachers.combine([first, second], weights=(1.0,))
+    with pytest.raises(ValueError, match="weight > 0"):
+        teachers.combine([first, second], weights=(1.0, 0.0))
+    with pytest.raises(ValueError, match="arithmetic, geometric.*'mean'"):
+        teachers.combine([first, second], mean="mean")
+    second.num_classes = 3
+    with pytest.raises(ValueError, match=r"same num_classes.*\[2, 3\]"):
+        teachers.combine([first, second])

@@ -182,10 +182,13 @@ class _Part:
         self._name = name
         self._views = manifest["parts"][name]["views"]
         self._shard_examples = manifest["parts"][name]["shard_examples"]
-        self._shards = [
+        mapped = [
             np.load(path / file, mmap_mode="r")
             for file in _shard_files(name, manifest)
         ]
+        self._memory = [shard.base for shard in mapped]
+        # Not as np.memmap, which is slow to index.
+        self._shards = [np.asarray(shard) for shard in mapped]
         ids = np.load(path / f"{name}-ids.npy")
         # Most sets are numbered from 0 on, and need no search.
         self._numbered = np.array_equal(ids, np.arange(len(ids)))
@@ -206,9 +209,13 @@ class _Part:
             (len(ids), *self._shards[0].shape[2:]), self._shards[0].dtype
         )
         order = np.argsort(shard_of, kind="stable")
-        present, starts = np.unique(shard_of[order], return_index=True)
-        for shard, chosen in zip(present, np.split(order, starts[1:])):
-            rows[chosen] = self._shards[shard][view][rest[chosen]]
+        ends = np.cumsum(np.bincount(shard_of, minlength=len(self._shards)))
+        start = 0
+        for shard, end in zip(self._shards, ends):
+            if end > start:
+                chosen = order[start:end]
+                rows[chosen] = shard[view, rest[chosen]]
+                start = end
         self._give_back_memory(len(ids))
         return rows
 
@@ -233,8 +240,8 @@ class _Part:
         if self._rows_read < _ROWS_KEPT or not hasattr(mmap, "MADV_DONTNEED"):
             return
         self._rows_read = 0
-        for shard in self._shards:
-            shard.base.madvise(mmap.MADV_DONTNEED)
+        for memory in self._memory:
+            memory.madvise(mmap.MADV_DONTNEED)
 
 
 def describe(parts):

@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart cifar10 test lint clean
+.PHONY: help quickstart cifar10 test benchmark lint clean
 
 help:
 	@echo "make quickstart  distil a digit classifier on the MNIST in the package"
 	@echo "make cifar10     the CIFAR-10 experiment: teacher, student, baseline"
 	@echo "make test        the test suite"
+	@echo "make benchmark   speed beside keras.distillation and PyTorch (40 minutes)"
 	@echo "make lint        ruff"
 
 # pip prints errors alone; the marker is written when all went well.
@@ -30,6 +31,11 @@ cifar10: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest
+
+# A PyTorch that is there already, such as its CPU build, is kept.
+benchmark: $(VENV)/.installed
+	@$(BIN)/python -m pip install -qq --editable '.[benchmark]'
+	@$(BIN)/python -m benchmarks.speed
 
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

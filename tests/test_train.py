@@ -22,8 +22,8 @@ SMALL = (
 )
 
 
-def command(*flags):
-    return [sys.executable, "-m", "kd_keras.train", *flags]
+def command(*flags, module="train"):
+    return [sys.executable, "-m", f"kd_keras.{module}", *flags]
 
 
 def environment():
@@ -33,9 +33,9 @@ def environment():
     }
 
 
-def train(*flags, cwd, prefix=(), timeout=300):
+def train(*flags, cwd, prefix=(), timeout=300, module="train"):
     return subprocess.run(
-        [*prefix, *command(*flags)],
+        [*prefix, *command(*flags, module=module)],
         cwd=cwd,
         env=environment(),
         capture_output=True,
@@ -44,9 +44,17 @@ def train(*flags, cwd, prefix=(), timeout=300):
     )
 
 
-def test_help_helps_without_tensorflow(tmp_path):
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("train", ("--stage", "--config", "--workdir", "restart", "Examples")),
+        ("label", ("--shard", "--config", "--workdir", "store", "Examples")),
+    ],
+)
+def test_help_helps_without_tensorflow(tmp_path, module, words):
+    arguments = command("--help", module=module)[1:]
     result = subprocess.run(
-        [sys.executable, "-X", "importtime", *command("--help")[1:]],
+        [sys.executable, "-X", "importtime", *arguments],
         cwd=tmp_path,
         env=environment(),
         capture_output=True,
@@ -54,7 +62,7 @@ def test_help_helps_without_tensorflow(tmp_path):
         timeout=60,
     )
     assert result.returncode == 0
-    for word in ("--stage", "--config", "--workdir", "restart", "Examples"):
+    for word in words:
         assert word in result.stdout
     assert " tensorflow" not in result.stderr
 
@@ -186,3 +194,38 @@ def test_a_full_disk_gives_one_line(tmp_path):
     assert "Traceback" not in result.stderr
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ") and "File too large" in last
+
+
+def test_a_store_is_labelled_in_parts_and_distilled_from(tmp_path):
+    flags = [
+        *SMALL,
+        "--config.student.epochs=2",
+        "--config.store.views=2",
+        f"--config.teacher.path={REPOSITORY / 'savedmodels/mnist_teacher'}",
+    ]
+
+    def label(*more):
+        return train(*flags, *more, cwd=tmp_path, module="label")
+
+    assert_one_line(label("--shard=2", "--num_shards=2"), "2 of 2")
+    assert_one_line(label("--config.store.top_k=10"), "Received: 10 of 10")
+    assert not list(tmp_path.iterdir())
+    small_files = "--config.store.shard_views=1000"
+    first = label(small_files, "--shard=0", "--num_shards=2")
+    assert first.returncode == 0, first.stderr
+    assert "others are not yet" in first.stdout
+    # A line a file, with the rate and the time that is left.
+    assert "a second, 0 seconds left" in first.stderr
+    last = label(small_files, "--shard=1", "--num_shards=2")
+    assert "runs/mnist/store is finished" in last.stdout
+    again = label(small_files)
+    assert "finished before" in again.stderr
+    student = train(
+        *flags,
+        "--stage=student",
+        "--config.store.path=runs/mnist/store",
+        cwd=tmp_path,
+    )
+    assert student.returncode == 0, student.stderr
+    assert "store: runs/mnist/store, 2 views" in student.stderr
+    assert_one_line(label("--config.seed=1"), "spec.seed (was 0, is 1)")

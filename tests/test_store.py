@@ -244,6 +244,30 @@ def test_what_is_not_stored_is_refused(written):
         opened.logits([0], part="validation")
 
 
+def test_ids_may_be_in_any_order(parts, teacher, tmp_path):
+    images = parts["train"].images[:300]
+    ids = np.random.default_rng(2).permutation(300) * 7
+    examples = datasets.Examples(images, ids=ids)
+    plain = views.ViewSpec()
+    write(tmp_path, {"train": examples}, teacher, spec=plain, views_count=1)
+    opened = kd_keras.LogitStore.open(tmp_path)
+    chosen = [250, 3, 17]
+    np.testing.assert_allclose(
+        opened.logits(ids[chosen]), teacher(images[chosen]), atol=1e-4
+    )
+
+
+def test_a_bar_shows_the_rate_and_the_time_that_is_left(
+    parts, teacher, tmp_path, capsys
+):
+    manifest = plan(parts, views_count=1)
+    store.label(tmp_path, manifest, parts, teacher, verbose=1)
+    shown = capsys.readouterr().out
+    # 1,200 training pictures and 50 test pictures.
+    assert "1250/1250" in shown and "views_per_second" in shown
+    assert "s/view" in shown
+
+
 def test_another_plan_is_refused_with_what_differs(
     written, parts, teacher, tmp_path
 ):

@@ -102,6 +102,7 @@ def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
             f"{shard} of {num_shards}"
         )
     config, _, _, parts = _prepare(config, dataset)
+    pipeline.check_mixing(parts["train"], _view_spec(config, "student"))
     path = pathlib.Path(workdir) / "store"
     teacher = _teacher_files(config, savedmodels)
     finished = _label(
@@ -139,9 +140,7 @@ def _plan_store(config, parts, teacher_files):
 def _teacher_files(config, savedmodels):
     fields = config.teacher
     paths = [part.strip() for part in fields.path.split(",") if part.strip()]
-    paths = paths or [
-        pathlib.Path(savedmodels) / f"{config.name}_teacher",
-    ]
+    paths = paths or [_default_teacher(config, savedmodels)]
     for path in paths:
         if not pathlib.Path(path).exists():
             raise ValueError(
@@ -155,6 +154,10 @@ def _teacher_files(config, savedmodels):
         weights=fields.weights,
         mean=fields.mean,
     )
+
+
+def _default_teacher(config, savedmodels):
+    return pathlib.Path(savedmodels) / f"{config.name}_teacher"
 
 
 def _load(teacher_files, train):
@@ -280,6 +283,7 @@ def _check_data(train, config, stages):
                 + "needs labels: pictures in one subfolder a class. "
                 "Received: a flat folder"
             )
+        pipeline.check_mixing(train, _view_spec(config, stage))
         role = _role(stage)
         if config[role].batch_size > len(train):
             raise ValueError(
@@ -392,7 +396,7 @@ class _Stage:
         return {"store.fingerprint": store.fingerprint(self.store_plan)}
 
     def _teacher_is_here(self):
-        default = self.savedmodels / f"{self.config.name}_teacher"
+        default = _default_teacher(self.config, self.savedmodels)
         return bool(self.config.teacher.path) or default.exists()
 
     def _open_store(self, path):
@@ -628,9 +632,11 @@ def evaluate(network, teacher, test, *, store=None):
     )
     collected = []
     for images, y in batches:
-        known = [y] if store is None else [y["labels"], y["teacher_logits"]]
-        collected.append([*known[:1], *predict(images), *known[1:]])
-        progress.add(len(known[0]))
+        row = [y if store is None else y["labels"], *predict(images)]
+        if store is not None:
+            row.append(y["teacher_logits"])
+        collected.append(row)
+        progress.add(len(images))
     labels, logits, *teacher_logits = (
         np.concatenate(part) for part in zip(*collected)
     )

@@ -248,7 +248,7 @@ def describe(parts):
     """What identifies the parts of a dataset, for a manifest to compare."""
     return {
         name: {
-            "fingerprint": examples.fingerprint(),
+            "fingerprint": examples.fingerprint,
             "examples": len(examples),
         }
         for name, examples in parts.items()
@@ -356,7 +356,8 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
     if is_finished(path, manifest):
         return True
     path.mkdir(parents=True, exist_ok=True)
-    rundir.write_json(path / "manifest.json", manifest)
+    if not (path / "manifest.json").exists():
+        rundir.write_json(path / "manifest.json", manifest)
     for name, examples in parts.items():
         if not (path / f"{name}-ids.npy").exists():
             _save(path / f"{name}-ids.npy", examples.ids)
@@ -403,8 +404,8 @@ def _label_part(path, manifest, name, examples, indices, teacher, progress):
         else views.ViewSpec(),
     )
     # Shards are of whole batches, so that none lies across a border.
-    predict = tf.function(teacher, reduce_retracing=True)
     batches = iter(batches)
+    predict = tf.function(teacher, reduce_retracing=True)
     files = _shard_files(name, manifest)
     for index, positions in zip(indices, ranges):
         shape = (part["views"], len(positions))

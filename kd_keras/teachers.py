@@ -152,7 +152,9 @@ class TeacherFiles:
         FileNotFoundError, ValueError: as `load_teacher`.
     """
 
-    def __init__(self, paths, *, outputs="logits", weights=(), mean=""):
+    def __init__(
+        self, paths, *, outputs="logits", weights=(), mean="arithmetic"
+    ):
         _shares(weights, len(paths))
         self.paths = [str(path) for path in paths]
         self._outputs = outputs

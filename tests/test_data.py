@@ -365,3 +365,31 @@ def test_batches_feed_fit():
     before = model.get_weights()[0]
     model.fit(training_batches(numbered(64)), shuffle=False, verbose=0)
     assert not np.array_equal(before, model.get_weights()[0])
+
+
+def test_a_view_is_mixed_with_the_view_of_its_partner():
+    spec = views.ViewSpec(seed=4, mirror="alternating", mixup=1.0)
+    examples = datasets.Examples(
+        np.random.default_rng(0).integers(0, 256, (30, 6, 6, 1), "uint8"),
+        ids=np.arange(30) * 10,
+    )
+    ids, images = examples.ids[:12], examples.images[:12]
+    made = pipeline.make_views(
+        examples, tf.constant(images), tf.constant(ids), view=1, spec=spec
+    )
+    chosen = views.partners(
+        tf.constant(ids), view=1, spec=spec, count=30
+    ).numpy()
+    own, partner = (
+        views.make_views(
+            tf.constant(examples.images[which]),
+            tf.constant(examples.ids[which]),
+            view=1,
+            spec=spec,
+        ).numpy()
+        for which in (np.arange(12), chosen)
+    )
+    assert len(set(chosen)) > 6
+    low, high = np.minimum(own, partner), np.maximum(own, partner)
+    assert ((made >= low) & (made <= high)).numpy().all()
+    assert (made.numpy() != own).any(axis=(1, 2, 3)).sum() > 8

@@ -802,3 +802,23 @@ def test_several_teachers_are_one(run, tmp_path):
     # The order of the weights is part of which teacher it is.
     with pytest.raises(ValueError, match=r"teacher\.weights"):
         student("weighted", **{**options, "teacher.weights": (3.0, 1.0)})
+
+
+def test_mixing_a_streamed_set_is_refused_and_touches_nothing(
+    run, tmp_path, small_mnist
+):
+    export_dummy_teacher(tmp_path / "models" / "small_teacher")
+    whole = small_mnist.train
+    streamed = datasets.StreamedExamples(
+        lambda: tf.data.Dataset.from_tensor_slices((whole.ids, whole.images)),
+        count=len(whole),
+        image_shape=whole.image_shape,
+        labelled=False,
+    )
+    dataset = datasets.Dataset("streamed", streamed, None, "here")
+    before = sorted(tmp_path.rglob("*"))
+    for path in ("", "auto"):
+        config = from_store(path, **{"data.mixup": 0.5})
+        with pytest.raises(ValueError, match="raise data.memory_limit_mb"):
+            run("student", config=config, dataset=dataset)
+    assert sorted(tmp_path.rglob("*")) == before

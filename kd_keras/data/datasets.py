@@ -80,6 +80,7 @@ class Examples:
         """Up to `count` pictures, spread evenly over the set."""
         return self.images[:: max(len(self) // count, 1)][:count]
 
+    @functools.cached_property
     def fingerprint(self):
         """SHA-256 of ids and pictures, without the labels: 64 hex digits."""
         return _digest(self.ids, self.images)
@@ -175,6 +176,7 @@ class StreamedExamples:
         batch = next(iter(self.batches(count, labels=False)))
         return batch[1].numpy()
 
+    @functools.cached_property
     def fingerprint(self):
         """SHA-256 of the ids and the first pictures: 64 hex digits."""
         return _digest(self.ids, self.sample(_FINGERPRINT_SAMPLE))

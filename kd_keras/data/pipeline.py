@@ -24,16 +24,12 @@ def make_views(examples, images, ids, *, view, spec):
         Tensor of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if views are to be mixed and the examples are streamed.
+        ValueError: as `check_mixing`.
     """
+    check_mixing(examples, spec)
     made = views.make_views(images, ids, view=view, spec=spec)
     if not spec.mixes:
         return made
-    if not hasattr(examples, "at"):
-        raise ValueError(
-            "data.mixup and data.cutmix need a set in memory, for the "
-            "partners: raise data.memory_limit_mb. Received: a streamed set"
-        )
     partner_ids, partner_images = examples.at(
         views.partners(ids, view=view, spec=spec, count=len(examples))
     )
@@ -41,6 +37,15 @@ def make_views(examples, images, ids, *, view, spec):
         partner_images, partner_ids, view=view, spec=spec
     )
     return views.mix(made, partner_views, ids, view=view, spec=spec)
+
+
+def check_mixing(examples, spec):
+    """Raises a ValueError if views shall be mixed of streamed examples."""
+    if spec.mixes and not hasattr(examples, "at"):
+        raise ValueError(
+            "data.mixup and data.cutmix need a set in memory, for the "
+            "partners: raise data.memory_limit_mb. Received: a streamed set"
+        )
 
 
 def training_batches(

@@ -578,6 +578,26 @@ def from_store(path="auto", **overrides):
     )
 
 
+@pytest.fixture(scope="module")
+def trained_teacher(small_mnist, tmp_path_factory):
+    """A SavedModel that the teacher stage wrote."""
+    folder = tmp_path_factory.mktemp("teacher")
+    stages.run(
+        small_config(),
+        stages=["teacher"],
+        workdir=folder / "work",
+        savedmodels=folder,
+        dataset=small_mnist,
+    )
+    return folder / "small_teacher"
+
+
+@pytest.fixture
+def taught(trained_teacher, tmp_path):
+    """The teacher where the student's stage looks for it."""
+    shutil.copytree(trained_teacher, tmp_path / "models" / "small_teacher")
+
+
 @pytest.fixture
 def no_teacher_loaded(monkeypatch):
     def load(path, **options):
@@ -587,9 +607,8 @@ def no_teacher_loaded(monkeypatch):
 
 
 def test_a_student_from_the_store_is_that_of_the_live_teacher(
-    run, tmp_path, small_mnist, monkeypatch, request
+    run, tmp_path, small_mnist, monkeypatch, request, taught
 ):
-    run("teacher")
     live = from_store("", **{"student.epochs": 2, "data.mixup": 0.3})
     config = from_store(**{"student.epochs": 2, "data.mixup": 0.3})
     (expected,) = run("student", config=live, workdir="live")
@@ -624,8 +643,7 @@ def test_a_student_from_the_store_is_that_of_the_live_teacher(
         assert lines[1][key] == pytest.approx(lines[0][key], rel=1e-4), key
 
 
-def test_auto_labels_first_and_then_finds_its_store(run, tmp_path):
-    run("teacher")
+def test_auto_labels_first_and_then_finds_its_store(run, tmp_path, taught):
     run("student", config=from_store())
     store_dir = tmp_path / "work" / "store"
     shard = next(store_dir.glob("train-0*.npy"))
@@ -640,9 +658,8 @@ def test_auto_labels_first_and_then_finds_its_store(run, tmp_path):
 
 
 def test_an_interrupted_student_from_a_store_ends_in_the_same_bits(
-    run, tmp_path, monkeypatch
+    run, tmp_path, monkeypatch, taught
 ):
-    run("teacher")
     run("student", config=from_store(), workdir="whole")
     save = callbacks.SaveCheckpoint.on_epoch_end
 
@@ -662,8 +679,9 @@ def test_an_interrupted_student_from_a_store_ends_in_the_same_bits(
     )
 
 
-def test_a_store_of_something_else_is_refused(run, tmp_path, small_mnist):
-    run("teacher")
+def test_a_store_of_something_else_is_refused(
+    run, tmp_path, small_mnist, taught
+):
     path, _ = stages.label(
         from_store(),
         workdir=tmp_path,
@@ -718,8 +736,7 @@ def test_a_store_of_something_else_is_refused(run, tmp_path, small_mnist):
         run("student", config=from_store(tmp_path), workdir="other")
 
 
-def test_labelling_needs_no_labels(run, tmp_path, small_mnist):
-    run("teacher")
+def test_labelling_needs_no_labels(run, tmp_path, small_mnist, taught):
     unlabelled = datasets.Dataset(
         name="pictures",
         train=datasets.Examples(small_mnist.train.images),
@@ -734,6 +751,21 @@ def test_labelling_needs_no_labels(run, tmp_path, small_mnist):
         (tmp_path / "flat" / "store" / "manifest.json").read_text()
     )["parts"]
     assert list(parts) == ["train"] and parts["train"]["examples"] == 500
+
+
+@pytest.fixture(scope="module")
+def plain_weights(trained_teacher, small_mnist, tmp_path_factory):
+    """Of a student that learnt in the paper's way."""
+    folder = tmp_path_factory.mktemp("plain")
+    teacher = {"teacher.path": str(trained_teacher), "student.epochs": 2}
+    stages.run(
+        from_store("", **teacher),
+        stages=["student"],
+        workdir=folder,
+        savedmodels=folder,
+        dataset=small_mnist,
+    )
+    return weights_of(folder / "student" / "student.keras")
 
 
 @pytest.mark.parametrize(
@@ -751,24 +783,23 @@ def test_labelling_needs_no_labels(run, tmp_path, small_mnist):
         {"data.cutmix": 0.5},
     ],
 )
-def test_every_way_to_distil_works_live_and_stored(run, tmp_path, overrides):
-    run("teacher")
+def test_every_way_to_distil_works_live_and_stored(
+    run, tmp_path, taught, plain_weights, overrides
+):
     options = {"student.epochs": 2, **overrides}
     run("student", config=from_store("", **options), workdir="live")
     run("student", config=from_store("auto", **options), workdir="stored")
-    run("student", config=from_store("", **{"student.epochs": 2}))
-    live, stored, plain = (
+    live, stored = (
         weights_of(tmp_path / name / "student" / "student.keras")
-        for name in ("live", "stored", "work")
+        for name in ("live", "stored")
     )
     for a, b in zip(live, stored):
         np.testing.assert_allclose(a, b, atol=1e-4)
     # And it is not the plain way.
-    assert not np.allclose(live[0], plain[0], atol=1e-4)
+    assert not np.allclose(live[0], plain_weights[0], atol=1e-4)
 
 
-def test_several_teachers_are_one(run, tmp_path):
-    run("teacher")
+def test_several_teachers_are_one(run, tmp_path, taught):
     run("teacher", config=small_config(seed=1, name="second"), workdir="second")
     paths = [
         str(tmp_path / "models" / f"{n}_teacher") for n in ("small", "second")

@@ -1,7 +1,10 @@
 """The stages end to end on real digits: records, resume, refusals."""
 
 import json
+import os
+import platform
 import shutil
+import subprocess
 
 import keras
 import numpy as np
@@ -522,6 +525,20 @@ def test_files_are_written_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path):
+    path, node = tmp_path / "file", platform.node()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = tmp_path / f".new-file-{node}-{ended.pid}"
+    # Of one that is writing, here or on a machine that shares the directory.
+    running = tmp_path / f".new-file-{node}-{os.getppid()}"
+    elsewhere = tmp_path / f".new-file-elsewhere-{ended.pid}"
+    for folder in (left, running, elsewhere):
+        folder.mkdir()
+    rundir.write_text(path, "after")
+    assert sorted(tmp_path.iterdir()) == sorted([path, running, elsewhere])
+
+
 def test_the_teacher_may_see_other_views_than_the_student():
     config = small_config()
     resolved = config.copy_and_resolve_references()
@@ -776,10 +793,7 @@ def plain_weights(trained_teacher, small_mnist, tmp_path_factory):
         {"distill.loss": "mse"},
         {"distill.standardize": True},
         {"distill.final_temperature": 1.0},
-        {
-            "distill.hard_loss_weight": 1.0,
-            "distill.final_hard_loss_weight": 0.0,
-        },
+        {"distill.final_hard_loss_weight": 1.0},
         {"data.cutmix": 0.5},
     ],
 )

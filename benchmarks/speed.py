@@ -5,7 +5,7 @@ which all contestants take turns on the same machine, the first one left out.
 The nets are airbench 64/128/128 -> 32/64/128 and ResNet-20 -> ResNet-8, batch
 256, float32, on real CIFAR-10 pictures.
 
-    python -m benchmarks.speed [--rounds=5] [--images=5120]
+    python -m benchmarks.speed [--rounds=5] [--images=3840]
 """
 
 import argparse
@@ -64,7 +64,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=5120)
+    parser.add_argument("--images", type=int, default=3840)
     arguments = parser.parse_args()
     results = {"machine": machine(), "nets": {}}
     with tempfile.TemporaryDirectory() as folder:

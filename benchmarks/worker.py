@@ -5,6 +5,7 @@ line of JSON: seconds and images of one round. KIND is `tensorflow` or
 `torch`. Waiting costs nothing, so that workers alternate on one machine.
 """
 
+import functools
 import json
 import os
 import resource
@@ -97,8 +98,10 @@ def tensorflow(nets, images):
         )
         store.label(f"{folder}/{path}", plan, parts, loaded, verbose=0)
 
-    make_store("store")
-    opened = kd_keras.LogitStore.open(f"{folder}/store")
+    @functools.cache
+    def opened():
+        make_store("store")
+        return kd_keras.LogitStore.open(f"{folder}/store")
 
     def batches(epochs=1, **options):
         return pipeline.training_batches(
@@ -170,7 +173,7 @@ def tensorflow(nets, images):
     return {
         "plain": fit(plain, labels=True),
         "live": fit(live, labels=False),
-        "stored": fit(stored, labels=False, store=opened),
+        "stored": lambda: fit(stored, labels=False, store=opened())(),
         "keras.distillation": fit(theirs, labels=True),
         "inference": inference,
         "label": label,

@@ -68,7 +68,7 @@ def tensorflow(nets, images):
     from kd_keras import export, models, store
     from kd_keras.data import datasets, pipeline, views
 
-    folder = tempfile.mkdtemp()
+    folder = tempfile.TemporaryDirectory()
     examples = datasets.Examples(images, labels=np.arange(len(images)) % 10)
     spec = views.ViewSpec(translate=2, mirror="alternating")
     networks = []
@@ -83,25 +83,25 @@ def tensorflow(nets, images):
             )
         )
     teacher, student = networks
-    export.export_saved_model(teacher, f"{folder}/teacher")
-    loaded = kd_keras.load_teacher(f"{folder}/teacher")
+    export.export_saved_model(teacher, f"{folder.name}/teacher")
+    loaded = kd_keras.load_teacher(f"{folder.name}/teacher")
     parts = {"train": examples}
 
-    def make_store(path):
-        # Anew each time, one view: as many images as the others see.
+    def make_store(path, views_count=1):
         plan = store.plan(
             parts,
             teacher={"fingerprint": path},
             num_classes=10,
             spec=spec,
-            views_count=1,
+            views_count=views_count,
         )
-        store.label(f"{folder}/{path}", plan, parts, loaded, verbose=0)
+        path = f"{folder.name}/{path}"
+        store.label(path, plan, parts, loaded, verbose=0)
+        return path
 
     @functools.cache
     def opened():
-        make_store("store")
-        return kd_keras.LogitStore.open(f"{folder}/store")
+        return kd_keras.LogitStore.open(make_store("store"))
 
     def batches(epochs=1, **options):
         return pipeline.training_batches(
@@ -159,8 +159,10 @@ def tensorflow(nets, images):
             infer(batch)
 
     def label():
-        made.append(f"labelled_{len(made)}")
-        make_store(made[-1])
+        # Anew each time. Several views, so that the start weighs little, as
+        # in earnest.
+        made.append(make_store(f"labelled_{len(made)}", views_count=4))
+        return 4 * len(images)
 
     def input_pipeline():
         for _ in batches(labels=False, epochs=10):

@@ -10,7 +10,7 @@ help:
 	@echo "make quickstart  distil a digit classifier on the MNIST in the package"
 	@echo "make cifar10     the CIFAR-10 experiment: teacher, student, baseline"
 	@echo "make test        the test suite"
-	@echo "make benchmark   speed beside keras.distillation and PyTorch (40 minutes)"
+	@echo "make benchmark   speed beside keras.distillation and PyTorch (15 minutes)"
 	@echo "make lint        ruff"
 
 # pip prints errors alone; the marker is written when all went well.

@@ -171,7 +171,7 @@ class LogitStore:
             **expected: entries that its manifest must have, as in `plan`; of
                 `parts`, those that `describe` returns.
         """
-        was, now = _comparable(self.manifest), _comparable(expected)
+        was, now = comparable(self.manifest), comparable(expected)
         _check_same({key: was.get(key) for key in now}, now, self.path)
 
 
@@ -319,14 +319,15 @@ def is_finished(path, manifest):
     begun = _read_manifest(pathlib.Path(path))
     if begun is None:
         return False
-    _check_same(_comparable(begun), _comparable(manifest), path)
+    _check_same(comparable(begun), comparable(manifest), path)
     return begun["checksums"] is not None
 
 
-def fingerprint(manifest):
-    """SHA-256 of what a store holds by its manifest: 64 hex digits."""
-    text = json.dumps(_comparable(manifest), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def comparable(manifest):
+    """What a store holds, as a flat dict: all of it but the checksums."""
+    return config_lib.flatten(
+        {key: value for key, value in manifest.items() if key != "checksums"}
+    )
 
 
 def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
@@ -564,12 +565,6 @@ def _read_manifest(path):
             f"format {manifest.get('format')}"
         )
     return manifest
-
-
-def _comparable(manifest):
-    return config_lib.flatten(
-        {key: value for key, value in manifest.items() if key != "checksums"}
-    )
 
 
 def _check_same(was, now, path):

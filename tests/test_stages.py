@@ -670,6 +670,8 @@ def test_auto_labels_first_and_then_finds_its_store(run, tmp_path, taught):
     run("student", config=from_store())
     assert shard.stat().st_mtime_ns == written
     # Another configuration of the stage is refused as ever.
+    with pytest.raises(ValueError, match=r"train\.views \(was 2, is 3\)"):
+        run("student", config=from_store(**{"store.views": 3}))
     with pytest.raises(ValueError, match=r"distill\.temperature \(was"):
         run("student", config=from_store(**{"distill.temperature": 2.0}))
 

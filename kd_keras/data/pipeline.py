@@ -176,4 +176,9 @@ def _with_options(dataset):
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
+    # TensorFlow 2.21's autotuning sleeps for 10, 20, 40 ms ... up to 60 s
+    # between its looks, and an iterator's end may wait until it wakes: every
+    # `fit` and `evaluate` took up to twice its time. Off, AUTOTUNE means as
+    # many parallel calls as the machine has cores (16 at most).
+    options.autotune.enabled = False
     return dataset.with_options(options)

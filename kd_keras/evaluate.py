@@ -56,80 +56,9 @@ def main():
         split=_SPLIT.value,
         temperature=_TEMPERATURE.value,
     )
-    print(_summary(results))
+    print(evaluation.summary(results))
     if _OUTPUT.value:
         rundir.write_json(pathlib.Path(_OUTPUT.value), results)
-
-
-def _summary(results):
-    models = results["models"]
-    first = models["model"]
-    count = f"{first['examples']:,} examples"
-    lines = [
-        "",
-        f"{results['data']}, {results['split']}: {count}",
-        "",
-        f"{'':10}{'errors':>8}{'accuracy (95 % interval)':>28}{'NLL':>9}"
-        f"{'Brier':>8}{'ECE':>8}{'adaptive':>10}",
-    ]
-    for role, measured in models.items():
-        low, high = measured["accuracy_interval"]
-        interval = f"{measured['accuracy']:.2%} ({low:.2%} to {high:.2%})"
-        lines.append(
-            f"{role:10}{measured['errors']:>8,}{interval:>28}"
-            f"{measured['nll']:>9.4f}{measured['brier']:>8.4f}"
-            f"{measured['ece']:>8.2%}{measured['adaptive_ece']:>10.2%}"
-        )
-    lines += ["", "class     precision  recall"]
-    lines += [
-        f"{i:<10}{precision:>9.2%}{recall:>8.2%}"
-        for i, (precision, recall) in enumerate(
-            zip(first["precision"], first["recall"])
-        )
-    ]
-    lines += ["", *_calibration(models), *_comparisons(results)]
-    return "\n".join(lines)
-
-
-def _calibration(models):
-    if "calibrated" not in models["model"]:
-        return ["calibration: no validation set (--data.validation_examples)"]
-    return [
-        f"{role}, calibrated by T = {fitted['temperature']:.3f}: "
-        f"NLL {fitted['nll']:.4f}, ECE {fitted['ece']:.2%}"
-        for role, fitted in (
-            (role, measured["calibrated"]) for role, measured in models.items()
-        )
-    ]
-
-
-def _comparisons(results):
-    lines = []
-    teacher = results["against_teacher"]
-    if teacher:
-        lines.append(
-            f"with the teacher: agreement {teacher['agreement']:.2%}, KL "
-            f"{teacher['kl']:.4f} at T = 1 and {teacher['kl_softened']:.4f} "
-            f"at T = {teacher['temperature']:g}"
-        )
-        if teacher["teacher_mistakes"]:
-            lines.append(
-                f"on the teacher's {teacher['teacher_mistakes']:,} mistakes: "
-                f"the same mistake in {teacher['agreement_on_mistakes']:.2%}"
-            )
-    baseline = results["against_baseline"]
-    if baseline:
-        low, high = baseline["difference_interval"]
-        verdict = "no difference that is more than chance"
-        if baseline["p_value"] < 0.05:
-            better = baseline["difference"] > 0
-            verdict = "the model is " + ("better" if better else "worse")
-        lines.append(
-            f"against the baseline: {100 * baseline['difference']:+.2f} points "
-            f"({100 * low:+.2f} to {100 * high:+.2f}), McNemar p = "
-            f"{baseline['p_value']:.3g}: {verdict}"
-        )
-    return lines
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ class RunDir:
         self.path = pathlib.Path(path)
         self.stage = stage
         self.model_path = self.path / f"{stage}.keras"
+        self.config_path = self.path / "config.json"
         self.report_path = self.path / "report.json"
         self.metrics_path = self.path / "metrics.jsonl"
         self.tensorboard_dir = self.path / "tensorboard"
@@ -54,10 +55,9 @@ class RunDir:
             **inputs: what else the result depends on (`teacher` fingerprint),
                 compared and recorded like a field.
         """
-        recorded_path = self.path / "config.json"
-        if not recorded_path.exists():
+        if not self.config_path.exists():
             return
-        recorded = json.loads(recorded_path.read_text())
+        recorded = json.loads(self.config_path.read_text())
         was = recorded["depends_on"]
         now = {**config_lib.stage_fields(config, self.stage), **inputs}
         differing = config_lib.differing(was, now)
@@ -78,7 +78,7 @@ class RunDir:
             "config": config.to_dict(),
             "depends_on": depends_on,
         }
-        write_json(self.path / "config.json", record)
+        write_json(self.config_path, record)
         write_json(self.path / "versions.json", versions())
 
     def remove(self):
@@ -93,13 +93,9 @@ class RunDir:
     def origin(self):
         """What the run was made with: dict of `command` and `versions`."""
 
-        def read(name):
-            return json.loads((self.path / name).read_text())
-
-        return {
-            "command": read("config.json")["command"],
-            "versions": read("versions.json"),
-        }
+        config = json.loads(self.config_path.read_text())
+        versions = json.loads((self.path / "versions.json").read_text())
+        return {"command": config["command"], "versions": versions}
 
     def metrics(self):
         """The epochs that `metrics.jsonl` holds: list of dicts."""

@@ -587,6 +587,10 @@ class _Stage:
             **self.run_dir.origin(),
         )
         rundir.write_text(path / "model_card.md", card)
+        # The record goes along, so that it is told where the runs are not.
+        rundir.write_json(path / self.run_dir.report_path.name, report)
+        for record in (self.run_dir.config_path, self.run_dir.metrics_path):
+            rundir.write_text(path / record.name, record.read_text())
         _log.info("%s: exported to %s", self.stage, path)
 
     def _export_if_missing(self, report):

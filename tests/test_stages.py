@@ -117,6 +117,9 @@ def test_all_stages_leave_their_whole_record(run, tmp_path, small_mnist):
             tmp_path / "models" / f"small_{stage}" / "model_card.md"
         ).read_text()
         assert f"{errors} of 300" in card and "the command" in card
+        for record in ("config.json", "report.json", "metrics.jsonl"):
+            exported = tmp_path / "models" / f"small_{stage}" / record
+            assert exported.read_text() == (folder / record).read_text()
 
     teacher, student, _ = reports
     teacher_model = keras.models.load_model(

@@ -49,6 +49,9 @@ def train(*flags, cwd, prefix=(), timeout=300, module="train"):
     [
         ("train", ("--stage", "--config", "--workdir", "restart", "Examples")),
         ("label", ("--shard", "--config", "--workdir", "store", "Examples")),
+        ("evaluate", ("--model", "--teacher", "--split", "--output", "Examp")),
+        ("export", ("--formats", "litert_int8", "--output", "Examples")),
+        ("latency", ("--models", "--threads", "--output", "Examples")),
     ],
 )
 def test_help_helps_without_tensorflow(tmp_path, module, words):

@@ -64,8 +64,8 @@ def run(
             teacher or the work directory cannot be; or at a NaN loss.
     """
     config, strategy, dataset, parts = _prepare(config, dataset)
-    transfer_parts = _transfer_parts(parts, config)
-    parts = {s: parts if s == "teacher" else transfer_parts for s in stages}
+    students = transfer_parts(parts, config)
+    parts = {s: parts if s == "teacher" else students for s in stages}
     for stage in stages:
         _check_data(parts[stage]["train"], config, stage)
     reports = []
@@ -105,7 +105,7 @@ def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
             f"{shard} of {num_shards}"
         )
     config, _, _, parts = _prepare(config, dataset)
-    parts = _transfer_parts(parts, config)
+    parts = transfer_parts(parts, config)
     pipeline.check_mixing(parts["train"], _view_spec(config, "student"))
     path = pathlib.Path(workdir) / "store"
     teacher = _teacher_files(config, savedmodels)
@@ -185,7 +185,7 @@ def _prepare(config, dataset):
     tf.config.experimental.enable_op_determinism()
     if dataset is None:
         dataset = sources.load_dataset(config.data)
-    parts = _split(dataset, config)
+    parts = split(dataset, config)
     _log.info(
         "data: %s from %s: %s examples of %s",
         dataset.name,
@@ -251,7 +251,7 @@ def make_strategy(devices):
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
 
 
-def _split(dataset, config):
+def split(dataset, config):
     """Disjoint `train`, and where there are any `validation` and `test`."""
     train, validation = dataset.train, None
     if train.labelled:
@@ -264,7 +264,7 @@ def _split(dataset, config):
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def _transfer_parts(parts, config):
+def transfer_parts(parts, config):
     """The same, with what student and baseline train on as `train`."""
     train = datasets.transfer_set(parts["train"], **config.transfer)
     if train is not parts["train"]:

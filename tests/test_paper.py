@@ -203,6 +203,9 @@ def test_the_best_shift_by_hand():
     shift = paper_lab.best_shift(logits, labels, (1,))
     # One error from just over 2 to 2.5, and from just over 3 on.
     np.testing.assert_allclose(shift, [0, 2.1])
+    # None is needed where nothing is wrong.
+    shift = paper_lab.best_shift(logits, np.zeros(4, int), (1,))
+    np.testing.assert_allclose(shift, [0, 0])
 
 
 # The document

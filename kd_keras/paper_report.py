@@ -22,10 +22,10 @@ _NARROW = 30
 _HEAD = """\
 # The paper's experiments
 
-Hinton, Vinyals and Dean, 2015, [arXiv:1503.02531](
-https://arxiv.org/abs/1503.02531). This file is made by `python -m
-kd_keras.paper` from `results/paper.jsonl`; no figure of ours is put in by
-hand. One experiment alone:
+Hinton, Vinyals and Dean, 2015,
+[arXiv:1503.02531](https://arxiv.org/abs/1503.02531). This file is made by
+`python -m kd_keras.paper` from `results/paper.jsonl`; no figure of ours is put
+in by hand. One experiment alone:
 
     python -m kd_keras.paper --experiments=NAME
 

@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart cifar10 test benchmark lint clean
+.PHONY: help quickstart cifar10 paper paper-quick test benchmark lint clean
 
 help:
 	@echo "make quickstart  distil a digit classifier on the MNIST in the package"
 	@echo "make cifar10     the CIFAR-10 experiment: teacher, student, baseline"
+	@echo "make paper       the paper's experiments, docs/paper.md (hours; goes on)"
+	@echo "make paper-quick the same with one seed, shortened (10 minutes)"
 	@echo "make test        the test suite"
 	@echo "make benchmark   speed beside keras.distillation and PyTorch (15 minutes)"
 	@echo "make lint        ruff"
@@ -28,6 +30,10 @@ quickstart: $(VENV)/.installed
 cifar10: $(VENV)/.installed
 	$(BIN)/python -m kd_keras.train --config=configs/cifar10.py \
 	    --workdir=runs/cifar10 --savedmodels=runs/cifar10/savedmodels
+
+paper paper-quick: $(VENV)/.installed
+	@$(BIN)/python -m pip install -qq --editable '.[report]'
+	$(BIN)/python -m kd_keras.paper $(if $(findstring quick,$@),--quick)
 
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest

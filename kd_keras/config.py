@@ -77,6 +77,11 @@ def default_config():
     teacher.model = "cnn"
     # Filters or units of each group of layers; empty for the model's own.
     teacher.widths = ()
+    # Of `mlp`: the rate of dropout before each of its layers of units, the
+    # input's first and the logits' last; empty for none. And the largest
+    # norm of the weights that enter a hidden unit; 0 for any.
+    teacher.dropout = ()
+    teacher.max_norm = 0.0
     teacher.epochs = 10
     teacher.batch_size = 128
     # SavedModel or `.keras` file that the student learns from; empty for
@@ -99,6 +104,8 @@ def default_config():
     config.student = student = ml_collections.ConfigDict()
     student.model = "cnn_tiny"
     student.widths = ()
+    student.dropout = ()
+    student.max_norm = 0.0
     student.epochs = 10
     student.batch_size = 128
     student.optimizer = _optimizer()
@@ -107,6 +114,19 @@ def default_config():
     # only its optimizer is its own, so that it can be tuned as carefully.
     config.baseline = baseline = ml_collections.ConfigDict()
     baseline.optimizer = _optimizer()
+
+    # Which training examples student and baseline learn from: the transfer
+    # set. Classes are told by labels, which serve for this choice alone.
+    config.transfer = transfer = ml_collections.ConfigDict()
+    # Leaves these classes out, or all but these; empty for neither.
+    transfer.omit_classes = ()
+    transfer.only_classes = ()
+    # The share that is kept of the rest, and whether it has equally many
+    # examples of each class or is chosen without a look at them.
+    transfer.fraction = 1.0
+    transfer.balanced = False
+    # What the choice follows from.
+    transfer.seed = config.get_ref("seed").identity()
 
     config.distill = distill = ml_collections.ConfigDict()
     # `kl` (the paper's), `dkd`, `dist`, `mse`; see `kd_keras.losses`.
@@ -172,6 +192,7 @@ def stage_fields(config, stage):
         fields["teacher"] = _without(config.teacher, *_STUDENTS_TEACHER)
     elif stage == "student":
         fields["data"] = config.data
+        fields["transfer"] = config.transfer
         fields["student"] = config.student
         fields["distill"] = config.distill
         fields["teacher"] = {
@@ -179,6 +200,7 @@ def stage_fields(config, stage):
         }
     else:
         fields["data"] = _without(config.data, "mixup", "cutmix")
+        fields["transfer"] = config.transfer
         fields["student"] = _without(config.student, "optimizer")
         fields["baseline"] = config.baseline
     return flatten(fields)
@@ -272,6 +294,16 @@ def validate(config):
             f"{role}.widths",
             "a tuple of whole numbers > 0",
         )
+        require(
+            all(0 <= rate < 1 for rate in config[role].dropout),
+            f"{role}.dropout",
+            "a tuple of numbers >= 0 and < 1",
+        )
+        require(
+            0 <= config[role].max_norm < math.inf,
+            f"{role}.max_norm",
+            ">= 0 and finite",
+        )
     for stage in STAGES:
         optimizer = config[stage].optimizer
         prefix = f"{stage}.optimizer"
@@ -291,6 +323,20 @@ def validate(config):
             require(
                 0 <= optimizer[field] < math.inf, f"{prefix}.{field}", ">= 0"
             )
+    transfer = config.transfer
+    for field in ("omit_classes", "only_classes"):
+        require(
+            all(isinstance(c, int) and c >= 0 for c in transfer[field]),
+            f"transfer.{field}",
+            "a tuple of whole numbers >= 0",
+        )
+    require(
+        not (transfer.omit_classes and transfer.only_classes),
+        "transfer.omit_classes",
+        f"empty with transfer.only_classes={transfer.only_classes}",
+    )
+    require(0 < transfer.fraction <= 1, "transfer.fraction", "in (0, 1]")
+    require(transfer.seed >= 0, "transfer.seed", ">= 0")
     distill = config.distill
     require_one_of("distill.loss", SOFT_LOSSES, distill.loss)
     require(

@@ -16,7 +16,7 @@ Examples:
   python -m kd_keras.export --model=student.keras --formats=onnx --output=edge
 
 Labels of the test set only tell the errors; calibration takes none. The
-packages of all formats: pip install 'kd_keras[export]'. Other fields of --data
+packages of all formats: pip install -e '.[export]'. Other fields of --data
 are those of config.data in kd_keras/config.py.
 """
 

@@ -9,6 +9,7 @@ unsynchronized moving statistics drift apart between replicas.
 
 import difflib
 import importlib
+import inspect
 
 import keras
 import numpy as np
@@ -22,40 +23,54 @@ _SELF_NORMALISING = ("EfficientNet", "MobileNetV3", "ConvNeXt")
 _MINIMUM_SIZES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 
 
-def build_model(name, *, image_shape, num_classes, images, widths=()):
+def build_model(
+    name,
+    *,
+    image_shape,
+    num_classes,
+    images,
+    widths=(),
+    dropout=(),
+    max_norm=0.0,
+):
     """Builds a classifier by name.
 
     Args:
         name: a key of `MODELS`, a `keras.applications` class name, or
             `module:function` of your own. Such a function is called with
-            `image_shape` and `num_classes` (and `widths`, where given) and
-            returns a Keras model that takes pictures from 0 to 255 and ends
-            in logits.
+            `image_shape` and `num_classes` (and what is given of the
+            following three) and returns a Keras model that takes pictures
+            from 0 to 255 and ends in logits.
         image_shape: `(height, width, channels)`.
         num_classes: int, the number of logits.
         images: uint8 array `(n, height, width, channels)` of training
             pictures, from which the input constants are set.
         widths: tuple of ints, filters or units of each group of layers;
             empty for the architecture's own.
+        dropout: tuple of floats, rates of dropout; empty for none.
+        max_norm: float, largest norm of a hidden unit's incoming weights;
+            0 for any.
 
     Returns:
         A built `keras.Model`, `(batch, *image_shape)` -> float32 logits
         `(batch, num_classes)`.
 
     Raises:
-        ValueError: if the name is unknown, the architecture takes no
-            `widths`, or the result is not `(batch, num_classes)`.
+        ValueError: if the name is unknown, the architecture does not take
+            one of the options, or the result is not `(batch, num_classes)`.
     """
-    options = {"widths": tuple(widths)} if widths else {}
+    options = {
+        "widths": tuple(widths),
+        "dropout": tuple(dropout),
+        "max_norm": max_norm,
+    }
+    options = {key: value for key, value in options.items() if value}
     if ":" in name:
         model = _user_function(name)(
             image_shape=image_shape, num_classes=num_classes, **options
         )
     elif name in MODELS:
-        if options and name in _FIXED_WIDTHS:
-            raise ValueError(
-                f"{name} takes no widths. Received: widths={tuple(widths)}"
-            )
+        _check_options(name, options, inspect.signature(MODELS[name]))
         model = MODELS[name](
             image_shape=image_shape,
             num_classes=num_classes,
@@ -63,6 +78,7 @@ def build_model(name, *, image_shape, num_classes, images, widths=()):
             **options,
         )
     elif isinstance(getattr(keras.applications, name, None), type(keras.Input)):
+        _check_options(name, options, inspect.signature(_application))
         model = _application(name, image_shape, num_classes, images)
     else:
         close = difflib.get_close_matches(
@@ -105,13 +121,45 @@ def count_macs(model):
     return flops // 2
 
 
-def mlp(*, image_shape, num_classes, images, widths=(800, 800)):
-    """Fully connected ReLU network; the paper's MNIST student by default."""
+def mlp(
+    *,
+    image_shape,
+    num_classes,
+    images,
+    widths=(800, 800),
+    dropout=(),
+    max_norm=0.0,
+):
+    """Fully connected ReLU network; the paper's MNIST student by default.
+
+    `dropout` has a rate for what enters each dense layer, pictures first;
+    `max_norm` bounds the weights that enter a hidden unit.
+
+    Reference:
+        - [Srivastava et al., 2014](
+          https://jmlr.org/papers/v15/srivastava14a.html), section 5.1
+    """
+    rates = dropout or (0.0,) * (len(widths) + 1)
+    if len(rates) != len(widths) + 1:
+        raise ValueError(
+            f"mlp of {len(widths)} widths takes {len(widths) + 1} rates of "
+            f"dropout. Received: dropout={dropout}"
+        )
+
+    def drop(x, rate):
+        return keras.layers.Dropout(rate)(x) if rate else x
+
     inputs, x = _normalised_input(image_shape, images)
     x = keras.layers.Flatten()(x)
-    for width in widths:
-        x = keras.layers.Dense(width, activation="relu")(x)
-    return _classifier("mlp", inputs, x, num_classes)
+    for width, rate in zip(widths, rates):
+        x = keras.layers.Dense(
+            width,
+            activation="relu",
+            kernel_constraint=keras.constraints.MaxNorm(max_norm)
+            if max_norm
+            else None,
+        )(drop(x, rate))
+    return _classifier("mlp", inputs, drop(x, rates[-1]), num_classes)
 
 
 def cnn(*, image_shape, num_classes, images, widths=(32, 64)):
@@ -219,7 +267,15 @@ MODELS = {
     "resnet20": resnet20,
     "airbench": airbench,
 }
-_FIXED_WIDTHS = ("resnet8", "resnet20")
+
+
+def _check_options(name, options, signature):
+    """Refuses what an architecture does not take."""
+    for option, value in options.items():
+        if option not in signature.parameters:
+            raise ValueError(
+                f"{name} takes no {option}. Received: {option}={value}"
+            )
 
 
 def _normalised_input(image_shape, images):

@@ -213,7 +213,7 @@ def versions(of=_PACKAGES):
 
 
 def _commit():
-    """The git commit of this package's checkout, `+` if it was changed."""
+    """The git commit of this package's checkout, `+` if code was changed."""
 
     def git(*arguments):
         return subprocess.run(
@@ -225,7 +225,9 @@ def _commit():
 
     try:
         commit = git("rev-parse", "HEAD")
-        return commit + ("+" if git("status", "--porcelain") else "") or None
+        # Not by results and documents, which runs write there themselves.
+        changed = git("status", "--porcelain", ":/kd_keras", ":/configs")
+        return commit + ("+" if changed else "") or None
     except OSError:
         return None
 

@@ -123,7 +123,7 @@ def optional(module, package=None, *, extra="export"):
     except ImportError as error:
         raise ValueError(
             f"{package or module} must be installed: "
-            f"pip install 'kd_keras[{extra}]'. Received: {error}"
+            f"pip install -e '.[{extra}]'. Received: {error}"
         ) from error
 
 

@@ -64,7 +64,10 @@ def run(
             teacher or the work directory cannot be; or at a NaN loss.
     """
     config, strategy, dataset, parts = _prepare(config, dataset)
-    _check_data(parts["train"], config, stages)
+    students = transfer_parts(parts, config)
+    parts = {s: parts if s == "teacher" else students for s in stages}
+    for stage in stages:
+        _check_data(parts[stage]["train"], config, stage)
     reports = []
     for stage in stages:
         stage_run = _Stage(
@@ -72,7 +75,7 @@ def run(
             config=config,
             strategy=strategy,
             dataset=dataset,
-            parts=parts,
+            parts=parts[stage],
             workdir=pathlib.Path(workdir),
             savedmodels=pathlib.Path(savedmodels),
             command=command,
@@ -102,6 +105,7 @@ def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
             f"{shard} of {num_shards}"
         )
     config, _, _, parts = _prepare(config, dataset)
+    parts = transfer_parts(parts, config)
     pipeline.check_mixing(parts["train"], _view_spec(config, "student"))
     path = pathlib.Path(workdir) / "store"
     teacher = _teacher_files(config, savedmodels)
@@ -181,7 +185,7 @@ def _prepare(config, dataset):
     tf.config.experimental.enable_op_determinism()
     if dataset is None:
         dataset = sources.load_dataset(config.data)
-    parts = _split(dataset, config)
+    parts = split(dataset, config)
     _log.info(
         "data: %s from %s: %s examples of %s",
         dataset.name,
@@ -247,7 +251,7 @@ def make_strategy(devices):
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
 
 
-def _split(dataset, config):
+def split(dataset, config):
     """Disjoint `train`, and where there are any `validation` and `test`."""
     train, validation = dataset.train, None
     if train.labelled:
@@ -258,6 +262,14 @@ def _split(dataset, config):
         _, train = datasets.split_off(train, config.data.max_train_examples)
     parts = {"train": train, "validation": validation, "test": dataset.test}
     return {name: part for name, part in parts.items() if part is not None}
+
+
+def transfer_parts(parts, config):
+    """The same, with what student and baseline train on as `train`."""
+    train = datasets.transfer_set(parts["train"], **config.transfer)
+    if train is not parts["train"]:
+        _log.info("transfer set: %s of the train examples", len(train))
+    return {**parts, "train": train}
 
 
 def _view_spec(config, stage):
@@ -272,25 +284,24 @@ def _view_spec(config, stage):
     )
 
 
-def _check_data(train, config, stages):
-    for stage in stages:
-        if not train.labelled and (
-            stage != "student" or config_lib.uses_labels(config)
-        ):
-            raise ValueError(
-                f"the {stage} stage "
-                + ("with distill.hard_loss_weight " * (stage == "student"))
-                + "needs labels: pictures in one subfolder a class. "
-                "Received: a flat folder"
-            )
-        pipeline.check_mixing(train, _view_spec(config, stage))
-        role = _role(stage)
-        if config[role].batch_size > len(train):
-            raise ValueError(
-                f"{role}.batch_size must be at most the number of training "
-                f"examples. Received: {config[role].batch_size} of "
-                f"{len(train)}"
-            )
+def _check_data(train, config, stage):
+    if not train.labelled and (
+        stage != "student" or config_lib.uses_labels(config)
+    ):
+        raise ValueError(
+            f"the {stage} stage "
+            + ("with distill.hard_loss_weight " * (stage == "student"))
+            + "needs labels: pictures in one subfolder a class. "
+            "Received: a flat folder"
+        )
+    pipeline.check_mixing(train, _view_spec(config, stage))
+    role = _role(stage)
+    if config[role].batch_size > len(train):
+        raise ValueError(
+            f"{role}.batch_size must be at most the number of training "
+            f"examples. Received: {config[role].batch_size} of "
+            f"{len(train)}"
+        )
 
 
 def _role(stage):
@@ -424,6 +435,8 @@ class _Stage:
             num_classes=num_classes,
             images=self.train.sample(models.STATISTICS_EXAMPLES),
             widths=self.fields.widths,
+            dropout=self.fields.dropout,
+            max_norm=self.fields.max_norm,
         )
 
     def _trainer(self, network, steps):

@@ -151,6 +151,65 @@ def test_a_validation_split_of_everything_is_refused():
         datasets.split_off(numbered(30), 30)
 
 
+@pytest.mark.parametrize("kind", [lambda x: x, streamed])
+def test_a_transfer_set_has_the_classes_and_the_share_that_it_should(kind):
+    # 500 examples, class = id modulo 5; 60 are held out before.
+    rest, held_out = datasets.split_off(kind(numbered(500, num_classes=5)), 60)
+
+    def chosen(**options):
+        subset = datasets.transfer_set(rest, **options)
+        assert set(subset.ids) <= set(rest.ids)
+        batches = subset.batches(100, labels=True)
+        ids, images, labels = map(np.concatenate, zip(*batches))
+        np.testing.assert_array_equal(ids, subset.ids)
+        np.testing.assert_array_equal(numbers(images), ids)
+        np.testing.assert_array_equal(labels, ids % 5)
+        return ids
+
+    of_class = np.bincount(rest.ids % 5)
+    without = chosen(omit_classes=(3,))
+    assert len(without) == 440 - of_class[3] and not (without % 5 == 3).any()
+    pair = chosen(only_classes=(1, 2))
+    assert len(pair) == of_class[1] + of_class[2]
+    assert set(pair % 5) == {1, 2}
+    assert len(chosen(fraction=0.1)) == 44
+    half = chosen(only_classes=(1, 2), fraction=0.5)
+    assert len(half) == round(len(pair) / 2) and set(half) < set(pair)
+    even = chosen(fraction=0.1, balanced=True)
+    np.testing.assert_array_equal(np.bincount(even % 5), [8] * 5)
+    # Chance, and chance alone, follows from the seed.
+    np.testing.assert_array_equal(chosen(fraction=0.1), chosen(fraction=0.1))
+    assert set(chosen(fraction=0.1)) != set(chosen(fraction=0.1, seed=1))
+    assert datasets.transfer_set(rest) is rest
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"omit_classes": (5,)}, "0 to 4. Received: 5"),
+        ({"only_classes": (1, 7)}, "0 to 4. Received: 7"),
+        ({"omit_classes": (0, 1, 2, 3, 4)}, "must have an example.*of the 20"),
+        ({"fraction": 0.01}, "must have an example.*fraction=0.01"),
+        ({"balanced": True, "fraction": 0.2}, "0 of each to choose"),
+        ({"balanced": True}, "4 of each to choose, 3 in the smallest of 5"),
+    ],
+)
+def test_a_transfer_set_that_cannot_be_is_refused(options, message):
+    # 3, 5, 4, 4 and 4 of the classes.
+    positions = np.r_[0, 1, 2, 3, 4, 5:20, 1]
+    examples = numbered(20, num_classes=5).subset(np.delete(positions, 15))
+    with pytest.raises(ValueError, match=message):
+        datasets.transfer_set(examples, **options)
+
+
+def test_classes_of_a_set_without_labels_cannot_be_chosen():
+    examples = datasets.Examples(numbered(20).images)
+    assert len(datasets.transfer_set(examples, fraction=0.5)) == 10
+    for options in ({"omit_classes": (1,)}, {"balanced": True}):
+        with pytest.raises(ValueError, match="need labels"):
+            datasets.transfer_set(examples, **options)
+
+
 def test_mnist_in_the_package_is_the_original(mnist):
     folder = pathlib.Path(sources.__file__).parent / "mnist"
     licence = (folder / "LICENSE.md").read_text()

@@ -281,7 +281,7 @@ def test_a_missing_package_names_the_extra(
 ):
     _, folder, _ = exported
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(ValueError, match=r"pip install 'kd_keras\[export\]'"):
+    with pytest.raises(ValueError, match=r"pip install -e '.\[export\]'"):
         edge.export(
             folder / "digits",
             formats=["litert", "onnx"],

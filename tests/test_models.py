@@ -1,5 +1,7 @@
 """Sizes, input conventions and starting points of the architectures."""
 
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -66,6 +68,41 @@ def test_every_model_takes_pictures_and_returns_logits(name):
     # uint8 and float pictures are the same pictures.
     as_float = model.predict(images.astype("float32"), verbose=0)
     np.testing.assert_allclose(as_float, logits, atol=1e-5)
+
+
+def test_mlp_drops_units_and_bounds_their_weights(tmp_path):
+    model = build("mlp", widths=(6, 4), dropout=(0.1, 0.0, 0.5), max_norm=0.25)
+    kinds = [type(layer).__name__ for layer in model.layers[3:]]
+    assert kinds == ["Dropout", "Dense", "Dense", "Dropout", "Dense"]
+    rates = [x.rate for x in model.layers if hasattr(x, "rate")]
+    assert rates == [0.1, 0.5]
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True))
+    model.fit(pictures(), np.arange(64) % 10, epochs=1, verbose=0)
+    *hidden, logits = (x.kernel for x in model.layers if hasattr(x, "kernel"))
+    for kernel in hidden:
+        norms = np.linalg.norm(kernel, axis=0)
+        assert norms.max() <= 0.25 + 1e-6 and np.isclose(norms, 0.25).any()
+    assert np.linalg.norm(logits, axis=0).max() > 0.25
+    # The file needs nothing of this package.
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert b"kd_keras" not in archive.read("config.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("resnet8", {"widths": (8,)}, r"resnet8 takes no widths"),
+        ("cnn", {"dropout": (0.5,)}, r"cnn takes no dropout.*\(0.5,\)"),
+        ("MobileNetV2", {"max_norm": 2.0}, "takes no max_norm. Received"),
+        ("mlp", {"dropout": (0.5,)}, "of 2 widths takes 3 rates"),
+    ],
+)
+def test_options_that_a_network_does_not_take_are_refused(
+    name, options, message
+):
+    with pytest.raises(ValueError, match=message):
+        build(name, **options)
 
 
 @pytest.mark.parametrize("name", ["resnet8", "cnn", "airbench"])

@@ -468,6 +468,16 @@ def test_mixed_precision_exports_float32(run, tmp_path, precision):
             {"data.mixup": 0.5, "distill.hard_loss_weight": 0.1},
             "0 with data.mixup",
         ),
+        (
+            {"transfer.omit_classes": (1,), "transfer.only_classes": (2,)},
+            r"omit_classes must be empty with transfer.only_classes=\(2,\)",
+        ),
+        ({"transfer.only_classes": (-1,)}, "only_classes must be a tuple"),
+        ({"transfer.omit_classes": (10,)}, "0 to 9. Received: 10"),
+        ({"transfer.fraction": 0.0}, r"fraction must be in \(0, 1\]"),
+        ({"transfer.fraction": 0.1}, "Received: 64 of 40"),
+        ({"student.dropout": (1.0,)}, "dropout must be a tuple"),
+        ({"student.max_norm": -1.0}, "max_norm must be >= 0"),
         ({"distill.loss": "kld"}, "did you mean 'kl'"),
         (
             {"distill.loss": "mse", "distill.standardize": True},
@@ -581,6 +591,36 @@ def test_auto_precision_is_bfloat16_where_it_is_faster(
     assert stages.resolve_precision("float32") == "float32"
 
 
+def test_student_and_baseline_learn_from_the_transfer_set(
+    run, tmp_path, small_mnist, monkeypatch
+):
+    config = small_config(
+        **{"transfer.omit_classes": (3,), "transfer.fraction": 0.5}
+    )
+    sizes, log = {}, callbacks.MetricsLog.__init__
+
+    def spy(self, run_dir, *, num_examples, **options):
+        sizes[run_dir.stage] = num_examples
+        log(self, run_dir, num_examples=num_examples, **options)
+
+    monkeypatch.setattr(callbacks.MetricsLog, "__init__", spy)
+    reports = run("teacher", "student", "baseline", config=config)
+    # 400 are left of the validation split.
+    train, _ = datasets.split_off(small_mnist.train, 100)
+    half = round((train.labels != 3).sum() / 2)
+    assert sizes == {"teacher": 400, "student": half, "baseline": half}
+    # Tested on all the classes, and the card tells the size.
+    assert [report["test_examples"] for report in reports] == [300] * 3
+    card = (tmp_path / "models" / "small_student" / "model_card.md").read_text()
+    assert f"{half} training examples" in card
+    # It is a part of what a student is, not of what its teacher is.
+    config.transfer.fraction = 0.4
+    run("teacher", config=config)
+    for stage in ("student", "baseline"):
+        with pytest.raises(ValueError, match=r"transfer\.fraction \(was 0.5"):
+            run(stage, config=config)
+
+
 # The student's stage from a store
 
 
@@ -679,6 +719,23 @@ def test_auto_labels_first_and_then_finds_its_store(run, tmp_path, taught):
         run("student", config=from_store(**{"distill.temperature": 2.0}))
 
 
+def test_the_store_of_a_transfer_set_holds_no_more(run, tmp_path, taught):
+    options = {
+        "transfer.only_classes": (7, 8),
+        "student.batch_size": 16,
+        "student.epochs": 2,
+    }
+    run("student", config=from_store("", **options), workdir="live")
+    run("student", config=from_store(**options))
+    ids = np.load(tmp_path / "work" / "store" / "train-ids.npy")
+    assert 40 < len(ids) < 120
+    for live, stored in zip(
+        weights_of(tmp_path / "live" / "student" / "student.keras"),
+        weights_of(tmp_path / "work" / "student" / "student.keras"),
+    ):
+        np.testing.assert_allclose(stored, live, atol=1e-4)
+
+
 def test_an_interrupted_student_from_a_store_ends_in_the_same_bits(
     run, tmp_path, monkeypatch, taught
 ):
@@ -725,6 +782,7 @@ def test_a_store_of_something_else_is_refused(
     refused(r"spec\.translate", **{"data.augment.translate": 2})
     refused(r"spec\.mixup", **{"data.mixup": 0.5})
     refused(r"parts\.train\.fingerprint", **{"data.validation_examples": 90})
+    refused(r"parts\.train\.examples", **{"transfer.fraction": 0.9})
     fewer_classes = small_mnist.train.subset(
         np.flatnonzero(small_mnist.train.labels < 9)
     )

@@ -52,6 +52,7 @@ def train(*flags, cwd, prefix=(), timeout=300, module="train"):
         ("evaluate", ("--model", "--teacher", "--split", "--output", "Examp")),
         ("export", ("--formats", "litert_int8", "--output", "Examples")),
         ("latency", ("--models", "--threads", "--output", "Examples")),
+        ("paper", ("--quick", "--experiments", "--workdir", "Examples")),
     ],
 )
 def test_help_helps_without_tensorflow(tmp_path, module, words):

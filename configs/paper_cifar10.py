@@ -1,0 +1,59 @@
+"""CIFAR-10: an ensemble distilled into one network, and 3 % of the data.
+
+    make paper
+
+runs them with their seeds and writes `docs/paper.md`. The members of the
+ensemble, the single network on labels and the distilled one are of one
+architecture, with the epochs and the optimizer of one recipe, that of
+`configs/cifar10.py` at fewer epochs.
+"""
+
+from configs import cifar10
+
+# What an experiment changes.
+EXPERIMENTS = {
+    "member": {},
+    "ensemble_arithmetic": {"teacher.mean": "arithmetic"},
+    "ensemble_geometric": {"teacher.mean": "geometric"},
+    # 1,500 pictures, and 5,000 others to stop early on.
+    **{
+        f"three_percent_{targets}": {
+            "data.validation_examples": 5_000,
+            "transfer.fraction": 1 / 30,
+            "student.epochs": 100,
+            "student.batch_size": 128,
+            "store.path": "",
+            "baseline.optimizer.learning_rate": 0.1,
+            # So that the first epochs of a run are those of a longer one.
+            "baseline.optimizer.schedule": "constant",
+        }
+        for targets in ("labels", "soft")
+    },
+}
+
+
+def get_config(experiment="ensemble_arithmetic"):
+    if experiment not in EXPERIMENTS:
+        raise ValueError(
+            f"the experiment must be one of {', '.join(EXPERIMENTS)}. "
+            f"Received: {experiment!r}"
+        )
+    config = cifar10.get_config()
+    config.name = "paper_cifar10"
+    # Runs of all seeds see the same views, and so share a store.
+    config.data.augment.seed = 0
+    config.teacher.augment.seed = config.get_ref("seed").identity()
+    config.store.path = "auto"
+    config.store.views = 4
+    config.student.epochs = 8
+    config.student.optimizer.warmup_epochs = 1.6
+    # A member is the student's network with the baseline's recipe.
+    config.teacher.widths = config.student.widths
+    config.teacher.epochs = config.student.epochs
+    config.teacher.batch_size = config.student.batch_size
+    config.baseline.optimizer.warmup_epochs = 1.6
+    config.teacher.optimizer = (
+        config.baseline.optimizer.copy_and_resolve_references()
+    )
+    config.update_from_flattened_dict(EXPERIMENTS[experiment])
+    return config

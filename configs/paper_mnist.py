@@ -1,0 +1,97 @@
+"""The MNIST experiments of Hinton, Vinyals and Dean (2015).
+
+    make paper
+
+runs them all with their seeds and writes `docs/paper.md`. One of them alone,
+by its name after a colon, is a stage of the ordinary trainer:
+
+    python -m kd_keras.train --stage=teacher \
+        --config=configs/paper_mnist.py:teacher
+    python -m kd_keras.train --stage=student \
+        --config=configs/paper_mnist.py:no_threes
+    python -m kd_keras.train --stage=baseline \
+        --config=configs/paper_mnist.py:labels
+
+Final runs train on all 60,000 pictures; the test set is read once a run.
+"""
+
+from kd_keras.config import default_config
+
+GRID_UNITS = (800, 300, 30)
+GRID_TEMPERATURES = (1.0, 2.5, 4.0, 8.0, 20.0, 40.0)
+
+# What an experiment changes.
+EXPERIMENTS = {
+    "teacher": {},
+    # The student's network on labels, and from the teacher with labels
+    # beside it, as the paper has it, and without.
+    "labels": {},
+    "soft_hard": {"distill.hard_loss_weight": 0.1},
+    "soft": {},
+    "no_threes": {"transfer.omit_classes": (3,)},
+    "sevens_eights": {"transfer.only_classes": (7, 8)},
+    # 1,800 pictures, and 10,000 others to stop early on.
+    **{
+        f"three_percent_{targets}": {
+            "data.validation_examples": 10_000,
+            "transfer.fraction": 0.036,
+            "student.batch_size": 128,
+            "student.epochs": 200,
+            # So that the first epochs of a run are those of a longer one.
+            "baseline.optimizer.schedule": "constant",
+        }
+        for targets in ("labels", "soft")
+    },
+    **{
+        f"grid_{units}_T{temperature:g}": {
+            "student.widths": (units, units),
+            "student.epochs": 30,
+            "distill.temperature": temperature,
+        }
+        for units in GRID_UNITS
+        for temperature in GRID_TEMPERATURES
+    },
+    # Logit matching, which high temperatures tend to.
+    "matching": {"student.epochs": 30, "distill.loss": "mse"},
+    **{
+        f"matching_T{temperature:g}": {
+            "student.epochs": 30,
+            "distill.temperature": temperature,
+        }
+        for temperature in (100.0, 1000.0)
+    },
+}
+
+
+def get_config(experiment="soft"):
+    if experiment not in EXPERIMENTS:
+        raise ValueError(
+            f"the experiment must be one of {', '.join(EXPERIMENTS)}. "
+            f"Received: {experiment!r}"
+        )
+    config = default_config()
+    config.name = "paper_mnist"
+    config.data.name = "mnist"
+
+    config.teacher.model = "mlp"
+    config.teacher.widths = (1200, 1200)
+    config.teacher.dropout = (0.0, 0.4, 0.4)
+    config.teacher.max_norm = 2.0
+    config.teacher.augment.translate = 2
+    config.teacher.epochs = 150
+    config.teacher.batch_size = 512
+    config.teacher.optimizer.learning_rate = 1e-3
+
+    config.student.model = "mlp"
+    config.student.widths = (800, 800)
+    config.student.epochs = 100
+    config.student.batch_size = 512
+    config.student.optimizer.learning_rate = 1e-3
+    config.baseline.optimizer.learning_rate = 1e-3
+    config.distill.temperature = 20.0
+    # The transfer set is not jittered: one view is all.
+    config.store.path = "auto"
+    config.store.views = 1
+    config.store.dtype = "float32"
+    config.update_from_flattened_dict(EXPERIMENTS[experiment])
+    return config

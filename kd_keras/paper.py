@@ -1,0 +1,65 @@
+"""Runs the experiments of "Distilling the Knowledge in a Neural Network".
+
+Each is a configuration of the ordinary trainer (configs/paper_mnist.py and
+configs/paper_cifar10.py), run with several seeds. A run lies in
+<workdir>/<experiment>/seed<n>/, its result is a line of --results, and
+paper.md and paper_grid.svg in --docs are made of those lines.
+
+Examples:
+  python -m kd_keras.paper --quick
+  python -m kd_keras.paper
+  python -m kd_keras.paper --experiments=teacher,soft,grid
+  python -m kd_keras.paper --experiments=none
+
+The same command goes on after an interruption: an experiment whose line is
+there, with the configuration that it has now, is not run again. The last
+example only writes the document anew. --quick takes one seed, shortened
+schedules and less of CIFAR-10, and keeps all in <workdir>.
+"""
+
+from absl import flags
+
+from kd_keras import commandline, quiet, runtimes
+
+flags.adopt_module_key_flags(commandline)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Where runs are kept (default: runs/paper[_quick])."
+)
+_EXPERIMENTS = flags.DEFINE_list(
+    "experiments", ["all"], "Names of experiments or of their groups, or none."
+)
+_QUICK = flags.DEFINE_bool(
+    "quick", False, "One seed, shortened schedules: minutes, not hours."
+)
+_RESULTS = flags.DEFINE_string(
+    "results", "results/paper.jsonl", "Where results are kept."
+)
+_DOCS = flags.DEFINE_string("docs", "docs", "Where paper.md goes.")
+
+
+def main():
+    runtimes.optional("matplotlib", extra="report")
+    workdir = _WORKDIR.value
+    results, docs = _RESULTS.value, _DOCS.value
+    if _QUICK.value:
+        workdir = workdir or "runs/paper_quick"
+        results, docs = f"{workdir}/paper.jsonl", workdir
+
+    with quiet.without_messages():
+        from kd_keras import paper_lab, paper_report
+
+    experiments = paper_lab.choose(_EXPERIMENTS.value)
+    lab = paper_lab.Lab(
+        workdir=workdir or "runs/paper", results=results, quick=_QUICK.value
+    )
+    try:
+        for experiment in experiments:
+            for seed in lab.seeds(experiment):
+                lab.result(experiment, seed)
+    finally:
+        document = paper_report.write(lab.lines, docs)
+    print(f"{document}, from {results}")
+
+
+if __name__ == "__main__":
+    commandline.run(main)

@@ -1,0 +1,630 @@
+"""The paper's experiments: what is run, with which seeds, what is measured.
+
+Used by `python -m kd_keras.paper`. The training is the ordinary stages',
+with the configurations of `configs/paper_mnist.py` and `paper_cifar10.py`.
+"""
+
+import dataclasses
+import difflib
+import functools
+import hashlib
+import importlib
+import json
+import logging
+import pathlib
+import shutil
+import sys
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kd_keras import (
+    bias,
+    commandline,
+    export,
+    losses,
+    metrics,
+    models,
+    rundir,
+    stages,
+    teachers,
+)
+from kd_keras import (
+    config as config_lib,
+)
+from kd_keras.data import sources
+
+_log = logging.getLogger(__name__)
+
+_REPOSITORY = pathlib.Path(__file__).parent.parent
+# What --quick changes, for each file of configurations.
+QUICK = {
+    "paper_mnist": {"teacher.epochs": 4, "student.epochs": 4},
+    "paper_cifar10": {
+        "data.max_train_examples": 6000,
+        "teacher.epochs": 2,
+        "student.epochs": 2,
+        "student.optimizer.warmup_epochs": 0.5,
+    },
+}
+# Training pictures on which two losses' gradients are compared.
+_GRADIENT_EXAMPLES = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What is measured, and of which run of the trainer.
+
+    Attributes:
+        name: str.
+        group: str, the section of the document that it belongs to.
+        title: str, its row there.
+        measure: function of `(lab, experiment, seed)` -> dict of results.
+        config: str, `<file>:<name>` of a configuration in `configs/`.
+        stage: str, the stage of the trainer that is run.
+        num_seeds: int; the seeds are 0 to `num_seeds - 1`.
+        paper: str, the paper's figure.
+        teacher: str, the experiment whose runs are the teachers of the
+            student stage, the seeds in turn; or a path in the repository.
+        ensemble: bool; True takes the runs of all seeds as one teacher.
+        of: str, the experiment whose run is measured, if it has none itself.
+    """
+
+    name: str
+    group: str
+    title: str
+    measure: object
+    config: str = ""
+    stage: str = "student"
+    num_seeds: int = 3
+    paper: str = "-"
+    teacher: str = ""
+    ensemble: bool = False
+    of: str = ""
+
+
+def choose(names):
+    """The experiments that are named, alone or by their group, in order.
+
+    Args:
+        names: list of str; `all` and `none` are names, too.
+
+    Raises:
+        ValueError: if there is none of a name.
+    """
+    groups = dict.fromkeys(x.group for x in EXPERIMENTS.values())
+    choices = ["all", "none", *groups, *EXPERIMENTS]
+    for name in names:
+        if name not in choices:
+            close = difflib.get_close_matches(name, choices, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(
+                f"--experiments must be of the groups {', '.join(groups)}, "
+                "names as in paper.md, all or none. Received: "
+                f"{name!r}.{hint}"
+            )
+    return [
+        experiment
+        for experiment in EXPERIMENTS.values()
+        if {"all", experiment.name, experiment.group} & set(names)
+    ]
+
+
+class Lab:
+    """Runs experiments and keeps their results.
+
+    Args:
+        workdir: path, of the runs: `<workdir>/<experiment>/seed<n>/`.
+        results: path of a file with a line, a JSON object, for each result.
+        quick: bool; True takes one seed and what `QUICK` changes.
+        dataset: `datasets.Dataset`, or None for the configurations' own.
+
+    Attributes:
+        lines: list of dicts, the results.
+    """
+
+    def __init__(self, *, workdir, results, quick=False, dataset=None):
+        self.workdir = pathlib.Path(workdir)
+        self._results = pathlib.Path(results)
+        self._quick = quick
+        self._dataset = dataset
+        self.lines = []
+        if self._results.exists():
+            lines = self._results.read_text().splitlines()
+            self.lines = [json.loads(line) for line in lines]
+
+    def seeds(self, experiment):
+        return range(1 if self._quick else experiment.num_seeds)
+
+    def result(self, experiment, seed):
+        """The line of an experiment and a seed; measured, if there is none."""
+        key = {
+            "experiment": experiment.name,
+            "seed": seed,
+            "config_hash": self._hash(experiment, seed),
+        }
+        for line in self.lines:
+            if key.items() <= line.items():
+                return line
+        _log.info("experiment: %s, seed %d", experiment.name, seed)
+        line = {**key, **experiment.measure(self, experiment, seed)}
+        # One of another configuration is not the experiment's any more.
+        name = experiment.name
+        self.lines = [
+            old
+            for old in self.lines
+            if (old["experiment"], old["seed"]) != (name, seed)
+        ]
+        self.lines.append(line)
+        self._results.parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(json.dumps(line) + "\n" for line in self.lines)
+        rundir.write_text(self._results, text)
+        return line
+
+    def config(self, experiment, seed):
+        """The resolved configuration of an experiment's run."""
+        file, _, name = experiment.config.partition(":")
+        config = _config_file(file).get_config(name)
+        config.seed = seed
+        if self._quick:
+            config.update_from_flattened_dict(QUICK[file])
+        return config.copy_and_resolve_references()
+
+    def _hash(self, experiment, seed):
+        """Of all that the result depends on, wherever the teacher lies."""
+        run = EXPERIMENTS[experiment.of or experiment.name]
+        fields = config_lib.stage_fields(self.config(run, seed), run.stage)
+        fields.pop("teacher.path", None)
+        if run.teacher in EXPERIMENTS:
+            fields["teachers"] = [
+                self._hash(EXPERIMENTS[run.teacher], teacher_seed)
+                for teacher_seed in self._teacher_seeds(run, seed)
+            ]
+        text = json.dumps(fields, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def _teacher_seeds(self, experiment, seed):
+        seeds = self.seeds(EXPERIMENTS[experiment.teacher])
+        if experiment.ensemble:
+            return seeds if len(seeds) > 1 else range(2)
+        return [seeds[seed % len(seeds)]]
+
+    def parts(self, experiment, seed, *, whole=False):
+        """What its run is trained and measured on: see `stages.split`.
+
+        `whole` leaves in `train` what the transfer set leaves out.
+        """
+        config = self.config(experiment, seed)
+        dataset = self._dataset or sources.load_dataset(config.data)
+        parts = stages.split(dataset, config)
+        if whole or experiment.stage == "teacher":
+            return parts
+        return stages.transfer_parts(parts, config)
+
+    def run_dir(self, experiment, seed):
+        path = self.workdir / experiment.name / f"seed{seed}"
+        return rundir.RunDir(path / experiment.stage, experiment.stage)
+
+    def trained(self, experiment, seed, **overrides):
+        """The finished run of an experiment: its `rundir.RunDir`.
+
+        Args:
+            experiment: `Experiment`.
+            seed: int.
+            **overrides: fields of the configuration that are other for it.
+        """
+        config = self.config(experiment, seed)
+        config.update_from_flattened_dict(overrides)
+        run_dir = self.run_dir(experiment, seed)
+        options = {"savedmodels": run_dir.path.parent, "dataset": self._dataset}
+        if experiment.stage == "student":
+            config.teacher.path = self.teacher_path(experiment, seed)
+        if experiment.ensemble:
+            # Its members speak once, for the students of all seeds.
+            folder = run_dir.path.parent.parent
+            store, _ = stages.label(config, workdir=folder, **options)
+            config.store.path = str(store)
+        stages.run(
+            config,
+            stages=[experiment.stage],
+            workdir=run_dir.path.parent,
+            command=commandline.command("kd_keras.paper"),
+            **options,
+        )
+        # Of no use to a finished run, and of several times its size.
+        shutil.rmtree(run_dir.checkpoints_dir, ignore_errors=True)
+        keras.backend.clear_session()
+        return run_dir
+
+    def network(self, experiment, seed):
+        """The network that the run of an experiment has made."""
+        run_dir = self.trained(experiment, seed)
+        return keras.models.load_model(run_dir.model_path, compile=False)
+
+    def teacher_path(self, experiment, seed):
+        """Where that is which an experiment's student learns from."""
+        if experiment.teacher not in EXPERIMENTS:
+            return str(_REPOSITORY / experiment.teacher)
+        teacher = EXPERIMENTS[experiment.teacher]
+        paths = [
+            self.trained(teacher, teacher_seed).model_path
+            for teacher_seed in self._teacher_seeds(experiment, seed)
+        ]
+        return ",".join(map(str, paths))
+
+
+@functools.cache
+def _config_file(name):
+    # They are files of the checkout, not of the package.
+    if str(_REPOSITORY) not in sys.path:
+        sys.path.append(str(_REPOSITORY))
+    return importlib.import_module(f"configs.{name}")
+
+
+def predict(network, examples):
+    """A network's logits of all examples, in order: float32 array."""
+    batches = examples.batches(500, labels=False)
+    return np.concatenate(
+        [network(images, training=False) for _, images in batches]
+    )
+
+
+# How the experiments are measured
+
+
+def _measure_run(lab, experiment, seed, **overrides):
+    """What the trainer reports of the run."""
+    run_dir = lab.trained(experiment, seed, **overrides)
+    report = run_dir.report()
+    return {
+        **_origin(run_dir.origin()["versions"]),
+        "seconds": report["seconds"],
+        "epochs": report["epochs"],
+        "errors": report["test_errors"],
+        "test_examples": report["test_examples"],
+    }
+
+
+def _origin(versions):
+    return {
+        "commit": versions["commit"],
+        "hardware": f"{versions['processor']}, {versions['threads']} threads",
+    }
+
+
+def _measure_classes(lab, experiment, seed):
+    """As a run, with the errors of each class."""
+    line = _measure_run(lab, experiment, seed)
+    test = lab.parts(experiment, seed)["test"]
+    logits = predict(lab.network(experiment, seed), test)
+    return {**line, "errors_by_class": errors_by_class(logits, test.labels)}
+
+
+def errors_by_class(logits, labels):
+    """How many examples of each class are taken for another: list of ints."""
+    wrong = labels[logits.argmax(axis=-1) != labels]
+    return np.bincount(wrong, minlength=logits.shape[-1]).tolist()
+
+
+def _measure_bias(lab, experiment, seed, *, classes, on_test=False):
+    """A finished student with other biases of some classes.
+
+    Label-free, the mean prediction for each of the classes becomes
+    1 / (number of classes) over all training pictures, those included that
+    its transfer set lacks; their labels are not read. `on_test` is the
+    paper's way: one shift for all of the classes, by the test labels.
+    """
+    run = EXPERIMENTS[experiment.of]
+    network = lab.network(run, seed)
+    parts = lab.parts(run, seed, whole=True)
+    test = parts["test"]
+    began = time.perf_counter()
+    logits = predict(network, test)
+    if on_test:
+        shift = best_shift(logits, test.labels, classes)
+    else:
+        prior = [1 / logits.shape[-1]] * len(classes)
+        shift = bias.fit_class_bias(
+            predict(network, parts["train"]), prior, classes=classes
+        )
+    bias.add_class_bias(network, shift)
+    folder = lab.workdir / experiment.name / f"seed{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    rundir.save_keras(network, folder / "student.keras")
+    export.export_saved_model(network, folder / "savedmodel")
+    by_class = errors_by_class(predict(network, test), test.labels)
+    return {
+        **_origin(rundir.versions()),
+        "seconds": round(time.perf_counter() - began, 1),
+        "errors": sum(by_class),
+        "test_examples": len(test),
+        "errors_by_class": by_class,
+        "shift": shift.round(4).tolist(),
+    }
+
+
+def best_shift(logits, labels, classes):
+    """The one shift of some classes' logits that makes the fewest errors.
+
+    It reads the labels: on the test set it is the paper's choice, and no
+    measure of what unseen pictures would give.
+
+    Args:
+        logits: float array `(n, num_classes)`.
+        labels: int array `(n,)`.
+        classes: ints.
+
+    Returns:
+        float array `(num_classes,)`, a multiple of 0.1 up to 30 either way;
+        of equally good ones the smallest.
+    """
+    direction = np.zeros(logits.shape[-1])
+    direction[list(classes)] = 1.0
+    sizes = sorted(np.arange(-300, 301) / 10, key=abs)
+    errors = [
+        metrics.errors(logits=logits + size * direction, labels=labels)
+        for size in sizes
+    ]
+    return sizes[int(np.argmin(errors))] * direction
+
+
+def _measure_subset(lab, experiment, seed, **overrides):
+    """As a run, with the accuracy on its training set and along the way."""
+    line = _measure_run(lab, experiment, seed, **overrides)
+    run_dir = lab.run_dir(experiment, seed)
+    network = keras.models.load_model(run_dir.model_path, compile=False)
+    train = lab.parts(experiment, seed)["train"]
+    wrong = sum(errors_by_class(predict(network, train), train.labels))
+    return {
+        **line,
+        "train_examples": len(train),
+        "train_errors": wrong,
+        "validation_accuracies": [
+            round(epoch["val_accuracy"], 5) for epoch in run_dir.metrics()
+        ],
+    }
+
+
+def _measure_early_stopping(lab, experiment, seed, *, longer):
+    """As a run that ends at the epoch where a longer one was best.
+
+    Best by validation. With a constant learning rate it is the beginning of
+    the longer run, in the very bits.
+    """
+    line = lab.result(EXPERIMENTS[longer], seed)
+    accuracies = line["validation_accuracies"]
+    epochs = accuracies.index(max(accuracies)) + 1
+    return _measure_subset(lab, experiment, seed, **{"student.epochs": epochs})
+
+
+def _measure_matching(lab, experiment, seed):
+    """As a run, with what sets it apart from logit matching.
+
+    `agreement_with_matching` is that of the two students on the test set,
+    `gradient_gap` the norm of the difference of the two gradients by the
+    logits of an untrained student, over the norm of logit matching's.
+    """
+    matching = EXPERIMENTS["matching"]
+    line = _measure_run(lab, experiment, seed)
+    test = lab.parts(experiment, seed)["test"]
+    student, other = (
+        predict(lab.network(x, seed), test) for x in (experiment, matching)
+    )
+    gradient, limit = (_gradient(lab, x, seed) for x in (experiment, matching))
+    gap = np.linalg.norm(gradient - limit) / np.linalg.norm(limit)
+    return {
+        **line,
+        "agreement_with_matching": metrics.agreement(
+            teacher_logits=other, student_logits=student
+        ),
+        "gradient_gap": float(gap),
+    }
+
+
+def _gradient(lab, experiment, seed):
+    """Of a run's loss by the logits of its student before it is trained."""
+    config = lab.config(experiment, seed)
+    train = lab.parts(experiment, seed)["train"]
+    images = train.sample(_GRADIENT_EXAMPLES)
+    teacher = teachers.load_teacher(lab.teacher_path(experiment, seed))
+    keras.utils.set_random_seed(seed)
+    student = models.build_model(
+        config.student.model,
+        image_shape=train.image_shape,
+        num_classes=train.num_classes,
+        images=images,
+        widths=config.student.widths,
+    )
+    logits = student(images)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = losses.LOSSES[config.distill.loss](
+            teacher_logits=teacher(images),
+            student_logits=logits,
+            temperature=config.distill.temperature,
+        )
+    return tape.gradient(loss, logits).numpy()
+
+
+def _measure_ensemble(lab, experiment, seed):
+    """The members' mean on the test set; nothing is trained."""
+    student = EXPERIMENTS[experiment.of]
+    paths = lab.teacher_path(student, seed).split(",")
+    began = time.perf_counter()
+    ensemble = teachers.combine(
+        [teachers.load_teacher(path) for path in paths],
+        mean=lab.config(student, seed).teacher.mean,
+    )
+    test = lab.parts(student, seed)["test"]
+    logits = np.concatenate(
+        [ensemble(images) for _, images in test.batches(500, labels=False)]
+    )
+    return {
+        **_origin(rundir.versions()),
+        "seconds": round(time.perf_counter() - began, 1),
+        "members": len(paths),
+        "errors": metrics.errors(logits=logits, labels=test.labels),
+        "test_examples": len(test),
+    }
+
+
+def _experiments():
+    """All of them, in the order of their worth."""
+    measure_bias = functools.partial(functools.partial, _measure_bias)
+
+    def experiment(file, name, title, measure, group, **options):
+        if "of" not in options:
+            options.setdefault("config", f"{file}:{name}")
+        return Experiment(name, group, title, measure, **options)
+
+    def mnist(name, title, measure=_measure_run, group="mnist", **options):
+        if not {"stage", "of"} & options.keys():
+            options["teacher"] = "teacher"
+        return experiment("paper_mnist", name, title, measure, group, **options)
+
+    def cifar10(name, title, measure=_measure_run, group="ensemble", **options):
+        return experiment(
+            "paper_cifar10", name, title, measure, group, **options
+        )
+
+    yield mnist(
+        "teacher",
+        "teacher, 2 x 1200, dropout, max-norm, jitter of 2 pixels",
+        stage="teacher",
+        paper="67",
+    )
+    yield mnist(
+        "labels",
+        "student, 2 x 800, labels, no regularisation",
+        stage="baseline",
+        num_seeds=5,
+        paper="146",
+    )
+    yield mnist(
+        "soft_hard",
+        "same student, soft targets at T = 20 and labels",
+        num_seeds=5,
+        paper="74",
+    )
+    yield mnist(
+        "soft", "same student, soft targets at T = 20 alone", num_seeds=5
+    )
+    for name, what, of_classes, figures in (
+        (
+            "no_threes",
+            "no 3 in the transfer set",
+            (3,),
+            ("206, 133 of them threes", "109, 14 of them threes"),
+        ),
+        (
+            "sevens_eights",
+            "only 7 and 8 in the transfer set",
+            (7, 8),
+            ("4730 (47.3 %)", "1320 (13.2 %)"),
+        ),
+    ):
+        yield mnist(name, what, _measure_classes, paper=figures[0])
+        several = "biases" if len(of_classes) > 1 else "bias"
+        numbers = " and ".join(map(str, of_classes))
+        yield mnist(
+            f"{name}_bias",
+            f"... {several} of {numbers} fitted without labels",
+            measure_bias(classes=of_classes),
+            of=name,
+        )
+        yield mnist(
+            f"{name}_all_biases",
+            "... all biases fitted without labels",
+            measure_bias(classes=tuple(range(10))),
+            of=name,
+        )
+        yield mnist(
+            f"{name}_bias_on_test",
+            f"... {several} of {numbers} chosen on the test set, as the paper",
+            measure_bias(classes=of_classes, on_test=True),
+            of=name,
+            paper=figures[1],
+        )
+    yield from _three_percent(mnist, "mnist")
+    for name in _config_file("paper_mnist").EXPERIMENTS:
+        if name.startswith("grid_"):
+            yield mnist(name, name, group="grid")
+    yield mnist("matching", "logit matching", group="matching", num_seeds=1)
+    for name in _config_file("paper_mnist").EXPERIMENTS:
+        if name.startswith("matching_T"):
+            yield mnist(
+                name,
+                f"soft targets at T = {name.removeprefix('matching_T')}",
+                _measure_matching,
+                group="matching",
+                num_seeds=1,
+            )
+    yield cifar10(
+        "member",
+        "one network on labels",
+        stage="teacher",
+        num_seeds=5,
+        paper="58.9 % of frames right",
+    )
+    for mean in ("arithmetic", "geometric"):
+        name = f"ensemble_{mean}"
+        yield cifar10(
+            f"{name}_itself",
+            f"the ensemble of 5, {mean} mean",
+            _measure_ensemble,
+            num_seeds=1,
+            of=name,
+            paper="61.1 % (10 networks)",
+        )
+        yield cifar10(
+            name,
+            "one network, distilled from it without labels",
+            teacher="member",
+            ensemble=True,
+            paper="60.8 %",
+        )
+    yield from _three_percent(
+        cifar10, "cifar10", teacher="savedmodels/cifar10_teacher"
+    )
+
+
+def _three_percent(experiment, data, **teacher):
+    def row(name, title, measure, **options):
+        options.setdefault("config", f"paper_{data}:three_percent_{name}")
+        return experiment(
+            f"{data}_3_percent_{name}",
+            title,
+            measure,
+            group="three_percent",
+            **options,
+        )
+
+    yield row(
+        "labels",
+        f"{data}, labels, to the end",
+        _measure_subset,
+        stage="baseline",
+        paper="67.3 % train, 44.5 % test",
+    )
+    yield row(
+        "early",
+        f"{data}, labels, stopped early",
+        functools.partial(
+            _measure_early_stopping, longer=f"{data}_3_percent_labels"
+        ),
+        config=f"paper_{data}:three_percent_labels",
+        stage="baseline",
+        paper="",
+    )
+    yield row(
+        "soft",
+        f"{data}, soft targets, to the end",
+        _measure_subset,
+        **teacher,
+        paper="65.4 % train, 57.0 % test",
+    )
+
+
+EXPERIMENTS = {x.name: x for x in _experiments()}

@@ -1,0 +1,475 @@
+"""The document of the paper's experiments, made of the lines of results.
+
+Every figure of ours in it is computed here from `results/paper.jsonl`.
+"""
+
+import pathlib
+
+import matplotlib
+import matplotlib.figure
+import numpy as np
+import scipy.stats
+
+from kd_keras import paper_lab, rundir
+
+_NOT_MEASURED = "not measured"
+_ALONG_THE_WAY = (0.05, 0.1, 0.25, 0.5, 1.0)
+# The paper's claims about temperature: where it is alike, where it is best.
+_ALIKE = (8.0, 20.0, 40.0)
+_BEST = (2.5, 4.0)
+_NARROW = 30
+
+_HEAD = """\
+# The paper's experiments
+
+Hinton, Vinyals and Dean, 2015,
+[arXiv:1503.02531](https://arxiv.org/abs/1503.02531). This file is made by
+`python -m kd_keras.paper` from `results/paper.jsonl`; no figure of ours is put
+in by hand. One experiment alone:
+
+    python -m kd_keras.paper --experiments=NAME
+
+Figures are errors of the 10,000 test pictures unless they say otherwise: mean
+± standard deviation of n seeds. The test set is read once a run. The
+configurations, in `configs/paper_mnist.py` and `configs/paper_cifar10.py`,
+tell how hyperparameters were chosen.
+"""
+_MNIST = """
+## MNIST
+
+{table}
+
+What differs from the paper, or is not said there: optimizer (AdamW without
+decay of weights, cosine schedule), epochs, max-norm, rates of dropout and the
+weight of the labels are ours, in the configuration. Students of seed s learn
+from the teacher of seed s modulo 3. The transfer set is not jittered.
+
+Biases fitted without labels: the mean prediction for the class (or for each of
+the classes) over all 60,000 training pictures is made 1/10 by a shift of its
+bias (`kd_keras.bias`). That takes pictures of every digit, none of their
+labels, and the assumption that all digits are equally frequent; over the
+transfer set itself, which lacks them, the mean would have to be another. The
+paper's shift, one for both classes where there are two, is chosen by the test
+labels, and so are the rows that say so: they are a bound, not a measurement.
+"""
+_GRID = """
+## Width and temperature
+
+Students of two layers of so many units, soft targets alone, 3 seeds a cell:
+mean ± half of the 95 % interval of the mean, from the standard deviation that
+all temperatures of a width share.
+
+{table}
+
+{verdicts}
+"""
+_MATCHING = """
+## Temperature to infinity is logit matching
+
+The same student (2 x 800, seed 0) from T^2 KL at high temperatures, and from
+matching logits of mean 0 (the paper's equation 4). Gradient: norm of the
+difference from logit matching's over its norm, by the logits of the untrained
+student on 500 training pictures.
+
+{table}
+"""
+_ENSEMBLE = """
+## An ensemble into one network
+
+CIFAR-10, all of one architecture (airbench, 32/64/128) and one schedule. The
+paper's figures are its speech system's, on data of its own. The ensemble labels
+four views of each picture once; the distilled networks see no label.
+
+{table}
+
+{gains}
+"""
+_THREE_PERCENT = """
+## Soft targets as regularisers: 3 % of the data
+
+MNIST: 1,800 of 50,000 training pictures, 10,000 others for validation;
+CIFAR-10: 1,500 of 45,000 and 5,000. The teacher has been trained on all
+pictures, validation included, so that only the validation of the students on
+labels is clean; it stops them. Stopped early means trained anew, at the same
+constant learning rate, to the epoch of the best validation: the same bits as
+the beginning of the run to the end. The paper's figures are its speech
+system's; all of its data, labels: 63.4 % train, 58.9 % test.
+
+{table}
+
+Validation accuracy along the way, mean over the seeds, at shares of the epochs:
+
+{curves}
+"""
+
+
+def write(lines, folder):
+    """Writes `paper.md`, and `paper_grid.svg` once there are its results.
+
+    Args:
+        lines: list of dicts, as in `results/paper.jsonl`.
+        folder: path of the directory.
+
+    Returns:
+        Path of `paper.md`.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    results = {}
+    for line in lines:
+        results.setdefault(line["experiment"], []).append(line)
+    grid = _grid(results)
+    if grid:
+        plot_grid(grid, folder / "paper_grid.svg")
+    rundir.write_text(folder / "paper.md", document(results, grid))
+    return folder / "paper.md"
+
+
+def document(results, grid):
+    """The text of `paper.md`.
+
+    Args:
+        results: dict of an experiment's name to its lines.
+        grid: dict of units to a dict of temperature to errors.
+    """
+    grid_text = _GRID.format(
+        table=grid_table(grid),
+        verdicts="\n".join(f"- {text}" for text in verdicts(grid)),
+    )
+    if grid:
+        grid_text += "\n![Errors by temperature](paper_grid.svg)\n"
+    return "".join(
+        [
+            _HEAD,
+            _MNIST.format(table=_table(results, "mnist")),
+            grid_text,
+            _MATCHING.format(table=_matching_table(results)),
+            _ENSEMBLE.format(
+                table=_table(results, "ensemble"), gains=_gains(results)
+            ),
+            _THREE_PERCENT.format(
+                table=_subset_table(results), curves=_curves(results)
+            ),
+            _origins(results),
+        ]
+    )
+
+
+def spread(values, form=".1f"):
+    """`mean ± standard deviation` of a sample as text; a mean alone of one."""
+    mean = format(np.mean(values), form)
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {np.std(values, ddof=1):{form}}"
+
+
+def _markdown(head, rows):
+    rule = ["---"] * len(head)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
+
+
+def _of_group(group):
+    return [x for x in paper_lab.EXPERIMENTS.values() if x.group == group]
+
+
+def _values(lines, key):
+    return [line[key] for line in lines]
+
+
+def _table(results, group):
+    rows = []
+    for experiment in _of_group(group):
+        lines = results.get(experiment.name, [])
+        rows.append(
+            [
+                experiment.title,
+                f"`{experiment.name}`",
+                experiment.paper,
+                _errors(experiment, lines),
+                str(len(lines)),
+                f"{np.median(_values(lines, 'seconds')):.0f}" if lines else "",
+            ]
+        )
+    head = ["", "NAME", "paper", "ours", "n", "seconds a run"]
+    return _markdown(head, rows)
+
+
+def _errors(experiment, lines):
+    """Errors as text, with those of the class that the student never saw."""
+    if not lines:
+        return _NOT_MEASURED
+    errors = _values(lines, "errors")
+    text = spread(errors)
+    if experiment.name.startswith("no_threes"):
+        threes = [line["errors_by_class"][3] for line in lines]
+        return f"{text}, {spread(threes)} of them threes"
+    if np.mean(errors) >= 500:
+        share = np.mean(errors) / lines[0]["test_examples"]
+        return f"{text} ({share:.2%})"
+    return text
+
+
+# Width and temperature
+
+
+def _grid(results):
+    grid = {}
+    for experiment in _of_group("grid"):
+        _, units, temperature = experiment.name.split("_")
+        lines = results.get(experiment.name)
+        if lines:
+            cells = grid.setdefault(int(units), {})
+            cells[float(temperature[1:])] = _values(lines, "errors")
+    return grid
+
+
+def half_interval(cells):
+    """Half of the 95 % intervals of a width's means, by temperature.
+
+    Args:
+        cells: dict of temperature to a list of errors, one a seed.
+
+    Returns:
+        Dict of temperature to errors, from a standard deviation that is
+        common to all cells; None where no cell has two seeds.
+    """
+    freedom = sum(len(errors) - 1 for errors in cells.values())
+    if not freedom:
+        return dict.fromkeys(cells)
+    squares = sum(np.var(errors) * len(errors) for errors in cells.values())
+    quantile = scipy.stats.t.ppf(0.975, freedom)
+    return {
+        temperature: quantile * np.sqrt(squares / freedom / len(errors))
+        for temperature, errors in cells.items()
+    }
+
+
+def grid_table(grid):
+    """The grid as a Markdown table: a row a width, a column a temperature."""
+    names = [x.name.split("_") for x in _of_group("grid")]
+    widths = dict.fromkeys(int(units) for _, units, _ in names)
+    temperatures = dict.fromkeys(float(t[1:]) for _, _, t in names)
+    rows = []
+    for units in widths:
+        cells = grid.get(units, {})
+        halves = half_interval(cells)
+        row = [f"{units} units"]
+        for temperature in temperatures:
+            if temperature not in cells:
+                row.append(_NOT_MEASURED)
+                continue
+            text = f"{np.mean(cells[temperature]):.1f}"
+            half = halves[temperature]
+            row.append(text if half is None else f"{text} ± {half:.1f}")
+        rows.append(row)
+    return _markdown(["", *(f"T = {t:g}" for t in temperatures)], rows)
+
+
+def verdicts(grid):
+    """What the grid says of the paper's two claims: list of sentences."""
+    texts = []
+    for units in dict.fromkeys([*grid, 800, 300, _NARROW]):
+        cells = grid.get(units, {})
+        wanted = len(_temperatures())
+        if len(cells) < wanted or min(map(len, cells.values())) < 2:
+            texts.append(f"{units} units: {_NOT_MEASURED}.")
+        elif units == _NARROW:
+            texts.append(f"{units} units: {_verdict_of_best(cells)}")
+        else:
+            texts.append(f"{units} units: {_verdict_of_alike(cells)}")
+    return texts
+
+
+def _temperatures():
+    return {x.name.split("_")[2] for x in _of_group("grid")}
+
+
+def _verdict_of_alike(cells):
+    chosen = [cells[temperature] for temperature in _ALIKE]
+    p = scipy.stats.f_oneway(*chosen).pvalue
+    means = [np.mean(errors) for errors in chosen]
+    found = (
+        "confirmed, as far as these runs can tell" if p > 0.05 else "refuted"
+    )
+    return (
+        f"the paper finds T of 8 and more alike. {found}: the means at "
+        f"T = 8, 20 and 40 differ by {max(means) - min(means):.1f} errors at "
+        f"most (analysis of variance, p = {p:.2g})."
+    )
+
+
+def _verdict_of_best(cells):
+    best = np.concatenate([cells[t] for t in _BEST])
+    rest = np.concatenate([e for t, e in cells.items() if t not in _BEST])
+    test = scipy.stats.ttest_ind(best, rest, equal_var=False)
+    low, high = test.confidence_interval(0.95)
+    found = "not decided"
+    if high < 0:
+        found = "confirmed"
+    elif low > 0:
+        found = "refuted"
+    return (
+        f"the paper finds T of 2.5 to 4 best. {found}: they make "
+        f"{np.mean(best) - np.mean(rest):+.1f} errors against the other "
+        f"temperatures (95 % interval {low:+.1f} to {high:+.1f})."
+    )
+
+
+def plot_grid(grid, path):
+    """Draws errors by temperature, a line a width, as SVG."""
+    figure = matplotlib.figure.Figure(figsize=(6.4, 4), layout="tight")
+    axes = figure.subplots()
+    for units, cells in grid.items():
+        halves = half_interval(cells)
+        temperatures = sorted(cells)
+        axes.errorbar(
+            temperatures,
+            [np.mean(cells[t]) for t in temperatures],
+            yerr=[halves[t] or 0 for t in temperatures],
+            marker="o",
+            capsize=3,
+            label=f"2 x {units} units",
+        )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="temperature",
+        ylabel="errors of 10,000 test digits",
+    )
+    axes.set_xticks(temperatures, [f"{t:g}" for t in temperatures])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend()
+    # Without a date and with a salt, the same results are the same file.
+    with (
+        rundir.replacing(path) as temporary,
+        matplotlib.rc_context({"svg.hashsalt": "paper"}),
+    ):
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+
+
+# The other sections
+
+
+def _matching_table(results):
+    rows = []
+    for experiment in _of_group("matching"):
+        lines = results.get(experiment.name, [])
+        cells = [_NOT_MEASURED, "", ""]
+        if lines:
+            cells = [spread(_values(lines, "errors"), ".0f"), "", ""]
+        if lines and "gradient_gap" in lines[0]:
+            agreement = np.mean(_values(lines, "agreement_with_matching"))
+            gap = np.mean(_values(lines, "gradient_gap"))
+            cells[1:] = [f"{agreement:.2%}", f"{gap:.2g}"]
+        rows.append([experiment.title, f"`{experiment.name}`", *cells])
+    head = ["", "NAME", "errors", "agreement of the students", "gradient"]
+    return _markdown(head, rows)
+
+
+def gain_kept(single, ensemble, distilled):
+    """Share of an ensemble's gain over one network that distilled ones keep.
+
+    Args:
+        single: list of errors of networks on labels.
+        ensemble: errors of the ensemble.
+        distilled: list of errors of distilled networks, two or more.
+
+    Returns:
+        `(share, low, high)`: the 95 % interval is that of both means, the
+        ensemble being what it is.
+    """
+    gain = np.mean(single) - ensemble
+    share = (np.mean(single) - np.mean(distilled)) / gain
+    # First order: by the mean of the single ones, and of the distilled.
+    by_single = (1 - share) / gain
+    parts = [
+        (by_single**2 * np.var(single, ddof=1) / len(single), len(single)),
+        (np.var(distilled, ddof=1) / gain**2 / len(distilled), len(distilled)),
+    ]
+    variance = sum(part for part, _ in parts)
+    # Welch and Satterthwaite's degrees of freedom.
+    freedom = variance**2 / sum(p**2 / (n - 1) for p, n in parts)
+    half = scipy.stats.t.ppf(0.975, freedom) * np.sqrt(variance)
+    return share, share - half, share + half
+
+
+def _gains(results):
+    texts = ["The paper keeps 86 % of the ensemble's gain in frames."]
+    for mean in ("arithmetic", "geometric"):
+        single, ensemble, distilled = (
+            _values(results.get(name, []), "errors")
+            for name in (
+                "member",
+                f"ensemble_{mean}_itself",
+                f"ensemble_{mean}",
+            )
+        )
+        kept = _NOT_MEASURED
+        if len(single) > 1 and ensemble and len(distilled) > 1:
+            share, low, high = gain_kept(single, ensemble[0], distilled)
+            kept = f"{share:.0%} (95 % interval {low:.0%} to {high:.0%})"
+        texts.append(f"Gain kept, {mean} mean: {kept}.")
+    return "\n".join(f"- {text}" for text in texts)
+
+
+def _subset_table(results):
+    rows = []
+    for experiment in _of_group("three_percent"):
+        lines = results.get(experiment.name, [])
+        cells = [_NOT_MEASURED, "", ""]
+        if lines:
+            train, test = (
+                [1 - x[errors] / x[f"{part}_examples"] for x in lines]
+                for part, errors in (
+                    ("train", "train_errors"),
+                    ("test", "errors"),
+                )
+            )
+            epochs = spread(_values(lines, "epochs"), ".0f")
+            cells = [spread(train, ".2%"), spread(test, ".2%"), epochs]
+        rows.append(
+            [
+                experiment.title,
+                f"`{experiment.name}`",
+                experiment.paper,
+                *cells,
+                str(len(lines)),
+            ]
+        )
+    return _markdown(
+        ["", "NAME", "paper", "train accuracy", "test accuracy", "epochs", "n"],
+        rows,
+    )
+
+
+def _curves(results):
+    rows = []
+    for experiment in _of_group("three_percent"):
+        # One that is stopped early is the beginning of another.
+        if "early" in experiment.name:
+            continue
+        lines = results.get(experiment.name, [])
+        cells = [_NOT_MEASURED] * len(_ALONG_THE_WAY)
+        if lines:
+            curve = np.mean(_values(lines, "validation_accuracies"), axis=0)
+            cells = [
+                f"{curve[round(share * len(curve)) - 1]:.2%}"
+                for share in _ALONG_THE_WAY
+            ]
+        rows.append([experiment.title, *cells])
+    return _markdown(["", *(f"{x:.0%}" for x in _ALONG_THE_WAY)], rows)
+
+
+def _origins(results):
+    lines = [line for lines in results.values() for line in lines]
+
+    def listed(key):
+        return ", ".join(sorted({str(line[key]) for line in lines})) or "none"
+
+    hours = sum(line["seconds"] for line in lines) / 3600
+    return (
+        f"\n## Where the figures come from\n\n{len(lines)} results, "
+        f"{hours:.1f} hours of training.\nHardware: {listed('hardware')}.\n"
+        f"Commits: {listed('commit')}.\n"
+    )

@@ -289,10 +289,6 @@ class Combination(keras.layers.Layer):
             self.class_sets,
         )
 
-    def compute_output_spec(self, inputs):
-        # Keras would trace `call` with a batch of unknown rank otherwise.
-        return keras.KerasTensor(inputs[0].shape, dtype="float32")
-
     def get_config(self):
         return {**super().get_config(), "class_sets": self.class_sets}
 
@@ -312,7 +308,13 @@ def combined_network(generalist, specialists, class_sets):
         Keras model.
     """
     inputs = keras.Input(generalist.input_shape[1:], name="images")
-    logits = [network(inputs) for network in (generalist, *specialists)]
+    # Networks of one architecture have one name, which Keras refuses.
+    named = {"generalist": generalist}
+    named |= {f"specialist_{m}": x for m, x in enumerate(specialists)}
+    logits = [
+        keras.Model(network.inputs, network.output, name=name)(inputs)
+        for name, network in named.items()
+    ]
     outputs = Combination(class_sets, name="logits")(logits)
     return keras.Model(inputs, outputs, name="specialists")
 

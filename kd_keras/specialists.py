@@ -65,13 +65,16 @@ def confusable_sets(predictions, *, num_sets, num_classes=0, seed=0):
             f"a set must leave some of the {total} classes to the dustbin. "
             f"Received: num_classes={num_classes}"
         )
-    # In units of its largest entry: k-means stops at an absolute tolerance
-    # for the columns of a confident generalist, which hardly vary.
-    columns /= np.abs(columns).max()
-    clusters = sklearn.cluster.KMeans(
+    distinct = len(np.unique(columns, axis=0))
+    if distinct < num_sets:
+        raise ValueError(
+            f"{num_sets} sets need as many classes that are predicted "
+            f"differently. Received: {distinct}"
+        )
+    found = sklearn.cluster.KMeans(
         num_sets, n_init=_STARTS, random_state=seed
-    ).fit(columns)
-    clusters = [clusters.labels_ == m for m in range(num_sets)]
+    ).fit_predict(columns)
+    clusters = [found == m for m in range(num_sets)]
     if num_classes:
         # The mean covariance of each class with a cluster's, its own
         # variance included, so that the cluster's come first.

@@ -57,12 +57,14 @@ def test_sets_of_a_size_take_whom_the_cluster_covaries_with_most():
     assert sorted(sum(sets(0), [])) == [0, 1, 2, 3, 4]
 
 
-def test_a_confident_generalist_has_sets_too():
-    # Covariances of 1e-12 must not end k-means at its first step.
-    blocks = [[0, 3], [1, 4], [2, 5]]
-    even = np.full(6, 1 / 6)
-    predictions = even + 1e-6 * (predictions_of_blocks(blocks) - even)
-    assert specialists.confusable_sets(predictions, num_sets=3) == blocks
+def test_sets_follow_from_predictions_and_seed():
+    # Nothing to find: what k-means ends in depends on where it starts.
+    predictions = np.random.default_rng(0).dirichlet(np.ones(40), 200)
+
+    def sets(seed):
+        return specialists.confusable_sets(predictions, num_sets=9, seed=seed)
+
+    assert sets(0) == sets(0) != sets(1)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,11 @@ def test_sets_that_cannot_be_are_refused(options, message):
     predictions = predictions_of_blocks([[0, 1], [2, 3]])
     with pytest.raises(ValueError, match=message):
         specialists.confusable_sets(predictions, **options)
+
+
+def test_a_generalist_that_tells_nothing_apart_is_refused():
+    with pytest.raises(ValueError, match="predicted differently. Received: 1"):
+        specialists.confusable_sets(np.full((9, 4), 0.25), num_sets=2)
 
 
 # The dustbin

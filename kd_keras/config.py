@@ -10,7 +10,9 @@ import math
 
 import ml_collections
 
+# Those of `--stage=all`, in this order.
 STAGES = ("teacher", "student", "baseline")
+SPECIALIST = "specialist"
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("cosine", "linear", "constant")
@@ -145,6 +147,28 @@ def default_config():
     # Reached at the end, linearly; a negative one keeps the weight.
     distill.final_hard_loss_weight = -1.0
 
+    # Specialists for confusable classes, which start from the teacher of
+    # `teacher.path`, the generalist; see `kd_keras.specialists`. Network and
+    # views are those of `teacher`.
+    config.specialist = specialist = ml_collections.ConfigDict()
+    specialist.num_specialists = 3
+    # Classes of each: those predicted most with its k-means cluster's, so
+    # that a class may have several specialists; 0 for the cluster itself.
+    specialist.num_classes = 0
+    # Trains this one alone, from 0, as for several machines; -1 trains all
+    # that are not trained yet, and combines them.
+    specialist.only = -1
+    specialist.epochs = 5
+    specialist.batch_size = 128
+    # Of each batch, examples of the specialist's own classes.
+    specialist.special_share = 0.5
+    # The generalist's soft targets for the other examples: their weight
+    # beside the labels, and their temperature, which is also that of the
+    # predictions in which the confusable classes are found.
+    specialist.soft_loss_weight = 1.0
+    specialist.temperature = 4.0
+    specialist.optimizer = _optimizer()
+
     # The teacher's logits of all views, stored; see `kd_keras.store`.
     config.store = store = ml_collections.ConfigDict()
     # Empty: the teacher runs in every step. A directory that
@@ -198,6 +222,21 @@ def stage_fields(config, stage):
         fields["teacher"] = {
             key: config.teacher[key] for key in _STUDENTS_TEACHER
         }
+    elif stage == SPECIALIST:
+        fields["data"] = _without(config.data, "augment", "mixup", "cutmix")
+        # The teacher's file and training are known by its fingerprint.
+        fields["teacher"] = {
+            key: config.teacher[key]
+            for key in (
+                "model",
+                "widths",
+                "dropout",
+                "max_norm",
+                "augment",
+                "outputs",
+            )
+        }
+        fields["specialist"] = _without(config.specialist, "only")
     else:
         fields["data"] = _without(config.data, "mixup", "cutmix")
         fields["transfer"] = config.transfer
@@ -304,7 +343,37 @@ def validate(config):
             f"{role}.max_norm",
             ">= 0 and finite",
         )
-    for stage in STAGES:
+    specialist = config.specialist
+    for field, least in (
+        ("num_specialists", 2),
+        ("num_classes", 0),
+        ("epochs", 1),
+        ("batch_size", 1),
+    ):
+        require(
+            specialist[field] >= least, f"specialist.{field}", f">= {least}"
+        )
+    require(
+        -1 <= specialist.only < specialist.num_specialists,
+        "specialist.only",
+        f"-1 for all, or less than {specialist.num_specialists}",
+    )
+    require(
+        0 < specialist.special_share < 1,
+        "specialist.special_share",
+        "in (0, 1)",
+    )
+    require(
+        0 <= specialist.soft_loss_weight < math.inf,
+        "specialist.soft_loss_weight",
+        ">= 0 and finite",
+    )
+    require(
+        0 < specialist.temperature < math.inf,
+        "specialist.temperature",
+        "> 0 and finite",
+    )
+    for stage in (*STAGES, SPECIALIST):
         optimizer = config[stage].optimizer
         prefix = f"{stage}.optimizer"
         require_one_of(f"{prefix}.name", OPTIMIZERS, optimizer.name)

@@ -72,7 +72,12 @@ def model_card(
             else "without labels."
         ),
         "baseline": "The student's network trained on labels.",
+        "specialist": "A generalist trained on for its special classes, or "
+        "with its specialists as one network; see the report of its run.",
     }[stage]
+    network = config[
+        "student" if stage in ("student", "baseline") else "teacher"
+    ]
     rows = [
         ("parameters", f"{report['parameters']:,}"),
         ("multiply-accumulates", f"{report['macs']:,}"),
@@ -111,7 +116,7 @@ def model_card(
 - Output: `logits` and `probabilities`, float32.
 - Data: {dataset.name}, {len(train):,} training examples, from
   {dataset.source}; the test set was read once, after training.
-- Network: {config[stage if stage == "teacher" else "student"].model}
+- Network: {network.model}
 
 | measured | |
 |---|---|

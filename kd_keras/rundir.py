@@ -25,6 +25,7 @@ _PACKAGES = (
     "tensorflow-datasets",
     "ml_collections",
     "numpy",
+    "scikit-learn",
 )
 _CHECKPOINTS_KEPT = 2
 
@@ -34,7 +35,7 @@ class RunDir:
 
     Args:
         path: where it is, or will be: nothing is written before `start`.
-        stage: `teacher`, `student` or `baseline`.
+        stage: `teacher`, `student`, `baseline` or `specialist`.
     """
 
     def __init__(self, path, stage):

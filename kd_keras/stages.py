@@ -1,4 +1,8 @@
-"""The stages: teacher on labels, student from it, baseline on labels."""
+"""The stages: teacher on labels, student from it, baseline on labels.
+
+And `specialist`: specialists that start from the teacher, and what they say
+together with it.
+"""
 
 import contextlib
 import functools
@@ -19,6 +23,7 @@ from kd_keras import (
     models,
     optimizers,
     rundir,
+    specialists,
     store,
     teachers,
     trainer,
@@ -31,6 +36,12 @@ from kd_keras.data import datasets, pipeline, sources, views
 _log = logging.getLogger(__name__)
 
 _SAMPLE_VIEWS = 8
+# Pictures that a generalist predicts at once.
+_PREDICTED_TOGETHER = 500
+# Pictures on which a network with the generalist's weights must agree with
+# it, and the largest difference of a logit that is rounding.
+_COMPARED_PICTURES = 64
+_SAME_LOGITS = 1e-2
 
 
 def run(
@@ -49,7 +60,8 @@ def run(
 
     Args:
         config: `ConfigDict`; see `kd_keras.config`.
-        stages: list of `teacher`, `student`, `baseline`, in this order.
+        stages: list of `teacher`, `student`, `baseline`, in this order, or
+            of `specialist`.
         workdir: path; a stage works in `<workdir>/<stage>/`.
         savedmodels: path; exports go to `<savedmodels>/<name>_<stage>/`.
         restart: bool; True removes what the stages have left before.
@@ -57,7 +69,9 @@ def run(
         command: str, for the record.
 
     Returns:
-        List of reports, a dict for each stage, as in `report.json`.
+        List of reports, a dict for each stage, as in `report.json`. That of
+        `specialist` is of all together, unless `config.specialist.only` asks
+        for one.
 
     Raises:
         ValueError: if something about the configuration, the data, the
@@ -65,12 +79,16 @@ def run(
     """
     config, strategy, dataset, parts = _prepare(config, dataset)
     students = transfer_parts(parts, config)
-    parts = {s: parts if s == "teacher" else students for s in stages}
+    parts = {
+        stage: students if stage in ("student", "baseline") else parts
+        for stage in stages
+    }
     for stage in stages:
         _check_data(parts[stage]["train"], config, stage)
     reports = []
     for stage in stages:
-        stage_run = _Stage(
+        kind = _Specialists if stage == config_lib.SPECIALIST else _Stage
+        stage_run = kind(
             stage=stage,
             config=config,
             strategy=strategy,
@@ -148,9 +166,10 @@ def _teacher_files(config, savedmodels):
     for path in paths:
         if not pathlib.Path(path).exists():
             raise ValueError(
-                "the student needs a teacher: run --stage=teacher first, or "
-                "set --config.teacher.path to a SavedModel or .keras file. "
-                f"Received: {path}, which does not exist"
+                "students and specialists need a teacher: run "
+                "--stage=teacher first, or set --config.teacher.path to a "
+                f"SavedModel or .keras file. Received: {path}, which does "
+                "not exist"
             )
     return teachers.TeacherFiles(
         paths,
@@ -273,7 +292,7 @@ def transfer_parts(parts, config):
 
 
 def _view_spec(config, stage):
-    if stage == "teacher":
+    if _role(stage) == "teacher":
         return views.ViewSpec(**config.teacher.augment)
     if stage == "baseline":
         return views.ViewSpec(**config.data.augment)
@@ -295,18 +314,29 @@ def _check_data(train, config, stage):
             "Received: a flat folder"
         )
     pipeline.check_mixing(train, _view_spec(config, stage))
-    role = _role(stage)
-    if config[role].batch_size > len(train):
+    if stage != config_lib.SPECIALIST:
+        _check_batch_size(config, _role(stage), len(train))
+    elif not hasattr(train, "labels"):
         raise ValueError(
-            f"{role}.batch_size must be at most the number of training "
-            f"examples. Received: {config[role].batch_size} of "
-            f"{len(train)}"
+            "the specialist stage needs a set in memory, to choose examples "
+            "by their labels: raise data.memory_limit_mb. Received: a "
+            "streamed set"
+        )
+
+
+def _check_batch_size(config, section, count):
+    if config[section].batch_size > count:
+        raise ValueError(
+            f"{section}.batch_size must be at most the number of training "
+            f"examples. Received: {config[section].batch_size} of {count}"
         )
 
 
 def _role(stage):
     """The section of the configuration that has the stage's network."""
-    return "teacher" if stage == "teacher" else "student"
+    if stage in ("teacher", config_lib.SPECIALIST):
+        return "teacher"
+    return "student"
 
 
 class _Stage:
@@ -315,7 +345,9 @@ class _Stage:
     def __init__(self, *, stage, config, parts, workdir, **context):
         self.stage = stage
         self.config = config
-        self.fields = config[_role(stage)]
+        self.network_fields = config[_role(stage)]
+        specialist = stage == config_lib.SPECIALIST
+        self.fields = config[stage if specialist else _role(stage)]
         self.model_name = f"{config.name}_{stage}"
         self.view_spec = _view_spec(config, stage)
         self.parts = parts
@@ -330,15 +362,9 @@ class _Stage:
 
     def run(self, *, restart):
         inputs = self._inputs()
-        if not restart:
-            self.run_dir.check(self.config, **inputs)
-            report = self.run_dir.report()
-            if report is not None:
-                _log.info(
-                    "%s: finished before, in %s", self.stage, self.run_dir.path
-                )
-                self._export_if_missing(report)
-                return report
+        report = None if restart else self._finished_before(inputs)
+        if report is not None:
+            return report
 
         num_classes = self.train.num_classes
         if self.store_plan:
@@ -366,7 +392,7 @@ class _Stage:
             "%s: %s, %s parameters, %s multiply-accumulates, %d epochs of %d "
             "steps, batch %d, %s, %d x %s",
             self.stage,
-            self.fields.model,
+            self.network_fields.model,
             f"{network.count_params():,}",
             f"{macs:,}",
             self.fields.epochs,
@@ -385,6 +411,17 @@ class _Stage:
         self.run_dir.start(self.config, command=self.command, **inputs)
         self._fit(model, network, steps)
         return self._finish(network, num_classes, macs)
+
+    def _finished_before(self, inputs):
+        """The report of a finished run of the same, or None."""
+        self.run_dir.check(self.config, **inputs)
+        report = self.run_dir.report()
+        if report is not None:
+            _log.info(
+                "%s: finished before, in %s", self.stage, self.run_dir.path
+            )
+            self._export_if_missing(report)
+        return report
 
     def _inputs(self):
         """What the result depends on besides the configuration."""
@@ -430,13 +467,13 @@ class _Stage:
 
     def _build(self, num_classes):
         return models.build_model(
-            self.fields.model,
+            self.network_fields.model,
             image_shape=self.train.image_shape,
             num_classes=num_classes,
             images=self.train.sample(models.STATISTICS_EXAMPLES),
-            widths=self.fields.widths,
-            dropout=self.fields.dropout,
-            max_norm=self.fields.max_norm,
+            widths=self.network_fields.widths,
+            dropout=self.network_fields.dropout,
+            max_norm=self.network_fields.max_norm,
         )
 
     def _trainer(self, network, steps):
@@ -579,13 +616,22 @@ class _Stage:
             ),
             "seconds": round(sum(epoch["seconds"] for epoch in epochs), 1),
             "epochs": self.fields.epochs,
+            **self._details(),
         }
+        self._conclude(final, report)
+        return report
+
+    def _details(self):
+        """What the report of this stage has besides."""
+        return {}
+
+    def _conclude(self, final, report):
+        """Leaves a finished stage's files."""
         rundir.save_keras(final, self.run_dir.model_path)
         self._export(final, report)
         # Last of all: with it, the stage is finished.
         rundir.write_json(self.run_dir.report_path, report)
         _log.info("%s: %s", self.stage, self.run_dir.report_path)
-        return report
 
     def _export(self, model, report):
         path = self.savedmodels / self.model_name
@@ -603,7 +649,9 @@ class _Stage:
         # The record goes along, so that it is told where the runs are not.
         rundir.write_json(path / self.run_dir.report_path.name, report)
         for record in (self.run_dir.config_path, self.run_dir.metrics_path):
-            rundir.write_text(path / record.name, record.read_text())
+            # What combines specialists has not been trained itself.
+            if record.exists():
+                rundir.write_text(path / record.name, record.read_text())
         _log.info("%s: exported to %s", self.stage, path)
 
     def _export_if_missing(self, report):
@@ -612,6 +660,198 @@ class _Stage:
                 self.run_dir.model_path, compile=False
             )
             self._export(model, report)
+
+
+class _Specialist(_Stage):
+    """The training of one specialist.
+
+    Args:
+        index: int, which one.
+        classes: list of int, its set.
+        record: dict, which generalist it starts from.
+        teacher: the generalist, for its soft targets.
+        initial_weights: list of arrays, the generalist's.
+        **context: as for any stage.
+    """
+
+    def __init__(self, *, index, classes, config, workdir, **context):
+        super().__init__(
+            stage=config_lib.SPECIALIST,
+            config=config,
+            workdir=workdir,
+            **context,
+        )
+        self.classes = classes
+        self.model_name = f"{config.name}_specialist_{index}"
+        self.run_dir = rundir.RunDir(
+            workdir / self.stage / str(index), self.stage
+        )
+        whole, share = self.train, self.fields.special_share
+        self.train = datasets.EnrichedExamples(whole, classes, share=share)
+        _check_batch_size(config, self.stage, len(self.train))
+        self.prior = float(np.mean(np.isin(whole.labels, classes)))
+        self.log_oversampling = specialists.log_oversampling(
+            share=share, prior=self.prior
+        )
+
+    def _inputs(self):
+        return {**self.record, "classes": self.classes}
+
+    def _build(self, num_classes):
+        network = super()._build(num_classes)
+        network.set_weights(self.initial_weights)
+        return network
+
+    def _trainer(self, network, steps):
+        return specialists.SpecialistTrainer(
+            network,
+            self.teacher,
+            classes=self.classes,
+            log_oversampling=self.log_oversampling,
+            temperature=self.fields.temperature,
+            soft_loss_weight=self.fields.soft_loss_weight,
+        )
+
+    def _details(self):
+        return {
+            "model": self.model_name,
+            "classes": self.classes,
+            "prior": self.prior,
+            "log_oversampling": self.log_oversampling,
+        }
+
+
+class _Specialists(_Stage):
+    """All specialists one after the other, and what they say together."""
+
+    def __init__(self, *, stage, **context):
+        super().__init__(stage=stage, **context)
+        self.model_name = f"{self.config.name}_specialists"
+        self.context = context
+
+    def run(self, *, restart):
+        inputs = self._inputs()
+        only = self.fields.only
+        report = None
+        if not restart and only < 0:
+            report = self._finished_before(inputs)
+        if report is not None:
+            return report
+        self.teacher = _load(self.teacher_files, self.train)
+        generalist = self._generalist()
+        members = self._members(generalist, inputs)
+        if only >= 0:
+            if restart:
+                # What they say together was said with another one.
+                self.run_dir.report_path.unlink(missing_ok=True)
+            return members[only].run(restart=restart)
+        if restart:
+            self.run_dir.remove()
+        self.run_dir.start(self.config, command=self.command, **inputs)
+        reports = [member.run(restart=False) for member in members]
+        return self._combine(generalist, members, reports)
+
+    def _inputs(self):
+        self.teacher_files = _teacher_files(self.config, self.savedmodels)
+        record = self.teacher_files.record
+        if len(self.teacher_files.paths) > 1:
+            raise ValueError(
+                "specialists must start from one generalist. Received: "
+                f"teacher.path={self.config.teacher.path}"
+            )
+        return {f"teacher.{key}": record[key] for key in record}
+
+    def _generalist(self):
+        """The generalist as a network, in float32."""
+        with _precision("float32"):
+            network = self._build(self.train.num_classes)
+        path = self.teacher_files.paths[0]
+        weights = teachers.network_weights(path)
+        fields = self.network_fields
+        if [w.shape for w in weights] != [w.shape for w in network.weights]:
+            raise ValueError(
+                f"the generalist must be teacher.model={fields.model} with "
+                f"teacher.widths={fields.widths}. Received: {path}, whose "
+                "weights are of another network"
+            )
+        network.set_weights(weights)
+        # Other input constants, say, are not among the weights.
+        pictures = self.train.sample(_COMPARED_PICTURES)
+        expected = self.teacher(tf.constant(pictures))
+        difference = np.abs(network(pictures, training=False) - expected).max()
+        if not difference < _SAME_LOGITS:
+            raise ValueError(
+                f"teacher.model={fields.model} with the generalist's weights "
+                "must predict as the generalist: it takes the data, and the "
+                "data.validation_examples, that the generalist was made with. "
+                f"Received: {path}, whose logits differ by {difference:.3g}"
+            )
+        return network
+
+    def _members(self, generalist, inputs):
+        """The specialists of the sets that the generalist confuses."""
+        batches = self.train.batches(_PREDICTED_TOGETHER, labels=False)
+        predictions = [
+            losses.soften(
+                logits=self.teacher(images), temperature=self.fields.temperature
+            )
+            for _, images in batches
+        ]
+        class_sets = specialists.confusable_sets(
+            np.concatenate(predictions),
+            num_sets=self.fields.num_specialists,
+            num_classes=self.fields.num_classes,
+            seed=self.config.seed,
+        )
+        _log.info("%s: of classes %s", self.stage, class_sets)
+        return [
+            _Specialist(
+                index=index,
+                classes=classes,
+                record=inputs,
+                teacher=self.teacher,
+                initial_weights=generalist.get_weights(),
+                **self.context,
+            )
+            for index, classes in enumerate(class_sets)
+        ]
+
+    def _combine(self, generalist, members, reports):
+        class_sets = [member.classes for member in members]
+        networks = [
+            keras.models.load_model(member.run_dir.model_path, compile=False)
+            for member in members
+        ]
+        final = specialists.combined_network(generalist, networks, class_sets)
+        report = {
+            "stage": self.stage,
+            "parameters": final.count_params(),
+            "macs": models.count_macs(final),
+            **evaluate(final, self.teacher, self.parts.get("test")),
+            "seconds": round(sum(r["seconds"] for r in reports), 1),
+            "epochs": self.fields.epochs,
+            "model": self.model_name,
+            "class_sets": class_sets,
+            "by_covering": self._by_covering(final, class_sets),
+        }
+        self._conclude(final, report)
+        return report
+
+    def _by_covering(self, final, class_sets):
+        """`specialists.accuracy_by_covering` of validation and test."""
+        tables = {}
+        for name in ("validation", "test"):
+            if name in self.parts:
+                labels, logits, generalist_logits = _predictions(
+                    final, self.teacher, self.parts[name]
+                )
+                tables[name] = specialists.accuracy_by_covering(
+                    labels=labels,
+                    generalist_logits=generalist_logits,
+                    logits=logits,
+                    class_sets=class_sets,
+                )
+        return tables
 
 
 def evaluate(network, teacher, test, *, store=None):
@@ -638,15 +878,37 @@ def evaluate(network, teacher, test, *, store=None):
         results["agreement"] = None
     if test is None:
         return results
+    labels, logits, teacher_logits = _predictions(
+        network, teacher, test, store=store
+    )
+    errors = metrics.errors(logits=logits, labels=labels)
+    results.update(
+        test_examples=len(labels),
+        test_errors=errors,
+        test_accuracy=1 - errors / len(labels),
+        test_nll=metrics.negative_log_likelihood(logits=logits, labels=labels),
+    )
+    if teacher_logits is not None:
+        results["agreement"] = metrics.agreement(
+            teacher_logits=teacher_logits, student_logits=logits
+        )
+    return results
+
+
+def _predictions(network, teacher, examples, *, store=None):
+    """`(labels, logits, teacher_logits)` of all examples, as arrays.
+
+    The last is None where there is neither a teacher nor a store.
+    """
 
     @tf.function(reduce_retracing=True)
     def predict(images):
         logits = [network(images, training=False)]
         return [*logits, *([teacher(images)] if teacher is not None else [])]
 
-    batches = pipeline.evaluation_batches(test, store=store)
+    batches = pipeline.evaluation_batches(examples, store=store)
     progress = keras.utils.Progbar(
-        len(test), verbose=_verbosity(), unit_name="test example"
+        len(examples), verbose=_verbosity(), unit_name="test example"
     )
     collected = []
     for images, y in batches:
@@ -658,18 +920,7 @@ def evaluate(network, teacher, test, *, store=None):
     labels, logits, *teacher_logits = (
         np.concatenate(part) for part in zip(*collected)
     )
-    errors = metrics.errors(logits=logits, labels=labels)
-    results.update(
-        test_examples=len(labels),
-        test_errors=errors,
-        test_accuracy=1 - errors / len(labels),
-        test_nll=metrics.negative_log_likelihood(logits=logits, labels=labels),
-    )
-    if teacher_logits:
-        results["agreement"] = metrics.agreement(
-            teacher_logits=teacher_logits[0], student_logits=logits
-        )
-    return results
+    return labels, logits, teacher_logits[0] if teacher_logits else None
 
 
 def _check_teacher(teacher, train):

@@ -62,6 +62,37 @@ def fingerprint(path):
         return hashlib.sha256("".join(sorted(arrays)).encode()).hexdigest()
 
 
+def network_weights(path):
+    """The weights of a network, to begin another of its architecture with.
+
+    Args:
+        path: str or path of a SavedModel that this project exported, or of
+            any `.keras` file.
+
+    Returns:
+        List of arrays, as of `get_weights` of the Keras model.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_teacher`, or if a SavedModel
+            comes from elsewhere, and so has its variables in no known order.
+    """
+    path = _existing(path)
+    with _loading(path):
+        if path.suffix == ".keras":
+            return keras.models.load_model(path, compile=False).get_weights()
+        reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+        names = [n for n in reader.get_variable_to_shape_map() if n[0] != "_"]
+        ordered = [
+            f"weights/{i}/.ATTRIBUTES/VARIABLE_VALUE" for i in range(len(names))
+        ]
+        if set(names) != set(ordered):
+            raise _Unusable(
+                "the weights of a SavedModel must be as this project exports "
+                f"them (or take a .keras file). Received: {path}"
+            )
+        return [reader.get_tensor(name) for name in ordered]
+
+
 def load_teacher(path, *, outputs="logits"):
     """Loads a frozen teacher from a SavedModel directory or `.keras` file.
 

@@ -5,6 +5,8 @@ Stages:
   student   trains the student on the frozen teacher's softened predictions
   baseline  trains the student's network on labels, to compare
   all       the three in a row, and a table (the default)
+  specialist  trains specialists for the classes that the teacher confuses,
+            and combines them with it into one model
 
 Examples:
   python -m kd_keras.train
@@ -32,9 +34,8 @@ from kd_keras import config as config_lib
 
 flags.adopt_module_key_flags(commandline)
 flags.adopt_module_key_flags(runflags)
-_STAGE = flags.DEFINE_string(
-    "stage", "all", f"One of {', '.join(config_lib.STAGES)}, all."
-)
+_CHOICES = (*config_lib.STAGES, "all", config_lib.SPECIALIST)
+_STAGE = flags.DEFINE_string("stage", "all", f"One of {', '.join(_CHOICES)}.")
 _RESTART = flags.DEFINE_bool(
     "restart", False, "Begin anew: removes what the stages have left before."
 )
@@ -63,13 +64,12 @@ def main():
 def _stages(name):
     if name == "all":
         return list(config_lib.STAGES)
-    if name in config_lib.STAGES:
+    if name in _CHOICES:
         return [name]
-    choices = [*config_lib.STAGES, "all"]
-    close = difflib.get_close_matches(name, choices, n=1)
+    close = difflib.get_close_matches(name, _CHOICES, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise ValueError(
-        f"--stage must be one of {', '.join(choices)}. "
+        f"--stage must be one of {', '.join(_CHOICES)}. "
         f"Received: {name!r}.{hint}"
     )
 
@@ -95,8 +95,10 @@ def _summary(reports, config, workdir):
             f"{cell(report.get('agreement'), '.2%'):>11}"
             f"{report['seconds']:>9.0f}"
         )
+    lines += _covering_tables(reports[-1])
+    default = f"{config.name}_{reports[-1]['stage']}"
     exported = pathlib.Path(runflags.SAVEDMODELS.value) / (
-        f"{config.name}_{reports[-1]['stage']}"
+        reports[-1].get("model", default)
     )
     if any(report["stage"] == "student" for report in reports):
         exported = exported.with_name(f"{config.name}_student")
@@ -110,6 +112,29 @@ def _summary(reports, config, workdir):
         f"  {_python()} -m tensorboard.main --logdir {workdir}",
     ]
     return "\n".join(lines)
+
+
+def _covering_tables(report):
+    """The paper's tables 3 and 4: lines, none but for all specialists."""
+    if "by_covering" not in report:
+        return []
+    lines = ["", f"specialists of classes {report['class_sets']}"]
+    for part, rows in report["by_covering"].items():
+        lines += [
+            f"{part + ', true class covered by':30}{'examples':>10}"
+            f"{'generalist':>12}{'together':>10}{'change':>8}"
+        ]
+        total = {key: sum(row[key] for row in rows) for key in rows[0]}
+        for row in [*rows, {**total, "covering": "all"}]:
+            before, after, count = (
+                row[key]
+                for key in ("generalist_correct", "correct", "examples")
+            )
+            lines.append(
+                f"{row['covering']:>30}{count:>10,}{before / count:>12.2%}"
+                f"{after / count:>10.2%}{after - before:>+8}"
+            )
+    return lines
 
 
 def _python():

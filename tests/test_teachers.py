@@ -147,6 +147,21 @@ def test_a_damaged_or_foreign_teacher_is_refused(network, tmp_path, kind):
         kd_keras.load_teacher(path)
 
 
+def test_a_network_s_weights_come_in_its_order(tmp_path):
+    # Over ten, whose names do not sort as their numbers do.
+    layers = [keras.layers.Dense(4) for _ in range(7)]
+    deep = keras.Sequential([keras.Input((4,)), *layers])
+    deep.save(tmp_path / "deep.keras")
+    exports.export_saved_model(deep, tmp_path / "deep")
+    for name in ("deep.keras", "deep"):
+        weights = teachers.network_weights(tmp_path / name)
+        for a, b in zip(weights, deep.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    foreign = write_module(tmp_path / "foreign", {"logits": tf.identity})
+    with pytest.raises(ValueError, match="as this project exports them"):
+        teachers.network_weights(foreign)
+
+
 def test_the_fingerprint_follows_the_weights_not_the_path(network, tmp_path):
     exports.export_saved_model(network, tmp_path / "a")
     exports.export_saved_model(network, tmp_path / "b")

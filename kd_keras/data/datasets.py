@@ -78,7 +78,7 @@ class Examples:
 
     def sample(self, count):
         """Up to `count` pictures, spread evenly over the set."""
-        return self.images[:: max(len(self) // count, 1)][:count]
+        return self.images[:: max(len(self.ids) // count, 1)][:count]
 
     @functools.cached_property
     def fingerprint(self):
@@ -105,7 +105,7 @@ class Examples:
         Without a seed in order, the last one with what is left; else in the
         order of (seed, epoch), and equally large within one example.
         """
-        count = len(self)
+        count = len(self.ids) if seed is None else len(self)
         steps = -(-count // batch_size)
         parts = self._tensors[: 3 if labels else 2]
 
@@ -119,11 +119,78 @@ class Examples:
             return tuple(tf.gather(part, order[start:stop]) for part in parts)
 
         if seed is not None:
-            order = views.epoch_order(parts[0], seed=seed, epoch=epoch)
+            order = self._epoch_positions(seed=seed, epoch=epoch)
         return tf.data.Dataset.range(steps).map(
             in_order if seed is None else shuffled,
             num_parallel_calls=tf.data.AUTOTUNE,
         )
+
+    def _epoch_positions(self, *, seed, epoch):
+        """Whom an epoch shows, in its order: int `(len(self),)`."""
+        return views.epoch_order(self._tensors[0], seed=seed, epoch=epoch)
+
+
+class EnrichedExamples(Examples):
+    """Examples of which training sees some classes more often than there are.
+
+    Of any examples that follow each other in an epoch the share of special
+    ones is `share`, within one example. An epoch shows each example once at
+    most: as many as there can be, so that the scarcer kind is shown whole,
+    and of the other a part that is new in every epoch. Its length is that of
+    an epoch.
+
+    Args:
+        examples: `Examples` with labels.
+        classes: list of int, the special ones.
+        share: float in (0, 1).
+
+    Raises:
+        ValueError: if there are no special examples, or no others.
+    """
+
+    def __init__(self, examples, classes, *, share):
+        super().__init__(
+            examples.images,
+            examples.labels,
+            num_classes=examples.num_classes,
+            ids=examples.ids,
+        )
+        # Its tensors serve for both: a copy would cost the whole set.
+        self._whole = examples
+        special = np.isin(self.labels, classes)
+        self._positions = np.flatnonzero(special), np.flatnonzero(~special)
+        # Of special examples and of others, how many an epoch shows.
+        total = int(min(special.sum() / share, (~special).sum() / (1 - share)))
+        self._shown = round(total * share), total - round(total * share)
+        if not all(self._shown):
+            raise ValueError(
+                "there must be examples of special classes and of others. "
+                f"Received: {special.sum()} of classes {list(classes)}, "
+                f"{(~special).sum()} of others"
+            )
+
+    def __len__(self):
+        return sum(self._shown)
+
+    @property
+    def _tensors(self):
+        return self._whole._tensors
+
+    def _epoch_positions(self, *, seed, epoch):
+        chosen = []
+        for positions, shown in zip(self._positions, self._shown):
+            order = views.epoch_order(
+                tf.gather(self._tensors[0], positions), seed=seed, epoch=epoch
+            )
+            chosen.append(tf.gather(positions, order[:shown]))
+        # The special ones, as evenly spread as whole numbers can be.
+        place = np.arange(len(self))
+        before = place * self._shown[0] // len(self)
+        after = (place + 1) * self._shown[0] // len(self)
+        slots = np.where(
+            after > before, before, self._shown[0] + place - before
+        )
+        return tf.gather(tf.concat(chosen, axis=0), slots)
 
 
 class StreamedExamples:

@@ -19,8 +19,6 @@ from configs import cifar10
 
 def get_config():
     config = cifar10.get_config()
-    config.name = "cifar10_specialists"
-    config.teacher.path = "savedmodels/cifar10_teacher"
     specialist = config.specialist
     specialist.num_specialists = 3
     specialist.num_classes = 4

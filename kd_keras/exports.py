@@ -72,8 +72,7 @@ def model_card(
             else "without labels."
         ),
         "baseline": "The student's network trained on labels.",
-        "specialist": "A generalist trained on for its special classes, or "
-        "with its specialists as one network; see the report of its run.",
+        "specialist": _specialist_training(report),
     }[stage]
     network = config[
         "student" if stage in ("student", "baseline") else "teacher"
@@ -137,3 +136,17 @@ Configuration:
 {json.dumps(config.to_dict(), indent=2)}
 ```
 """
+
+
+def _specialist_training(report):
+    if "class_sets" in report:
+        return (
+            "A generalist and its specialists for the classes "
+            f"{report['class_sets']}, as one prediction (eq. 5 of "
+            "arXiv:1503.02531)."
+        )
+    return (
+        "A generalist trained on with labels for the classes "
+        f"{report.get('classes')}, and held to its own softened predictions "
+        "on examples of others."
+    )

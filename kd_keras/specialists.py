@@ -333,7 +333,8 @@ class SpecialistTrainer(trainer.ExactTrainer):
     In training the dustbin's logit is lowered by `log_oversampling`. That is
     the same as raising it afterwards: the network's own logits are always
     those for examples as frequent as they are, and it starts as the
-    generalist also here.
+    generalist also here. `evaluate` lowers it too: its losses are those of
+    training, its accuracy, over all classes, is not touched.
 
     Args:
         network: Keras model, images -> logits over all classes.

@@ -694,6 +694,11 @@ class _Specialist(_Stage):
             share=share, prior=self.prior
         )
 
+    def run(self, *, restart):
+        name, classes = self.model_name, self.classes
+        _log.info("%s: %s, of classes %s", self.stage, name, classes)
+        return super().run(restart=restart)
+
     def _inputs(self):
         return {**self.record, "classes": self.classes}
 
@@ -803,7 +808,6 @@ class _Specialists(_Stage):
             num_classes=self.fields.num_classes,
             seed=self.config.seed,
         )
-        _log.info("%s: of classes %s", self.stage, class_sets)
         return [
             _Specialist(
                 index=index,

@@ -121,7 +121,7 @@ def _covering_tables(report):
     lines = ["", f"specialists of classes {report['class_sets']}"]
     for part, rows in report["by_covering"].items():
         lines += [
-            f"{part + ', true class covered by':30}{'examples':>10}"
+            f"{part + ', true class covered by':33}{'examples':>10}"
             f"{'generalist':>12}{'together':>10}{'change':>8}"
         ]
         total = {key: sum(row[key] for row in rows) for key in rows[0]}
@@ -131,7 +131,7 @@ def _covering_tables(report):
                 for key in ("generalist_correct", "correct", "examples")
             )
             lines.append(
-                f"{row['covering']:>30}{count:>10,}{before / count:>12.2%}"
+                f"{row['covering']:>33}{count:>10,}{before / count:>12.2%}"
                 f"{after / count:>10.2%}{after - before:>+8}"
             )
     return lines

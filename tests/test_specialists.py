@@ -428,9 +428,11 @@ def test_the_stage_leaves_its_whole_record(run, report, small_mnist):
     assert json.loads((folder / "report.json").read_text()) == report
     images, labels = small_mnist.test.images, small_mnist.test.labels
 
+    cards = {}
+
     def logits(name):
         path = run.folder / "models" / f"small_{name}"
-        assert "# small_" in (path / "model_card.md").read_text()
+        cards[name] = (path / "model_card.md").read_text()
         return teachers.load_teacher(path)(tf.constant(images)).numpy()
 
     # What is exported is eq. 5 of what the specialists themselves export.
@@ -438,6 +440,7 @@ def test_the_stage_leaves_its_whole_record(run, report, small_mnist):
     assert [len(classes) for classes in sets] == [4, 4]
     members = [logits(f"specialist_{m}") for m in range(2)]
     together = logits("specialists")
+    assert f"the classes {sets}, as one prediction" in cards["specialists"]
     np.testing.assert_allclose(
         together,
         specialists.combine(
@@ -459,6 +462,7 @@ def test_the_stage_leaves_its_whole_record(run, report, small_mnist):
     for m, classes in enumerate(sets):
         own = json.loads((folder / str(m) / "report.json").read_text())
         assert own["classes"] == classes
+        assert f"the classes {classes}, and held" in cards[f"specialist_{m}"]
         lines = (folder / str(m) / "metrics.jsonl").read_text().splitlines()
         soft = [json.loads(line)["soft_loss"] for line in lines]
         assert len(soft) == 2 and min(soft) > 0

@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Distiller": "kd_keras.distiller",
     "LogitStore": "kd_keras.store",
+    "evaluate": "kd_keras.evaluation",
     "load_teacher": "kd_keras.teachers",
     "losses": "kd_keras.losses",
 }

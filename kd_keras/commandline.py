@@ -1,42 +1,30 @@
-"""What the command lines share: flags, errors in one line, a quiet start."""
+"""What the command lines share: errors in one line, a quiet start."""
 
-import contextlib
 import logging
 import os
-import pathlib
 import re
 import shlex
 import sys
 
 from absl import app, flags
 from absl import logging as absl_logging
-from ml_collections import config_flags
 
-_DEFAULT_CONFIG = pathlib.Path(__file__).parent.parent / "configs" / "mnist.py"
-
-CONFIG = config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "Configuration file (default: configs/mnist.py); --config.field=value "
-    "overrides one of its fields.",
-)
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where runs are kept (default: runs/<config name>)."
-)
-SAVEDMODELS = flags.DEFINE_string(
-    "savedmodels", "savedmodels", "Where exported models go."
-)
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
 
 
-def run(main):
-    """Runs `main()` as the program; its errors are one line, exit code 1."""
+def run(main, *, default_config=None):
+    """Runs `main()` as the program; its errors are one line, exit code 1.
+
+    Args:
+        main: function of nothing.
+        default_config: path of the configuration where `--config` is not
+            given; None for a program that has no such flag.
+    """
     _prepare_environment()
-    app.run(lambda argv: _guarded(main, argv), flags_parser=_parse_flags)
-
-
-def workdir():
-    return _WORKDIR.value or f"runs/{CONFIG.value.name}"
+    app.run(
+        lambda argv: _guarded(main, argv),
+        flags_parser=lambda argv: _parse_flags(argv, default_config),
+    )
 
 
 def command(module):
@@ -45,11 +33,13 @@ def command(module):
     return f"python -m {module} {arguments}".rstrip()
 
 
-def _parse_flags(argv):
-    if not any(re.match(r"--?config(=|$)", argument) for argument in argv):
+def _parse_flags(argv, default_config):
+    if default_config and not any(
+        re.match(r"--?config(=|$)", argument) for argument in argv
+    ):
         # Not the flag's default, which is loaded with the overrides at once,
         # where no error could be caught.
-        argv = [argv[0], f"--config={_DEFAULT_CONFIG}", *argv[1:]]
+        argv = [argv[0], f"--config={default_config}", *argv[1:]]
     try:
         return flags.FLAGS(argv)
     except SystemExit:
@@ -118,20 +108,6 @@ def _log_to_stderr():
     logger.setLevel(logging.INFO)
     logger.addHandler(logging.StreamHandler())
     logger.propagate = False
-
-
-@contextlib.contextmanager
-def without_start_up_messages():
-    """TensorFlow's import writes some lines whatever its log level is."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _prepare_environment():

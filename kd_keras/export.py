@@ -1,126 +1,65 @@
-"""What leaves a run: a SavedModel for serving, with its model card."""
+"""Exports a model to the formats of phones, web pages and microcontrollers.
 
-import json
+Formats:
+  litert       LiteRT (TensorFlow Lite), float32
+  litert_int8  LiteRT in integers alone, calibrated on training pictures
+  onnx         ONNX, float32
+  c_array      C header with the int8 model, for LiteRT for Microcontrollers
 
-import tensorflow as tf
+All take uint8 pictures from 0 to 255 and return logits. Every file is loaded
+again in its own runtime and compared with the model on the test pictures
+before it takes its place in --output, with a model card beside it.
 
-from kd_keras import rundir
+Examples:
+  python -m kd_keras.export --model=savedmodels/cifar10_student \\
+      --data.name=cifar10 --output=edge
+  python -m kd_keras.export --model=student.keras --formats=onnx --output=edge
 
-
-def export_saved_model(model, path):
-    """Exports a network as a SavedModel that plain TensorFlow serves.
-
-    Its signature `serving_default` takes `images`, uint8 `(batch, height,
-    width, channels)`, and returns float32 `logits` and `probabilities`
-    `(batch, num_classes)`. Written whole or not at all.
-
-    Args:
-        model: Keras model, images from 0 to 255 -> logits.
-        path: the directory; replaced if it exists.
-    """
-
-    def serve(images):
-        logits = model(tf.cast(images, tf.float32), training=False)
-        logits = tf.cast(logits, tf.float32)
-        return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
-
-    spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, "images")
-    # Not Keras's ExportArchive, which stores every variable twice.
-    module = tf.Module()
-    module.weights = [weight.value for weight in model.weights]
-    signature = tf.function(serve, input_signature=[spec])
-    with rundir.replacing(path) as temporary:
-        tf.saved_model.save(
-            module,
-            str(temporary),
-            signatures={"serving_default": signature},
-        )
-
-
-def model_card(
-    *, name, stage, config, dataset, train, report, versions, command
-):
-    """The text of `model_card.md`.
-
-    Args:
-        name: str, the model's.
-        stage: str.
-        config: the resolved configuration.
-        dataset: `datasets.Dataset`.
-        train: the examples that it was trained on.
-        report: dict, as in `report.json`.
-        versions: dict, as in `versions.json`.
-        command: str, what was run.
-
-    Returns:
-        str, Markdown.
-    """
-    training = {
-        "teacher": "Trained on labels.",
-        "student": "Trained on the softened predictions of a frozen teacher, "
-        + (
-            "with labels beside them."
-            if config.distill.hard_loss_weight
-            else "without labels."
-        ),
-        "baseline": "The student's network trained on labels.",
-    }[stage]
-    rows = [
-        ("parameters", f"{report['parameters']:,}"),
-        ("multiply-accumulates", f"{report['macs']:,}"),
-    ]
-    if report["test_examples"]:
-        rows += [
-            (
-                "test errors",
-                f"{report['test_errors']} of {report['test_examples']}",
-            ),
-            ("test accuracy", f"{report['test_accuracy']:.2%}"),
-            ("test negative log-likelihood", f"{report['test_nll']:.4f}"),
-        ]
-    if report.get("agreement") is not None:
-        rows.append(
-            ("agreement with the teacher", f"{report['agreement']:.2%}")
-        )
-    rows += [
-        ("epochs", report["epochs"]),
-        ("seconds of training", f"{report['seconds']:.0f}"),
-        ("seed", config.seed),
-    ]
-    table = "\n".join(f"| {key} | {value} |" for key, value in rows)
-    packages = ", ".join(
-        f"{package} {version}"
-        for package, version in versions["packages"].items()
-        if version
-    )
-    shape = " x ".join(str(size) for size in train.image_shape)
-    return f"""# {name}
-
-{training}
-
-- Input: `images`, uint8 `[batch, height, width, channels]`, {shape}, 0 to 255;
-  the normalisation is inside.
-- Output: `logits` and `probabilities`, float32.
-- Data: {dataset.name}, {len(train):,} training examples, from
-  {dataset.source}; the test set was read once, after training.
-- Network: {config[stage if stage == "teacher" else "student"].model}
-
-| measured | |
-|---|---|
-{table}
-
-Command, at commit `{versions["commit"]}`:
-
-    {command}
-
-Hardware: {versions["processor"]}, {versions["threads"]} threads; GPUs:
-{", ".join(map(str, versions["gpus"])) or "none"}.
-
-Python {versions["python"]}, {packages}.
-
-Configuration:
-
-```json
-{json.dumps(config.to_dict(), indent=2)}
-```
+Labels of the test set only tell the errors; calibration takes none. The
+packages of all formats: pip install 'kd_keras[export]'. Other fields of --data
+are those of config.data in kd_keras/config.py.
 """
+
+import pathlib
+
+from absl import flags
+from ml_collections import config_flags
+
+from kd_keras import commandline, quiet
+from kd_keras import config as config_lib
+
+flags.adopt_module_key_flags(commandline)
+_MODEL = flags.DEFINE_string("model", None, "SavedModel or .keras file.")
+_FORMATS = flags.DEFINE_list(
+    "formats", ["litert", "litert_int8", "onnx"], "What to write."
+)
+_OUTPUT = flags.DEFINE_string("output", None, "The directory of the files.")
+_CALIBRATION_EXAMPLES = flags.DEFINE_integer(
+    "calibration_examples", 500, "Training pictures that set int8's ranges."
+)
+_DATA = config_flags.DEFINE_config_dict(
+    "data", config_lib.default_config().data, "The data: --data.name=cifar10."
+)
+
+
+def main():
+    for flag in ("model", "output"):
+        if not flags.FLAGS[flag].value:
+            raise ValueError(f"--{flag} must be a path. Received: none")
+
+    with quiet.without_messages():
+        from kd_keras import edge
+
+    rows = edge.export(
+        _MODEL.value,
+        formats=_FORMATS.value,
+        output=pathlib.Path(_OUTPUT.value),
+        data=_DATA.value,
+        calibration_examples=_CALIBRATION_EXAMPLES.value,
+        command=commandline.command("kd_keras.export"),
+    )
+    print(edge.table(rows))
+
+
+if __name__ == "__main__":
+    commandline.run(main)

@@ -18,10 +18,11 @@ kd_keras/config.py documents every field of the configuration.
 
 from absl import flags
 
-from kd_keras import commandline
+from kd_keras import commandline, quiet, runflags
 from kd_keras import config as config_lib
 
 flags.adopt_module_key_flags(commandline)
+flags.adopt_module_key_flags(runflags)
 _SHARD = flags.DEFINE_integer("shard", 0, "Which of the processes this is.")
 _NUM_SHARDS = flags.DEFINE_integer(
     "num_shards", 1, "How many processes write the store together."
@@ -29,16 +30,16 @@ _NUM_SHARDS = flags.DEFINE_integer(
 
 
 def main():
-    config = commandline.CONFIG.value
+    config = runflags.CONFIG.value
     config_lib.validate(config)
 
-    with commandline.without_start_up_messages():
+    with quiet.without_messages():
         from kd_keras import stages
 
     path, finished = stages.label(
         config,
-        workdir=commandline.workdir(),
-        savedmodels=commandline.SAVEDMODELS.value,
+        workdir=runflags.workdir(),
+        savedmodels=runflags.SAVEDMODELS.value,
         shard=_SHARD.value,
         num_shards=_NUM_SHARDS.value,
     )
@@ -49,4 +50,4 @@ def main():
 
 
 if __name__ == "__main__":
-    commandline.run(main)
+    commandline.run(main, default_config=runflags.DEFAULT_CONFIG)

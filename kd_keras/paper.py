@@ -18,19 +18,20 @@ schedules and less of CIFAR-10, and keeps all in <workdir>.
 """
 
 import importlib.util
-import sys
 
 from absl import flags
 
-from kd_keras import commandline
+from kd_keras import commandline, quiet
 
-flags.declare_key_flag("workdir")
-flags.declare_key_flag("debug")
+flags.adopt_module_key_flags(commandline)
 _EXPERIMENTS = flags.DEFINE_list(
     "experiments", ["all"], "Names of experiments or of their groups, or none."
 )
 _QUICK = flags.DEFINE_bool(
     "quick", False, "One seed, shortened schedules: minutes, not hours."
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Where runs are kept (default: runs/paper)."
 )
 _RESULTS = flags.DEFINE_string(
     "results", "results/paper.jsonl", "Where results are kept."
@@ -39,25 +40,21 @@ _DOCS = flags.DEFINE_string("docs", "docs", "Where paper.md goes.")
 
 
 def main():
-    _refuse_config()
     if importlib.util.find_spec("matplotlib") is None:
         raise ValueError(
             "the plot needs matplotlib: pip install -e '.[report]'. "
             "Received: none"
         )
-    workdir = flags.FLAGS.workdir
+    workdir = _WORKDIR.value or "runs/paper" + "_quick" * _QUICK.value
     results, docs = _RESULTS.value, _DOCS.value
     if _QUICK.value:
-        workdir = workdir or "runs/paper_quick"
         results, docs = f"{workdir}/paper.jsonl", workdir
 
-    with commandline.without_start_up_messages():
+    with quiet.without_messages():
         from kd_keras import paper_lab, paper_report
 
     experiments = paper_lab.choose(_EXPERIMENTS.value)
-    lab = paper_lab.Lab(
-        workdir=workdir or "runs/paper", results=results, quick=_QUICK.value
-    )
+    lab = paper_lab.Lab(workdir=workdir, results=results, quick=_QUICK.value)
     try:
         for experiment in experiments:
             for seed in lab.seeds(experiment):
@@ -65,15 +62,6 @@ def main():
     finally:
         document = paper_report.write(lab.lines, docs)
     print(f"{document}, from {results}")
-
-
-def _refuse_config():
-    given = [x for x in sys.argv[1:] if x.lstrip("-").startswith("config")]
-    if given:
-        raise ValueError(
-            "the experiments' configurations are in configs/paper_*.py, not "
-            f"on the command line. Received: {given[0]}"
-        )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import tensorflow as tf
 from kd_keras import (
     bias,
     commandline,
-    export,
+    exports,
     losses,
     metrics,
     models,
@@ -333,7 +333,7 @@ def _measure_bias(lab, experiment, seed, *, classes, on_test=False):
     folder = lab.workdir / experiment.name / f"seed{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     rundir.save_keras(network, folder / "student.keras")
-    export.export_saved_model(network, folder / "savedmodel")
+    exports.export_saved_model(network, folder / "savedmodel")
     by_class = errors_by_class(predict(network, test), test.labels)
     return {
         **_origin(rundir.versions()),

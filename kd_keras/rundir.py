@@ -193,10 +193,10 @@ def _is_running(process):
     return True
 
 
-def versions():
+def versions(of=_PACKAGES):
     """Packages, commit and hardware of this process."""
     packages = {}
-    for name in _PACKAGES:
+    for name in of:
         try:
             packages[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

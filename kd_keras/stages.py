@@ -13,7 +13,7 @@ import tensorflow as tf
 from kd_keras import (
     callbacks,
     distiller,
-    export,
+    exports,
     losses,
     metrics,
     models,
@@ -589,8 +589,8 @@ class _Stage:
 
     def _export(self, model, report):
         path = self.savedmodels / self.model_name
-        export.export_saved_model(model, path)
-        card = export.model_card(
+        exports.export_saved_model(model, path)
+        card = exports.model_card(
             name=self.model_name,
             stage=self.stage,
             config=self.config,

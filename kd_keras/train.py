@@ -27,10 +27,11 @@ import sys
 
 from absl import flags
 
-from kd_keras import commandline
+from kd_keras import commandline, quiet, runflags
 from kd_keras import config as config_lib
 
 flags.adopt_module_key_flags(commandline)
+flags.adopt_module_key_flags(runflags)
 _STAGE = flags.DEFINE_string(
     "stage", "all", f"One of {', '.join(config_lib.STAGES)}, all."
 )
@@ -41,18 +42,18 @@ _RESTART = flags.DEFINE_bool(
 
 def main():
     stages = _stages(_STAGE.value)
-    config = commandline.CONFIG.value
+    config = runflags.CONFIG.value
     config_lib.validate(config)
-    workdir = commandline.workdir()
+    workdir = runflags.workdir()
 
-    with commandline.without_start_up_messages():
+    with quiet.without_messages():
         from kd_keras import stages as stages_lib
 
     reports = stages_lib.run(
         config,
         stages=stages,
         workdir=workdir,
-        savedmodels=commandline.SAVEDMODELS.value,
+        savedmodels=runflags.SAVEDMODELS.value,
         restart=_RESTART.value,
         command=commandline.command("kd_keras.train"),
     )
@@ -94,7 +95,7 @@ def _summary(reports, config, workdir):
             f"{cell(report.get('agreement'), '.2%'):>11}"
             f"{report['seconds']:>9.0f}"
         )
-    exported = pathlib.Path(commandline.SAVEDMODELS.value) / (
+    exported = pathlib.Path(runflags.SAVEDMODELS.value) / (
         f"{config.name}_{reports[-1]['stage']}"
     )
     if any(report["stage"] == "student" for report in reports):
@@ -118,4 +119,4 @@ def _python():
 
 
 if __name__ == "__main__":
-    commandline.run(main)
+    commandline.run(main, default_config=runflags.DEFAULT_CONFIG)

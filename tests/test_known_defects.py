@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import kd_keras
-from kd_keras import export, losses, stages, teachers
+from kd_keras import exports, losses, stages, teachers
 from kd_keras.data import datasets, pipeline, views
 
 
@@ -142,7 +142,7 @@ def test_07_the_teacher_is_in_no_weights_checkpoint_or_file(tmp_path):
             )
     assert (64, 3) in sizes
     assert not any(77 in shape for shape in sizes)
-    export.export_saved_model(student, tmp_path / "saved")
+    exports.export_saved_model(student, tmp_path / "saved")
     variables = tf.train.list_variables(
         str(tmp_path / "saved/variables/variables")
     )

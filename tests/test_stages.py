@@ -502,11 +502,11 @@ def test_what_cannot_be_is_refused_and_touches_nothing(
 
 
 def export_dummy_teacher(path, *, shape=(28, 28, 1), classes=10):
-    from kd_keras import export
+    from kd_keras import exports
 
     inputs = keras.Input(shape)
     outputs = keras.layers.Dense(classes)(keras.layers.Flatten()(inputs))
-    export.export_saved_model(keras.Model(inputs, outputs), path)
+    exports.export_saved_model(keras.Model(inputs, outputs), path)
 
 
 @pytest.mark.parametrize(

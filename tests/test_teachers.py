@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import kd_keras
-from kd_keras import export, teachers
+from kd_keras import exports, teachers
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def write_module(path, outputs, *, signature="serving_default", inputs=1):
 def test_our_saved_model_takes_uint8_and_float_pictures(
     network, images, tmp_path
 ):
-    export.export_saved_model(network, tmp_path / "teacher")
+    exports.export_saved_model(network, tmp_path / "teacher")
     teacher = kd_keras.load_teacher(tmp_path / "teacher")
     expected = network.predict(images, verbose=0)
     for dtype in (tf.uint8, tf.float32, tf.bfloat16):
@@ -138,7 +138,7 @@ def test_a_damaged_or_foreign_teacher_is_refused(network, tmp_path, kind):
         path.write_bytes(path.read_bytes()[:2000])
     elif kind == "saved_model":
         path = tmp_path / "teacher"
-        export.export_saved_model(network, path)
+        exports.export_saved_model(network, path)
         (path / "saved_model.pb").write_bytes(b"nonsense")
     else:
         path = tmp_path / "teacher.pt"
@@ -148,11 +148,11 @@ def test_a_damaged_or_foreign_teacher_is_refused(network, tmp_path, kind):
 
 
 def test_the_fingerprint_follows_the_weights_not_the_path(network, tmp_path):
-    export.export_saved_model(network, tmp_path / "a")
-    export.export_saved_model(network, tmp_path / "b")
+    exports.export_saved_model(network, tmp_path / "a")
+    exports.export_saved_model(network, tmp_path / "b")
     other = nets.copy_of(network)
     other.layers[-1].bias.assign_add(np.full(nets.NUM_CLASSES, 1e-3))
-    export.export_saved_model(other, tmp_path / "c")
+    exports.export_saved_model(other, tmp_path / "c")
     network.save(tmp_path / "a.keras")
     a, b, c, file = (
         teachers.fingerprint(tmp_path / name)
@@ -166,7 +166,7 @@ def test_a_distiller_takes_every_kind_of_teacher(
     network, images, tmp_path, kind
 ):
     path = tmp_path / "teacher"
-    export.export_saved_model(network, path)
+    exports.export_saved_model(network, path)
     network.save(tmp_path / "teacher.keras")
     given = {
         "path": lambda: str(path),

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import kd_keras
-from kd_keras import export
+from kd_keras import exports
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def distilled(tmp_path_factory):
     distiller.compile()
     distiller.fit(nets.make_images(), epochs=3, verbose=0)
     path = tmp_path_factory.mktemp("export") / "student"
-    export.export_saved_model(student, path)
+    exports.export_saved_model(student, path)
     return student, path
 
 
@@ -85,8 +85,8 @@ print(model.signatures["serving_default"](images=images)["logits"].shape)
 def test_an_export_replaces_another(distilled, tmp_path):
     student, _ = distilled
     other = nets.make_network()
-    export.export_saved_model(other, tmp_path / "model")
-    export.export_saved_model(student, tmp_path / "model")
+    exports.export_saved_model(other, tmp_path / "model")
+    exports.export_saved_model(student, tmp_path / "model")
     loaded = tf.saved_model.load(str(tmp_path / "model"))
     images = nets.make_images(2).astype("uint8")
     logits = loaded.signatures["serving_default"](images=tf.constant(images))

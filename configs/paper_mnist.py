@@ -12,6 +12,24 @@ by its name after a colon, is a stage of the ordinary trainer:
     python -m kd_keras.train --stage=baseline \
         --config=configs/paper_mnist.py:labels
 
+Choice of the teacher's hyperparameters: seed 0, trained on 50,000 pictures,
+accuracy on the 10,000 others (standard error 0.1 points), by
+
+    python -m kd_keras.train --stage=teacher \
+        --config=configs/paper_mnist.py:teacher \
+        --config.data.validation_examples=10000 --workdir=runs/sweep/NAME \
+        --savedmodels=runs/sweep/NAME [fields below]
+
+    epochs  dropout      max-norm  learning rate  warm-up  validation
+        30  0, 0.4, 0.4       2.0           1e-3        0     98.87 %
+        30  0, 0.4, 0.4       1.0           1e-3        0     98.99 %
+        30  0, 0.4, 0.4       1.0           3e-3        1     99.03 %
+       100  0, 0.4, 0.4       1.0           3e-3        1     99.21 %
+
+The accuracy still rises with the epochs, so the final runs have 200. Hardware:
+Intel Xeon with AVX512, 2 cores, no GPU, float32; 7 to 10 s an epoch beside
+other work.
+
 Final runs train on all 60,000 pictures; the test set is read once a run.
 """
 
@@ -76,11 +94,12 @@ def get_config(experiment="soft"):
     config.teacher.model = "mlp"
     config.teacher.widths = (1200, 1200)
     config.teacher.dropout = (0.0, 0.4, 0.4)
-    config.teacher.max_norm = 2.0
+    config.teacher.max_norm = 1.0
     config.teacher.augment.translate = 2
-    config.teacher.epochs = 150
+    config.teacher.epochs = 200
     config.teacher.batch_size = 512
-    config.teacher.optimizer.learning_rate = 1e-3
+    config.teacher.optimizer.learning_rate = 3e-3
+    config.teacher.optimizer.warmup_epochs = 1.0
 
     config.student.model = "mlp"
     config.student.widths = (800, 800)

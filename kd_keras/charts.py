@@ -23,7 +23,7 @@ _ROLES = {
 }
 _STYLE = {
     "svg.fonttype": "none",
-    "font.size": 11,
+    "font.size": 10,
     "text.color": _TEXT,
     "axes.labelcolor": _TEXT,
     "axes.edgecolor": _RULE,
@@ -79,7 +79,9 @@ def learning_curves(curves, *, x_label, y_label, title, mark=None):
         axes.set_xlim(left=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.yaxis.set_major_formatter("{x:.0%}")
-        axes.legend(loc="lower right")
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0
+        )
 
     return _svg(draw, title)
 

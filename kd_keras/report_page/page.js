@@ -1,5 +1,3 @@
-"use strict";
-
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const ROLES = ["teacher", "student"];
@@ -63,7 +61,7 @@ function element(name, properties = {}, ...children) {
 
 function makeCard(picture, { label, logits: of }) {
   const card = byId("card").content.firstElementChild.cloneNode(true);
-  const roles = Object.keys(of);
+  const roles = ROLES.filter((role) => role in of);
   card.querySelector(".picture").append(picture);
   const lines = card.querySelector("dl");
   const line = (term) => {

@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart cifar10 test benchmark lint clean
+.PHONY: help quickstart cifar10 report test benchmark lint clean
 
 help:
 	@echo "make quickstart  distil a digit classifier on the MNIST in the package"
 	@echo "make cifar10     the CIFAR-10 experiment: teacher, student, baseline"
+	@echo "make report      a page about the shipped CIFAR-10 models: runs/report.html"
 	@echo "make test        the test suite"
 	@echo "make benchmark   speed beside keras.distillation and PyTorch (15 minutes)"
 	@echo "make lint        ruff"
@@ -28,6 +29,9 @@ quickstart: $(VENV)/.installed
 cifar10: $(VENV)/.installed
 	$(BIN)/python -m kd_keras.train --config=configs/cifar10.py \
 	    --workdir=runs/cifar10 --savedmodels=runs/cifar10/savedmodels
+
+report: $(VENV)/.installed
+	@$(BIN)/python -m kd_keras.report --name=cifar10 --output=runs/report.html
 
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest

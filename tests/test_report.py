@@ -450,42 +450,78 @@ def test_nothing_overflows_and_nothing_is_logged(browser, page_url, width):
     assert browser.get_log("browser") == []
 
 
-def test_the_panel_gives_python_s_class(browser, report, place):
+@pytest.fixture
+def panel(browser, report):
+    """The browser, at a page that is served with its runtime."""
     try:
         runtime = page_server.runtime_dir()
     except ValueError as error:
         pytest.skip(str(error))
-    _, logits = predictions(place)
     with page_server.make_server(report, runtime=runtime, port=0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         show(browser, f"http://127.0.0.1:{server.server_port}/", 1400)
-        for index in (3, 47):
-            said, shares, neighbour = answer_to(browser, place, index)
-            expected = logits["student"][index]
-            assert said == f"The student says: {CLASSES[expected.argmax()]}"
-            np.testing.assert_allclose(
-                shares, special.softmax(expected / TEMPERATURE), atol=2e-3
-            )
-            # The picture is one of the test set: nothing is nearer.
-            assert neighbour == f"pictures/{index}.png"
-        assert browser.get_log("browser") == []
+        yield browser
         server.shutdown()
+    assert browser.get_log("browser") == []
 
 
-def answer_to(browser, place, index):
-    """What the panel says of a test picture that is chosen as a file."""
-    from selenium.webdriver.common.by import By
+def answer(browser, ask):
+    """The verdict and the bars after `ask()`."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    name = CLASSES[index // len(ORDER)]
-    file = place / "pictures/test" / name / f"{ORDER[index % len(ORDER)]}.png"
-    verdict = browser.find_element(By.ID, "verdict")
+    verdict = browser.find_element("id", "verdict")
     browser.execute_script("arguments[0].textContent = ''", verdict)
-    browser.find_element(By.ID, "file").send_keys(str(file))
+    ask()
     WebDriverWait(browser, 60).until(lambda _: verdict.text not in ("", "…"))
     shares = browser.execute_script(
         "return [...document.querySelectorAll('#answer-card .fill')]"
         ".map((bar) => Number(bar.style.getPropertyValue('--p')))"
     )
-    first = browser.find_element(By.CSS_SELECTOR, "#neighbours img")
-    return verdict.text, shares, first.get_dom_attribute("src")
+    return verdict.text, shares
+
+
+@pytest.mark.parametrize("index", [3, 47])
+def test_the_panel_gives_python_s_class(panel, place, index):
+    _, logits = predictions(place)
+    name = CLASSES[index // len(ORDER)]
+    file = place / "pictures/test" / name / f"{ORDER[index % len(ORDER)]}.png"
+    said, shares = answer(
+        panel, lambda: panel.find_element("id", "file").send_keys(str(file))
+    )
+    expected = logits["student"][index]
+    assert said == f"The student says: {CLASSES[expected.argmax()]}"
+    np.testing.assert_allclose(
+        shares, special.softmax(expected / TEMPERATURE), atol=2e-3
+    )
+    # The picture is one of the test set: nothing is nearer.
+    first = panel.find_element("css selector", "#neighbours img")
+    assert first.get_dom_attribute("src") == f"pictures/{index}.png"
+
+
+def test_a_drawing_is_centred_and_answered(panel, place):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    drawing = panel.find_element("id", "drawing")
+    # A stroke in the upper left corner.
+    stroke = ActionChains(panel)
+    stroke.move_to_element_with_offset(drawing, -100, -100).click_and_hold()
+    stroke.move_by_offset(0, 60).move_by_offset(20, 0).release()
+    said, shares = answer(panel, stroke.perform)
+    seen = panel.execute_script(
+        """
+        const canvas = document.querySelector("#answer-card canvas");
+        const { width, height } = canvas;
+        const data = canvas.getContext("2d").getImageData(0, 0, width, height);
+        return [...data.data];
+        """
+    )
+    image = np.array(seen, np.uint8).reshape(8, 8, 4)[..., :1]
+    assert image.max() > 100
+    places = np.indices((8, 8)) + 0.5
+    centre = np.average(places, axis=(1, 2), weights=image[..., 0])
+    np.testing.assert_allclose(centre, 4, atol=0.3)
+    logits = runtimes.load(place / "exports" / "student.onnx")(image[None])[0]
+    assert said == f"The student says: {CLASSES[logits.argmax()]}"
+    np.testing.assert_allclose(
+        shares, special.softmax(logits / TEMPERATURE), atol=2e-3
+    )

@@ -2,7 +2,7 @@ const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const ROLES = ["teacher", "student"];
 const FIRST_PICTURES = 20;
-const NEIGHBOURS = 6;
+const NEIGHBOURS = 8;
 const BARS = 10;
 
 // What the page computes with

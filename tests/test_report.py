@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from html import unescape
 
 import keras
 import nets
@@ -115,7 +116,8 @@ ORDER = sorted(range(12), key=str)
 
 def text_of(html):
     html = re.sub(r"<(script|style|svg).*?</\1>", "", html, flags=re.S)
-    return " ".join(re.sub(r"<[^>]*>", " ", html).replace("\xa0", " ").split())
+    text = unescape(re.sub(r"<[^>]*>", " ", html))
+    return " ".join(text.replace("\xa0", " ").split())
 
 
 def test_the_page_says_what_metrics_say(place, page):
@@ -206,6 +208,14 @@ def test_curves_are_marked_where_they_pass(report, page):
     assert "No metrics.jsonl of student or baseline is there" in text_of(
         without
     )
+
+
+def test_what_is_not_on_record_is_not_said(report, page):
+    said = ("without a label", "the training's T = 3", "training's 3")
+    assert all(words in text_of(page) for words in said)
+    text = text_of(reporting.render({**report, "recorded": False}))
+    assert not any(words in text for words in said)
+    assert "how it was trained is not on record" in text
 
 
 def run(*arguments, cwd):

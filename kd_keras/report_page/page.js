@@ -51,7 +51,7 @@ function nearest(values) {
 // Cards: a picture with the softened predictions of one model or both
 
 const top = (values) => values.indexOf(Math.max(...values));
-const percent = (p) => `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)} %`;
+const percent = (p) => `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)}\u00a0%`;
 
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);

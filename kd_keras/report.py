@@ -16,7 +16,7 @@ the rest need not. --serve shows the page on this machine, with a panel where
 the student runs in the browser: it needs the ONNX file of kd_keras.export,
 and npm to fetch the runtime once.
 
-The packages of the page: pip install 'kd_keras[report]'.
+The packages of the page: pip install -e '.[report]'.
 """
 
 import pathlib

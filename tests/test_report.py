@@ -15,6 +15,7 @@ import nets
 import numpy as np
 import pytest
 import tensorflow as tf
+import test_shipped
 from scipy import special
 
 from kd_keras import config as config_lib
@@ -535,3 +536,41 @@ def test_a_drawing_is_centred_and_answered(panel, place):
     np.testing.assert_allclose(
         shares, special.softmax(logits / TEMPERATURE), atol=2e-3
     )
+
+
+def test_the_readme_s_javascript_gives_python_s_logits(panel):
+    images, _ = test_shipped.cifar10_sample()
+    path = test_shipped.SHIPPED / "cifar10_student_exports/cifar10_student.onnx"
+    expected = runtimes.load(path)(images[:1])[0]
+    rgba = np.concatenate([images[0], np.full((32, 32, 1), 255)], axis=-1)
+    readme = (test_shipped.REPOSITORY / "README.md").read_text()
+    (snippet,) = re.findall(r"```js\n(.*?)```", readme, re.S)
+    # What stands in for the files and the canvas of a page.
+    model = base64.b64encode(path.read_bytes()).decode()
+    found = panel.execute_async_script(
+        """
+        const [snippet, model, rgba, done] = arguments;
+        const script = document.createElement("script");
+        script.src = "runtime/ort.wasm.min.js";
+        script.onload = async () => {
+          ort.env.wasm.wasmPaths = new URL("runtime/", location.href).href;
+          ort.env.wasm.numThreads = 1;
+          const bytes = Uint8Array.from(atob(model), (c) => c.charCodeAt(0));
+          const data = Uint8ClampedArray.from(rgba);
+          const context = { getImageData: () => ({ data }) };
+          const body = snippet.replace('"cifar10_student.onnx"', "bytes");
+          const run = new Function("ort", "context", "bytes",
+            `return (async () => { ${body}; return logits.data; })()`);
+          try {
+            done([...(await run(ort, context, bytes))]);
+          } catch (error) {
+            done(String(error));
+          }
+        };
+        document.head.append(script);
+        """,
+        snippet,
+        model,
+        rgba.reshape(-1).tolist(),
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-3)

@@ -50,19 +50,19 @@ def test_wilson_s_interval_by_hand():
 
 
 def test_the_brier_score_by_hand():
-    logits = softmax_logits([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]])
+    logits = softmax_logits([[0.7, 0.2, 0.1], [0.2, 0.2, 0.6]])
     score = metrics.brier_score(logits=logits, labels=np.array([0, 1]))
-    by_hand = ((0.3**2 + 0.2**2 + 0.1**2) + (0.3**2 + 0.7**2 + 0.4**2)) / 2
+    by_hand = ((0.3**2 + 0.2**2 + 0.1**2) + (0.2**2 + 0.8**2 + 0.6**2)) / 2
     assert score == pytest.approx(by_hand)
 
 
 def test_calibration_error_by_hand():
-    # Confidences 0.9, 0.9, 0.6 in two bins: |1/2 - 0.9| and |1 - 0.6|.
-    logits = softmax_logits([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4]])
+    # Confidences 0.9, 0.9, 0.7 in two bins: |1/2 - 0.9| and |1 - 0.7|.
+    logits = softmax_logits([[0.9, 0.1], [0.1, 0.9], [0.7, 0.3]])
     bins = metrics.calibration_bins(logits=logits, labels=np.array([0, 0, 0]))
     assert [row["count"] for row in bins] == [1, 2]
     error = metrics.calibration_error(bins)
-    assert error == pytest.approx((0.4 * 1 + 0.4 * 2) / 3)
+    assert error == pytest.approx((0.3 * 1 + 0.4 * 2) / 3)
 
 
 def test_a_confidence_on_the_edge_is_in_the_bin_below():

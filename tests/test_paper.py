@@ -166,9 +166,15 @@ def test_the_ensemble_is_the_mean_of_its_members(make_lab, quick, tmp_path):
     )
     quick(
         "paper_cifar10",
-        **{"teacher.widths": (4, 4, 4), "student.widths": (4, 4, 4)},
+        **{
+            "teacher.widths": (4, 4, 4),
+            "student.widths": (4, 4, 4),
+            "student.epochs": 1,
+        },
     )
-    (line,) = measure(make_lab(dataset), "ensemble_arithmetic_itself")
+    line, student = measure(
+        make_lab(dataset), "ensemble_arithmetic_itself", "ensemble_arithmetic"
+    )
     mean = np.mean(
         [
             scipy.special.softmax(
@@ -181,6 +187,11 @@ def test_the_ensemble_is_the_mean_of_its_members(make_lab, quick, tmp_path):
         ],
         axis=0,
     )
+    assert student["test_examples"] == 40
+    # The members have spoken once, for the students of all seeds.
+    store = tmp_path / "work" / "ensemble_arithmetic" / "store"
+    manifest = json.loads((store / "manifest.json").read_text())
+    assert len(manifest["teacher"]["fingerprint"].split()) == 2
     assert line["members"] == 2
     assert line["errors"] == (mean.argmax(-1) != labels[80:]).sum()
 

@@ -8,7 +8,7 @@ paper.md and paper_grid.svg in --docs are made of those lines.
 Examples:
   python -m kd_keras.paper --quick
   python -m kd_keras.paper
-  python -m kd_keras.paper --experiments=teacher,soft,grid
+  python -m kd_keras.paper --experiments=teacher,soft,grid --seeds=1
   python -m kd_keras.paper --experiments=none
 
 The same command goes on after an interruption: an experiment whose line is
@@ -27,6 +27,9 @@ _EXPERIMENTS = flags.DEFINE_list(
 )
 _QUICK = flags.DEFINE_bool(
     "quick", False, "One seed, shortened schedules: minutes, not hours."
+)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", None, "Seeds of each experiment at most (default: all it has)."
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where runs are kept (default: runs/paper)."
@@ -51,7 +54,7 @@ def main():
     lab = paper_lab.Lab(workdir=workdir, results=results, quick=_QUICK.value)
     try:
         for experiment in experiments:
-            for seed in lab.seeds(experiment):
+            for seed in lab.seeds(experiment)[: _SEEDS.value]:
                 lab.result(experiment, seed)
     finally:
         document = paper_report.write(lab.lines, docs)

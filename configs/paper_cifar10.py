@@ -50,6 +50,7 @@ def get_config(experiment="ensemble_arithmetic"):
     # A member is the student's network with the baseline's recipe.
     config.teacher.widths = config.student.widths
     config.teacher.epochs = config.student.epochs
+    config.teacher.augment.cutout = config.data.augment.cutout
     config.teacher.batch_size = config.student.batch_size
     config.baseline.optimizer.warmup_epochs = 1.6
     config.teacher.optimizer = (

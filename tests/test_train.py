@@ -49,6 +49,7 @@ def train(*flags, cwd, prefix=(), timeout=300, module="train"):
     [
         ("train", ("--stage", "--config", "--workdir", "restart", "Examples")),
         ("label", ("--shard", "--config", "--workdir", "store", "Examples")),
+        ("report", ("--workdir", "--exports", "--serve", "Examples")),
     ],
 )
 def test_help_helps_without_tensorflow(tmp_path, module, words):

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras import runtimes
+from kd_keras import exports, runtimes
 
 _ONNX_OPSET = 17
 _ARENA_STEP = 1024
@@ -32,12 +32,14 @@ class Source:
     def __init__(self, path):
         path = pathlib.Path(path)
         if path.suffix == ".keras":
-            self._kept = keras.models.load_model(path, compile=False)
-            shape = self._kept.input_shape
-            self._network = lambda images: self._kept(images, training=False)
-        else:
-            self._kept = tf.saved_model.load(str(path))
-            self._network, shape = _float_signature(self._kept, path)
+            # By way of a SavedModel: with a Keras model among its objects
+            # the converter makes a file that returns NaN.
+            self._directory = tempfile.TemporaryDirectory()
+            network = keras.models.load_model(path, compile=False)
+            path = pathlib.Path(self._directory.name) / "model"
+            exports.export_saved_model(network, path)
+        self._kept = tf.saved_model.load(str(path))
+        self._network, shape = _float_signature(self._kept, path)
         self.image_shape = tuple(shape[1:])
 
     def litert(self):

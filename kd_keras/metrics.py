@@ -167,21 +167,24 @@ def compare_with_teacher(*, logits, teacher_logits, labels, temperature):
     mistakes = teacher_top != labels
     same = np.argmax(logits, axis=-1) == teacher_top
 
-    def mean_kl(divisor):
-        log_p = _log_softmax(_float64(teacher_logits) / divisor)
-        log_q = _log_softmax(_float64(logits) / divisor)
-        return float(np.mean(np.sum(np.exp(log_p) * (log_p - log_q), -1)))
-
+    both = {"teacher_logits": teacher_logits, "student_logits": logits}
     return {
         "agreement": float(np.mean(same)),
-        "kl": mean_kl(1.0),
-        "kl_softened": mean_kl(temperature),
+        "kl": mean_kl(**both),
+        "kl_softened": mean_kl(**both, temperature=temperature),
         "temperature": temperature,
         "teacher_mistakes": int(np.sum(mistakes)),
         "agreement_on_mistakes": (
             float(np.mean(same[mistakes])) if mistakes.any() else None
         ),
     }
+
+
+def mean_kl(*, teacher_logits, student_logits, temperature=1.0):
+    """Mean of KL(teacher, student) over examples, in nats."""
+    log_p = _log_softmax(_float64(teacher_logits) / temperature)
+    log_q = _log_softmax(_float64(student_logits) / temperature)
+    return float(np.mean(np.sum(np.exp(log_p) * (log_p - log_q), axis=-1)))
 
 
 def compare(*, logits, other_logits, labels, seed=0):

@@ -117,6 +117,8 @@ def gather(
     dataset = sources.load_dataset(config.data)
     test = evaluation.part(evaluation.load_parts(dataset), "test")
     classifiers = {model.role: model.classifier for model in models}
+    for model in models:
+        _log.info("%s: %s", model.role, ", ".join(map(str, model.paths)))
     for classifier in classifiers.values():
         evaluation.check_fit(classifier, test)
     labels, logits = evaluation.predict(classifiers, test)

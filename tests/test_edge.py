@@ -187,6 +187,43 @@ def test_points_lost_are_of_the_same_pictures():
     assert "+0.50" in int8 and "+" not in header
 
 
+def test_a_keras_file_is_converted_as_its_saved_model_is(
+    exported, data, tmp_path
+):
+    student, folder, _ = exported
+    student.save(tmp_path / "digits.keras")
+    rows = edge.export(
+        tmp_path / "digits.keras",
+        formats=["litert"],
+        output=tmp_path,
+        data=data,
+    )
+    assert rows[1]["agreement"] == 1
+
+
+def test_of_several_calibrations_the_closest_is_kept(monkeypatch):
+    """One of the parts has a picture that makes everything coarse."""
+    pictures = np.arange(300)
+    made = []
+
+    class Source:
+        def litert_int8(self, part):
+            made.append(part)
+            return bytes([len(made)])
+
+    def load(path):
+        error = {b"\1": 0.5, b"\2": 0.1, b"\3": 0.3}[path.read_bytes()]
+        return lambda images: np.array([[error, 0.0]] * len(images))
+
+    monkeypatch.setattr(edge.runtimes, "load", load)
+    best = edge._best_int8(
+        Source(), lambda images: np.zeros((len(images), 2)), pictures
+    )
+    assert best == b"\2"
+    assert sorted(np.concatenate(made)) == pictures.tolist()
+    assert {len(part) for part in made} == {100}
+
+
 def test_calibration_sees_no_label(exported, data, tmp_path):
     _, folder, _ = exported
     unlabelled = datasets.Dataset(

@@ -233,19 +233,6 @@ def run(*arguments, cwd):
     )
 
 
-def test_help_helps_without_tensorflow(tmp_path):
-    code = "import sys; sys.modules['tensorflow'] = None; sys.argv = "
-    code += "['report', '--help']; import runpy; "
-    code += "runpy.run_module('kd_keras.report', run_name='__main__')"
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        cwd=pathlib.Path(__file__).parent.parent,
-    )
-    assert result.returncode == 0 and "--serve" in result.stdout, result
-
-
 def test_a_missing_run_directory_is_one_line_and_no_page(tmp_path):
     result = run("--workdir=nothing", cwd=tmp_path)
     assert result.returncode == 1

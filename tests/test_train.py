@@ -53,6 +53,7 @@ def train(*flags, cwd, prefix=(), timeout=300, module="train"):
         ("export", ("--formats", "litert_int8", "--output", "Examples")),
         ("latency", ("--models", "--threads", "--output", "Examples")),
         ("paper", ("--quick", "--experiments", "--workdir", "Examples")),
+        ("report", ("--workdir", "--exports", "--serve", "Examples")),
     ],
 )
 def test_help_helps_without_tensorflow(tmp_path, module, words):

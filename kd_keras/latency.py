@@ -15,6 +15,7 @@ threads.
 """
 
 import pathlib
+import sys
 
 from absl import flags
 
@@ -44,7 +45,9 @@ def main():
 
         from kd_keras import rundir, timing
 
-    progress = keras.utils.Progbar(None, unit_name="turn")
+    progress = keras.utils.Progbar(
+        None, verbose=int(sys.stdout.isatty()), unit_name="turn"
+    )
 
     def show(turn, turns):
         progress.target = turns

@@ -62,9 +62,13 @@ def main():
     )
     print(timing.table(rows, batch_size=_BATCH_SIZE.value))
     if _OUTPUT.value:
+        versions = rundir.versions()
         record = {
             "command": commandline.command("kd_keras.latency"),
-            "versions": rundir.versions(),
+            "hardware": {
+                key: versions[key] for key in ("processor", "threads")
+            },
+            "versions": versions,
             "batch_size": _BATCH_SIZE.value,
             "models": rows,
         }

@@ -220,7 +220,7 @@ def _models(config, workdir, savedmodels):
     models = []
     for role in config_lib.STAGES:
         path = _find(role, config.name, workdir, savedmodels)
-        if role == "teacher" and config.teacher.path:
+        if role == "teacher" and _is_here(config.teacher.path):
             files = stages.teacher_files(config, savedmodels)
             paths = [pathlib.Path(path) for path in files.paths]
             teacher = evaluation.as_classifier(files.teacher)
@@ -235,6 +235,12 @@ def _models(config, workdir, savedmodels):
                 f"{savedmodels / f'{config.name}_{role}'}"
             )
     return models
+
+
+def _is_here(teacher_path):
+    """Whether a run's teacher lies where it did when the run was made."""
+    paths = [part.strip() for part in teacher_path.split(",")]
+    return all(part and pathlib.Path(part).exists() for part in paths)
 
 
 def _find(role, name, workdir, savedmodels):

@@ -321,7 +321,7 @@ def _check_data(train, config, stage):
     pipeline.check_mixing(train, _view_spec(config, stage))
     if stage != config_lib.SPECIALIST:
         _check_batch_size(config, _role(stage), len(train))
-    elif not hasattr(train, "labels"):
+    elif not hasattr(train, "at"):
         raise ValueError(
             "the specialist stage needs a set in memory, to choose examples "
             "by their labels: raise data.memory_limit_mb. Received: a "

@@ -171,7 +171,7 @@ def test_the_arena_is_the_smallest_that_runs(exported):
 def test_the_card_and_the_record_tell_it(exported):
     _, folder, rows = exported
     card = (folder / "out" / "model_card.md").read_text()
-    assert "the command" in card and "calibrated on 50 training" in card
+    assert "the command" in card and "on those of 50 training" in card
     assert edge.table(rows) in card
     record = json.loads((folder / "out" / "exports.json").read_text())
     assert record["formats"] == rows

@@ -414,6 +414,19 @@ def test_arrays_from_anywhere_are_examples():
         datasets.Examples(np.zeros((6, 5, 5)), [0, 1])
 
 
+def test_no_iterator_waits_for_autotuning():
+    examples = numbered(64)
+    spec = views.ViewSpec()
+    for batches in (
+        training_batches(examples),
+        pipeline.evaluation_batches(examples),
+        pipeline.labelling_batches(
+            examples, examples, batch_size=8, views_count=2, spec=spec
+        ),
+    ):
+        assert batches.options().autotune.enabled is False
+
+
 def test_batches_feed_fit():
     model = keras.Sequential(
         [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]

@@ -4,6 +4,7 @@ import json
 
 import keras
 import nets
+import numpy as np
 import pytest
 
 import kd_keras
@@ -77,21 +78,40 @@ def test_alone_it_is_compared_with_nothing(data, models):
 
 
 def test_the_calibration_temperature_is_not_of_the_test_set(
-    data, models, monkeypatch
+    models, monkeypatch
 ):
+    # Of the training examples 9 in 10 are right, of the test set half.
+    images = nets.make_images(200).astype("uint8")
+    top = models[0].predict(images, verbose=0).argmax(-1)
+    wrong = np.arange(200) % np.repeat([10, 2], 100) == 0
+    labels = (top + wrong) % 5
+    data = datasets.Dataset(
+        name="random",
+        train=datasets.Examples(images[:100], labels[:100], num_classes=5),
+        test=datasets.Examples(images[100:], labels[100:], num_classes=5),
+        source="a generator",
+        class_names=list("abcde"),
+    )
     fields = config_lib.default_config().data
-    fields.validation_examples = 20
+    fields.validation_examples = 40
     monkeypatch.setattr(evaluation.sources, "load_dataset", lambda _: data)
     results = kd_keras.evaluate(models[0], data=fields)
-    _, held_out = datasets.split_off(data.train, 20)
-    found = results["models"]["model"]["calibrated"]
-    temperature = metrics.calibration_temperature(
-        logits=logits_of(models[0], held_out), labels=held_out.labels
+    _, held_out = datasets.split_off(data.train, 40)
+    test_logits = logits_of(models[0], data.test)
+    temperature, of_test = (
+        metrics.calibration_temperature(logits=logits, labels=labels)
+        for logits, labels in (
+            (logits_of(models[0], held_out), held_out.labels),
+            (test_logits, data.test.labels),
+        )
     )
+    assert of_test > 1.2 * temperature
+    found = results["models"]["model"]["calibrated"]
     assert found["temperature"] == pytest.approx(temperature, rel=1e-3)
-    scaled = logits_of(models[0], data.test) / temperature
     assert found["nll"] == pytest.approx(
-        metrics.negative_log_likelihood(logits=scaled, labels=data.test.labels),
+        metrics.negative_log_likelihood(
+            logits=test_logits / temperature, labels=data.test.labels
+        ),
         rel=1e-4,
     )
 

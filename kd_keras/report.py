@@ -19,6 +19,7 @@ and npm to fetch the runtime once.
 The packages of the page: pip install -e '.[report]'.
 """
 
+import contextlib
 import pathlib
 
 from absl import flags
@@ -77,7 +78,8 @@ def main():
         report, runtime=runtime, port=_SERVE.value
     ) as server:
         print(f"http://127.0.0.1:{server.server_port}, until Ctrl-C")
-        server.serve_forever()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -428,7 +428,9 @@ def _curve_charts(report):
         y_label = quantity
     else:
         y_label = "share of training pictures"
-    mark = _MARKS.get(report["data"])
+    # A mark of accuracy says nothing of the agreement with a teacher.
+    keys = {key for key, _ in quantities.values()}
+    mark = None if "agreement" in keys else _MARKS.get(report["data"])
     drawn, passed = [], []
     for x_label, of in (
         ("epoch", lambda epochs: [epoch["epoch"] for epoch in epochs]),

@@ -37,3 +37,16 @@ def mnist():
 def digits(mnist):
     """512 real digits, for tests that train a little: `Examples`."""
     return mnist.train.subset(np.arange(512))
+
+
+@pytest.fixture(scope="session")
+def small_mnist(mnist):
+    """The first 500 and 300 digits: `datasets.Dataset`."""
+    from kd_keras.data import datasets
+
+    return datasets.Dataset(
+        name="mnist",
+        train=mnist.train.subset(np.arange(500)),
+        test=mnist.test.subset(np.arange(300)),
+        source="the kd_keras package",
+    )

@@ -392,16 +392,6 @@ def small_config(**overrides):
 
 
 @pytest.fixture(scope="module")
-def small_mnist(mnist):
-    return datasets.Dataset(
-        name="mnist",
-        train=mnist.train.subset(np.arange(500)),
-        test=mnist.test.subset(np.arange(300)),
-        source="the kd_keras package",
-    )
-
-
-@pytest.fixture(scope="module")
 def run(small_mnist, tmp_path_factory):
     """Runs a stage; all tests share the exports of one generalist."""
     folder = tmp_path_factory.mktemp("specialists")

@@ -33,16 +33,6 @@ def small_config(**overrides):
     return config
 
 
-@pytest.fixture(scope="module")
-def small_mnist(mnist):
-    return datasets.Dataset(
-        name="mnist",
-        train=mnist.train.subset(np.arange(500)),
-        test=mnist.test.subset(np.arange(300)),
-        source="the kd_keras package",
-    )
-
-
 @pytest.fixture
 def run(small_mnist, tmp_path):
     """Runs stages in a temporary directory."""

@@ -65,7 +65,7 @@ def tensorflow(nets, images):
     import tensorflow as tf
 
     import kd_keras
-    from kd_keras import export, models, store
+    from kd_keras import exports, models, store
     from kd_keras.data import datasets, pipeline, views
 
     folder = tempfile.TemporaryDirectory()
@@ -83,7 +83,7 @@ def tensorflow(nets, images):
             )
         )
     teacher, student = networks
-    export.export_saved_model(teacher, f"{folder.name}/teacher")
+    exports.export_saved_model(teacher, f"{folder.name}/teacher")
     loaded = kd_keras.load_teacher(f"{folder.name}/teacher")
     parts = {"train": examples}
 

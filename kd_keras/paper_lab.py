@@ -66,8 +66,8 @@ class Experiment:
         stage: str, the stage of the trainer that is run.
         num_seeds: int; the seeds are 0 to `num_seeds - 1`.
         paper: str, the paper's figure.
-        teacher: str, the experiment whose runs are the teachers of the
-            student stage, the seeds in turn; or a path in the repository.
+        teacher: str, the experiment whose run of seed 0 is the teacher of
+            the student stage; or a path in the repository.
         ensemble: bool; True takes the runs of all seeds as one teacher.
         of: str, the experiment whose run is measured, if it has none itself.
     """
@@ -182,16 +182,17 @@ class Lab:
         if run.teacher in EXPERIMENTS:
             fields["teachers"] = [
                 self._hash(EXPERIMENTS[run.teacher], teacher_seed)
-                for teacher_seed in self._teacher_seeds(run, seed)
+                for teacher_seed in self._teacher_seeds(run)
             ]
         text = json.dumps(fields, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    def _teacher_seeds(self, experiment, seed):
+    def _teacher_seeds(self, experiment):
         seeds = self.seeds(EXPERIMENTS[experiment.teacher])
         if experiment.ensemble:
             return seeds if len(seeds) > 1 else range(2)
-        return [seeds[seed % len(seeds)]]
+        # One teacher for all: their spread is that of the students alone.
+        return [0]
 
     def parts(self, experiment, seed, *, whole=False):
         """What its run is trained and measured on: see `stages.split`.
@@ -222,7 +223,7 @@ class Lab:
         run_dir = self.run_dir(experiment, seed)
         options = {"savedmodels": run_dir.path.parent, "dataset": self._dataset}
         if experiment.stage == "student":
-            config.teacher.path = self.teacher_path(experiment, seed)
+            config.teacher.path = self.teacher_path(experiment)
         if experiment.ensemble:
             # Its members speak once, for the students of all seeds.
             folder = run_dir.path.parent.parent
@@ -245,14 +246,14 @@ class Lab:
         run_dir = self.trained(experiment, seed)
         return keras.models.load_model(run_dir.model_path, compile=False)
 
-    def teacher_path(self, experiment, seed):
+    def teacher_path(self, experiment):
         """Where that is which an experiment's student learns from."""
         if experiment.teacher not in EXPERIMENTS:
             return str(_REPOSITORY / experiment.teacher)
         teacher = EXPERIMENTS[experiment.teacher]
         paths = [
             self.trained(teacher, teacher_seed).model_path
-            for teacher_seed in self._teacher_seeds(experiment, seed)
+            for teacher_seed in self._teacher_seeds(experiment)
         ]
         return ",".join(map(str, paths))
 
@@ -431,7 +432,7 @@ def _gradient(lab, experiment, seed):
     config = lab.config(experiment, seed)
     train = lab.parts(experiment, seed)["train"]
     images = train.sample(_GRADIENT_EXAMPLES)
-    teacher = teachers.load_teacher(lab.teacher_path(experiment, seed))
+    teacher = teachers.load_teacher(lab.teacher_path(experiment))
     keras.utils.set_random_seed(seed)
     student = models.build_model(
         config.student.model,
@@ -454,7 +455,7 @@ def _gradient(lab, experiment, seed):
 def _measure_ensemble(lab, experiment, seed):
     """The members' mean on the test set; nothing is trained."""
     student = EXPERIMENTS[experiment.of]
-    paths = lab.teacher_path(student, seed).split(",")
+    paths = lab.teacher_path(student).split(",")
     began = time.perf_counter()
     ensemble = teachers.combine(
         [teachers.load_teacher(path) for path in paths],

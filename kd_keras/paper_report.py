@@ -41,8 +41,8 @@ _MNIST = """
 
 What differs from the paper, or is not said there: optimizer (AdamW without
 decay of weights, cosine schedule), epochs, max-norm, rates of dropout and the
-weight of the labels are ours, in the configuration. Students of seed s learn
-from the teacher of seed s modulo 3. The transfer set is not jittered.
+weight of the labels are ours, in the configuration. All students learn from the
+teacher of seed 0. The transfer set is not jittered.
 
 Biases fitted without labels: the mean prediction for the class (or for each of
 the classes) over all 60,000 training pictures is made 1/10 by a shift of its

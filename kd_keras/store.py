@@ -324,10 +324,15 @@ def is_finished(path, manifest):
 
 
 def comparable(manifest):
-    """What a store holds, as a flat dict: all of it but the checksums."""
-    return config_lib.flatten(
+    """What a store holds, as a flat dict, however it is cut into files."""
+    fields = config_lib.flatten(
         {key: value for key, value in manifest.items() if key != "checksums"}
     )
+    return {
+        key: value
+        for key, value in fields.items()
+        if not key.endswith(".shard_examples")
+    }
 
 
 def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
@@ -356,6 +361,8 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
     path = pathlib.Path(path)
     if is_finished(path, manifest):
         return True
+    # One that is begun goes on in files of its own size.
+    manifest = _read_manifest(path) or manifest
     path.mkdir(parents=True, exist_ok=True)
     if not (path / "manifest.json").exists():
         rundir.write_json(path / "manifest.json", manifest)

@@ -5,6 +5,8 @@ import abc
 import keras
 import tensorflow as tf
 
+from kd_keras import batch_norm
+
 
 class ExactTrainer(keras.Model):
     """Trains a network on the weighted mean of per-example terms.
@@ -96,7 +98,9 @@ class ExactTrainer(keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         targets = self._targets(x, y)
         with tf.GradientTape() as tape:
-            logits = tf.cast(self.network(x, training=True), tf.float32)
+            with batch_norm.fused(self.network):
+                logits = self.network(x, training=True)
+            logits = tf.cast(logits, tf.float32)
             terms = self._all_terms(logits, targets)
             weights = _weights(terms["loss"], sample_weight)
             # Of all replicas' examples, however unequal the shares.

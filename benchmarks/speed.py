@@ -9,6 +9,7 @@ The nets are airbench 64/128/128 -> 32/64/128 and ResNet-20 -> ResNet-8, batch
 """
 
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -27,7 +28,16 @@ WITHOUT_ONEDNN = "keras.distillation, oneDNN off"
 class Worker:
     """A process that measures one contestant at a time."""
 
-    def __init__(self, kind, nets, images, *, affinity=None, **environment):
+    def __init__(
+        self,
+        kind,
+        nets,
+        images,
+        *,
+        affinity=None,
+        stderr=subprocess.DEVNULL,
+        **environment,
+    ):
         command = [sys.executable, "-m", "benchmarks.worker"]
         if affinity is not None:
             command = ["taskset", "-c", str(affinity), *command]
@@ -35,7 +45,7 @@ class Worker:
             [*command, kind, nets, images],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
             text=True,
             cwd=HERE.parent,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
@@ -66,13 +76,16 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=3840)
     arguments = parser.parse_args()
-    results = {"machine": machine(), "nets": {}}
+    results = {"machine": machine(), "nets": {}, "profiles": {}}
     with tempfile.TemporaryDirectory() as folder:
         images = pathlib.Path(folder) / "images.npy"
         save_images(images, arguments.images)
         for nets in ("airbench", "resnet"):
             results["nets"][nets] = alternate(
                 nets, str(images), arguments.rounds
+            )
+            results["profiles"][nets] = profile(
+                nets, str(images), arguments.images
             )
         results["peak_mb"] = peak_memory(folder)
     say("start-up")
@@ -128,6 +141,29 @@ def alternate(nets, images, rounds):
         worker.close()
     # The first round warms up.
     return {name: statistics.median(r[1:]) for name, r in rates.items()}
+
+
+def profile(nets, images, count):
+    """Milliseconds of a stored step in oneDNN's primitives, by their kind."""
+    say(f"{nets}: profile")
+    onednn = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_VERBOSE": "1"}
+    milliseconds = collections.Counter()
+    # Its log goes to the worker's stdout, which is its stderr.
+    with tempfile.NamedTemporaryFile("w+") as log:
+        worker = Worker("tensorflow", nets, images, stderr=log, **onednn)
+        worker.measure("stored")
+        warm = log.seek(0, os.SEEK_END)
+        worker.measure("stored")
+        worker.close()
+        log.seek(warm)
+        for line in log:
+            # onednn_verbose,v1,primitive,exec,cpu,convolution,...,1.23
+            fields = line.strip().split(",")
+            if line.startswith("onednn_verbose") and "exec" in fields:
+                kind = fields[fields.index("exec") + 2]
+                milliseconds[kind] += float(fields[-1])
+    steps = count / 256
+    return {kind: ms / steps for kind, ms in milliseconds.most_common()}
 
 
 def peak_memory(folder):
@@ -227,6 +263,15 @@ def markdown(results):
     for what, against, mark, ratio in RATIOS:
         values = " | ".join(f"{ratio(nets[n]):.2f}" for n in nets)
         lines.append(f"| {what} | {against} | {mark} | {values} |")
+    profiles = "; ".join(
+        f"{n} {256_000 / nets[n]['stored']:.0f} ms, of it "
+        + ", ".join(
+            f"{kind} {ms:.0f}"
+            for kind, ms in results["profiles"][n].items()
+            if ms >= 1
+        )
+        for n in nets
+    )
     store = results["store"]
     memory = store["resident_mb"]
     peaks = ", ".join(
@@ -234,6 +279,8 @@ def markdown(results):
     )
     lines += [
         "",
+        f"- Where a stored step's time goes, by oneDNN's own log: {profiles} "
+        "(primitives side by side count twice).",
         f"- `python -m kd_keras.train --help`: {results['help_seconds']:.2f} s "
         "(mark: under 1.5 s).",
         "- A whole student stage of one step, from the command to the exported "

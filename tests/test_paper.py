@@ -1,5 +1,6 @@
 """The paper's experiments: what is run once, what is measured, the document."""
 
+import dataclasses
 import json
 
 import keras
@@ -9,7 +10,7 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
-from kd_keras import paper_lab, paper_report
+from kd_keras import paper_lab, paper_report, teachers
 from kd_keras.data import datasets
 
 TINY = {
@@ -196,6 +197,44 @@ def test_the_ensemble_is_the_mean_of_its_members(make_lab, quick, tmp_path):
     assert line["errors"] == (mean.argmax(-1) != labels[80:]).sum()
 
 
+def test_specialists_and_a_student_of_all_together(
+    make_lab, quick, monkeypatch
+):
+    quick(
+        **{
+            "specialist.num_specialists": 2,
+            "specialist.num_classes": 3,
+            "specialist.epochs": 1,
+            "specialist.batch_size": 16,
+        }
+    )
+    for name, config, teacher in (
+        ("specialists", "paper_mnist:teacher", "teacher"),
+        ("student_of_specialists", "paper_mnist:soft", "specialists"),
+    ):
+        small = dataclasses.replace(
+            paper_lab.EXPERIMENTS[name], config=config, teacher=teacher
+        )
+        monkeypatch.setitem(paper_lab.EXPERIMENTS, name, small)
+    lab = make_lab()
+    student, together = measure(lab, "student_of_specialists", "specialists")
+    assert [len(classes) for classes in together["class_sets"]] == [3, 3]
+    rows = together["by_covering"]
+    assert sum(row["examples"] for row in rows) == 300
+    wrong = sum(row["examples"] - row["correct"] for row in rows)
+    assert together["errors"] == wrong
+    alone = sum(row["examples"] - row["generalist_correct"] for row in rows)
+    assert measure(lab, "teacher")[0]["errors"] == alone
+    assert student["epochs"] == 2
+    # It is the specialists together that the student has learned from.
+    experiment = paper_lab.EXPERIMENTS["student_of_specialists"]
+    teacher = teachers.TeacherFiles([lab.teacher_path(experiment)])
+    config_path = lab.run_dir(experiment, 0).config_path
+    inputs = json.loads(config_path.read_text())["depends_on"]
+    fingerprint = teacher.record["fingerprint"]
+    assert inputs["store.teacher.fingerprint"] == fingerprint
+
+
 def test_experiments_are_chosen_by_name_and_group():
     everything = paper_lab.choose(["all"])
     assert len(everything) == len(paper_lab.EXPERIMENTS)
@@ -327,3 +366,16 @@ def test_curves_and_subsets_in_the_document(tmp_path):
     row = rows_of(path)["mnist_3_percent_soft"]
     assert row[3:] == ["99.00% ± 0.00%", "92.00% ± 0.00%", "4 ± 0", "2"]
     assert "| 55.00% | 65.00% | 85.00% |" in path.read_text()
+
+
+def test_specialists_by_coverage_in_the_document(tmp_path):
+    counts = ((0, 1000, 900, 895), (2, 4000, 3000, 3100))
+    keys = ("covering", "examples", "generalist_correct", "correct")
+    rows = [dict(zip(keys, row)) for row in counts]
+    lines = [line("specialists", 0, 1005, by_covering=rows)]
+    path = paper_report.write(lines, tmp_path)
+    text = path.read_text()
+    assert "| 0 | 1000 | 90.00% | 89.50% | -5 |" in text
+    assert "| 2 | 4000 | 75.00% | 77.50% | +100 |" in text
+    assert "| all | 5000 | 78.00% | 79.90% | +95 |" in text
+    assert rows_of(path)["student_of_specialists"][3] == "not measured"

@@ -93,7 +93,6 @@ class RunDir:
 
     def origin(self):
         """What the run was made with: dict of `command` and `versions`."""
-
         config = json.loads(self.config_path.read_text())
         versions = json.loads((self.path / "versions.json").read_text())
         return {"command": config["command"], "versions": versions}

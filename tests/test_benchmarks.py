@@ -29,8 +29,7 @@ def test_every_contestant_of_tensorflow_is_measured(tmp_path):
             *("airbench", str(tmp_path / "images.npy")),
         ],
         input="".join(f"{name}\n" for name in sorted(ours)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         cwd=REPOSITORY,
     )

@@ -1,7 +1,7 @@
-"""Batch normalisation in training steps by the kernel made for it.
+"""Batch normalisation by the kernel that TensorFlow has for it.
 
-Keras 3 composes it of some dozen operations, each a pass over memory, where
-TensorFlow has a single one: a quarter of a training step of ResNet-8 on a CPU.
+Keras 3 composes it of some dozen operations, each a pass over memory: a quarter
+of a training step of ResNet-8 on a CPU.
 """
 
 import contextlib
@@ -17,11 +17,11 @@ _GPU_EPSILON = 1.001e-5
 
 @contextlib.contextmanager
 def fused(network):
-    """Within it, `network(x, training=True)` is computed faster.
+    """Within it, `network(x)` is computed faster, the same up to rounding.
 
-    What it computes is the same up to rounding, moving averages included.
-    Layers that the kernel cannot compute, of channels that are not last, of
-    vectors or of several replicas, stay as they are.
+    Moving averages are kept as ever. Layers that the kernel cannot compute,
+    of channels that are not last, of vectors or of several replicas, stay as
+    they are.
 
     Args:
         network: Keras model; its BatchNormalization layers are found however
@@ -55,8 +55,7 @@ def _has_kernel(layer):
 
 def _call(layer, inputs, training=None, mask=None):
     if (
-        not (training and layer.trainable)
-        or mask is not None
+        mask is not None
         or inputs.shape.rank != 4
         or layer.axis not in (-1, 3)
         or inputs.dtype.name not in _DTYPES
@@ -65,17 +64,26 @@ def _call(layer, inputs, training=None, mask=None):
     channels = layer.moving_mean.shape
     scale = tf.ones(channels) if layer.gamma is None else layer.gamma
     offset = tf.zeros(channels) if layer.beta is None else layer.beta
+    training = bool(training and layer.trainable)
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=inputs,
         scale=tf.convert_to_tensor(scale),
         offset=tf.convert_to_tensor(offset),
-        mean=[],
-        variance=[],
+        mean=[] if training else tf.convert_to_tensor(layer.moving_mean),
+        variance=[]
+        if training
+        else tf.convert_to_tensor(layer.moving_variance),
         epsilon=layer.epsilon,
-        is_training=True,
+        is_training=training,
     )
+    if training:
+        _keep_averages(layer, inputs, mean, variance)
+    return tf.cast(outputs, layer.compute_dtype)
+
+
+def _keep_averages(layer, inputs, mean, variance):
     # The kernel's variance is the unbiased one, Keras averages the other.
-    count = tf.cast(tf.size(inputs) / channels[0], tf.float32)
+    count = tf.cast(tf.size(inputs) / inputs.shape[-1], tf.float32)
     variance *= (count - 1.0) / count
     for moving, current in (
         (layer.moving_mean, mean),
@@ -84,4 +92,3 @@ def _call(layer, inputs, training=None, mask=None):
         moving.assign(
             moving * layer.momentum + current * (1.0 - layer.momentum)
         )
-    return tf.cast(outputs, layer.compute_dtype)

@@ -4,7 +4,7 @@ import json
 
 import tensorflow as tf
 
-from kd_keras import rundir
+from kd_keras import batch_norm, rundir
 
 
 def export_saved_model(model, path):
@@ -22,7 +22,8 @@ def export_saved_model(model, path):
     """
 
     def serve(images):
-        logits = model(tf.cast(images, tf.float32), training=False)
+        with batch_norm.fused(model):
+            logits = model(tf.cast(images, tf.float32), training=False)
         logits = tf.cast(logits, tf.float32)
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 

@@ -124,7 +124,9 @@ class ExactTrainer(keras.Model):
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         targets = self._targets(x, y)
-        logits = tf.cast(self.network(x, training=False), tf.float32)
+        with batch_norm.fused(self.network):
+            logits = self.network(x, training=False)
+        logits = tf.cast(logits, tf.float32)
         terms = self._all_terms(logits, targets)
         weights = _weights(terms["loss"], sample_weight)
         return self._update_logs(terms, weights, logits, targets)

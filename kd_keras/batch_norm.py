@@ -44,7 +44,7 @@ def _has_kernel(layer):
         isinstance(layer, keras.layers.BatchNormalization)
         # A subclass may compute something else.
         and type(layer).call is keras.layers.BatchNormalization.call
-        # Keras before 3.13 has none.
+        # Older Keras has none.
         and not getattr(layer, "renorm", False)
         and (
             layer.epsilon >= _GPU_EPSILON

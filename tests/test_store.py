@@ -198,10 +198,10 @@ def test_an_interrupted_store_goes_on_at_its_shard(
 def test_files_of_another_size_are_no_other_store(
     written, parts, teacher, tmp_path
 ):
-    assert write(written, parts, teacher, shard_views=500)
+    assert write(written, parts, teacher, shard_views=10**6)
     # What is begun goes on with the files that it has.
     assert not write(tmp_path, parts, teacher, num_shards=2)
-    assert write(tmp_path, parts, teacher, shard_views=500)
+    assert write(tmp_path, parts, teacher, shard_views=10**6)
     assert contents(tmp_path) == contents(written)
 
 

@@ -36,15 +36,24 @@ layer is 2 for pixels of 0 to 1. The loss still falls with the epochs, so the
 final runs have 200. Hardware: Intel Xeon with AVX512, 2 cores, no GPU,
 float32; 4 s an epoch, 7 to 10 beside other work.
 
-Of the students, from the last of these teachers, 20 epochs, the same way:
+Of the students, from a teacher of 99.21 % (100 epochs, the fourth line), the
+same way:
 
-    stage                       learning rate  weight of labels  validation
-    student (soft)                       1e-3                 -     98.82 %
-    student (soft)                       3e-3                 -     98.98 %
-    student (soft_hard)                  1e-3               0.1     98.93 %
-    baseline (labels)                    3e-4                 -     97.93 %
-    baseline (labels)                    1e-3                 -     98.39 %
-    baseline (labels)                    3e-3                 -     98.35 %
+    stage                epochs  learning rate  weight of labels  validation
+    student (soft)           20           1e-3                 -     98.82 %
+    student (soft)           20           3e-3                 -     98.98 %
+    student (soft_hard)      20           1e-3               0.1     98.93 %
+    baseline (labels)        20           3e-4                 -     97.93 %
+    baseline (labels)        20           1e-3                 -     98.39 %
+    baseline (labels)        20           3e-3                 -     98.35 %
+
+and from the one of 99.31 % (60 epochs, norm 1):
+
+    student (soft)           50           3e-3                 -     99.03 %
+    student (soft)           50           1e-2                 -     98.48 %
+
+There the student has learned the teacher's predictions of the transfer set by
+heart (it agrees with 99.97 % of them, and with 99.46 % of the held-out ones).
 
 Final runs train on all 60,000 pictures; the test set is read once a run.
 """

@@ -55,9 +55,9 @@ labels, and so are the rows that say so: they are a bound, not a measurement.
 _GRID = """
 ## Width and temperature
 
-Students of two layers of so many units, soft targets alone, 3 seeds a cell:
-mean ± half of the 95 % interval of the mean, from the standard deviation that
-all temperatures of a width share.
+Students of two layers of so many units, soft targets alone, 30 epochs. Seeds a
+cell: {seeds}. Mean ± half of the 95 % interval of the mean, from the standard
+deviation that all temperatures of a width share; one seed has no interval.
 
 {table}
 
@@ -147,7 +147,9 @@ def document(results, grid):
         results: dict of an experiment's name to its lines.
         grid: dict of units to a dict of temperature to errors.
     """
+    counts = [len(e) for cells in grid.values() for e in cells.values()] or [0]
     grid_text = _GRID.format(
+        seeds=" to ".join(map(str, sorted({min(counts), max(counts)}))),
         table=grid_table(grid),
         verdicts="\n".join(f"- {text}" for text in verdicts(grid)),
     )
@@ -289,9 +291,10 @@ def verdicts(grid):
     texts = []
     for units in dict.fromkeys([*grid, 800, 300, _NARROW]):
         cells = grid.get(units, {})
-        wanted = len(_temperatures())
-        if len(cells) < wanted or min(map(len, cells.values())) < 2:
+        if len(cells) < len(_temperatures()):
             texts.append(f"{units} units: {_NOT_MEASURED}.")
+        elif min(map(len, cells.values())) < 2:
+            texts.append(f"{units} units: undecided, with one seed a cell.")
         elif units == _NARROW:
             texts.append(f"{units} units: {_verdict_of_best(cells)}")
         else:

@@ -326,7 +326,14 @@ def test_the_grid_s_claims_are_decided_by_its_figures(tmp_path):
     assert "confirmed: they make -55.0 errors" in text
     assert "300 units: the paper finds T of 8 and more alike. refuted" in text
     assert "800 units: not measured" in text
+    assert "cell: 3. Mean" in text
     assert "![Errors by temperature](paper_grid.svg)" in text
+    one = grid_lines({t: [x] for t, x in best.items()}, 800)
+    text = paper_report.write(lines + one, tmp_path / "one").read_text()
+    assert "800 units: undecided, with one seed" in text
+    assert (
+        "| 800 units | 300.0 | 250.0 |" in text and "cell: 1 to 3. Mean" in text
+    )
     drawing = (tmp_path / "paper_grid.svg").read_bytes()
     paper_report.write(lines, tmp_path)
     assert (tmp_path / "paper_grid.svg").read_bytes() == drawing

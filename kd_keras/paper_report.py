@@ -359,6 +359,9 @@ def plot_grid(grid, path):
         ylabel="errors of 10,000 test digits",
     )
     axes.set_xticks(temperatures, [f"{t:g}" for t in temperatures])
+    low, high = axes.get_ylim()
+    ticks = [t for t in (50, 75, 100, 150, 200, 300, 400) if low < t < high]
+    axes.set_yticks(ticks, list(map(str, ticks)))
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()

@@ -41,21 +41,25 @@ _log = logging.getLogger(__name__)
 _REPOSITORY = pathlib.Path(__file__).parent.parent
 # What --quick changes, for each file of configurations.
 QUICK = {
-    "paper_mnist": {"teacher.epochs": 4, "student.epochs": 4},
+    "paper_mnist": {
+        "data.max_train_examples": 12_000,
+        "teacher.epochs": 6,
+        "student.epochs": 6,
+    },
     "paper_cifar10": {
-        "data.max_train_examples": 6000,
+        "data.max_train_examples": 4000,
         "teacher.epochs": 2,
         "student.epochs": 2,
         "student.optimizer.warmup_epochs": 0.5,
     },
     # All of the data, since the generalist is known by the data's constants.
     "cifar10_specialists": {
-        "specialist.num_specialists": 2,
+        "specialist.num_specialists": 1,
         "specialist.num_classes": 2,
         "specialist.epochs": 1,
     },
     "cifar10_fast": {
-        "data.max_train_examples": 6000,
+        "data.max_train_examples": 4000,
         "student.epochs": 2,
         "student.optimizer.warmup_epochs": 0.5,
     },

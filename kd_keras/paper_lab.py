@@ -54,7 +54,7 @@ QUICK = {
     },
     # All of the data, since the generalist is known by the data's constants.
     "cifar10_specialists": {
-        "specialist.num_specialists": 1,
+        "specialist.num_specialists": 2,
         "specialist.num_classes": 2,
         "specialist.epochs": 1,
     },

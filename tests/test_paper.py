@@ -235,6 +235,17 @@ def test_specialists_and_a_student_of_all_together(
     assert inputs["store.teacher.fingerprint"] == fingerprint
 
 
+def test_seeds_of_all_and_of_quick_runs(make_lab, tmp_path):
+    member, mean = (
+        paper_lab.EXPERIMENTS[name] for name in ("member", "ensemble_geometric")
+    )
+    lab = paper_lab.Lab(workdir=tmp_path, results=tmp_path / "results")
+    assert list(lab.seeds(member)) == [0, 1, 2, 3, 4]
+    assert list(lab.seeds(mean)) == [0, 1, 2]
+    assert list(make_lab().seeds(member)) == [0]
+    assert list(make_lab().seeds(mean)) == []
+
+
 def test_experiments_are_chosen_by_name_and_group():
     everything = paper_lab.choose(["all"])
     assert len(everything) == len(paper_lab.EXPERIMENTS)

@@ -416,14 +416,18 @@ def test_all_stages_run_from_a_folder_with_classes(run, tmp_path, small_mnist):
 
 def test_two_devices_give_the_student_of_one(run, tmp_path):
     run("teacher")
-    run("student", workdir="one")
-    run("student", workdir="two", config=small_config(devices="2"))
+    # AdamW divides by the size of the gradient, rounding errors too.
+    sgd = {
+        "student.optimizer.name": "sgd",
+        "student.optimizer.learning_rate": 1e-3,
+    }
+    run("student", workdir="one", config=small_config(**sgd))
+    run("student", workdir="two", config=small_config(devices="2", **sgd))
     for one, two in zip(
         weights_of(tmp_path / "one/student/student.keras"),
         weights_of(tmp_path / "two/student/student.keras"),
     ):
-        # AdamW divides by the size of the gradient, rounding errors too.
-        np.testing.assert_allclose(two, one, atol=2e-3)
+        np.testing.assert_allclose(two, one, atol=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
@@ -622,6 +626,8 @@ def from_store(path="auto", **overrides):
             "store.views": 2,
             "store.dtype": "float32",
             "student.epochs": 3,
+            # Above it, rounding errors grow from step to step.
+            "student.optimizer.learning_rate": 1e-3,
             "data.augment.mirror": "random",
             **overrides,
         }

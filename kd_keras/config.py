@@ -42,7 +42,8 @@ def default_config():
     config.data = data = ml_collections.ConfigDict()
     # `mnist` (in the package), `cifar10`, any name of TensorFlow Datasets,
     # or `folder`: PNG and JPEG pictures in `data_dir`, flat (no labels, for
-    # the student stage) or with one subfolder a class.
+    # the student stage) or with one subfolder a class. Several names with
+    # `+` between are one set of all their classes.
     data.name = "mnist"
     # Where prepared sets lie; empty for TensorFlow Datasets' own default.
     data.data_dir = ""

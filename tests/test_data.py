@@ -1,6 +1,9 @@
 """Sets, splits, batches and sources."""
 
+import dataclasses
+import gzip
 import hashlib
+import importlib
 import json
 import pathlib
 from types import SimpleNamespace
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kd_keras import config
 from kd_keras.data import datasets, pipeline, sources, views
 
 
@@ -404,6 +408,128 @@ def test_cifar10_with_other_bytes_is_refused(
         ValueError, match="test_labels .* must have the SHA-256"
     ):
         sources.load_tfds("cifar10", data_dir=str(tmp_path))
+
+
+@pytest.fixture
+def small_fashion_mnist(monkeypatch):
+    """Fashion-MNIST's Debian package, shrunk; returns its files' contents."""
+    module = importlib.import_module(
+        "tensorflow_datasets.image_classification.mnist"
+    )
+    monkeypatch.setattr(module, "_TRAIN_EXAMPLES", 20)
+    monkeypatch.setattr(module, "_TEST_EXAMPLES", 10)
+    generator = np.random.default_rng(0)
+    files = {}
+    for name, count in (("train", 20), ("t10k", 10)):
+        images = generator.integers(0, 256, 784 * count, np.uint8)
+        files[f"{name}-images-idx3-ubyte"] = bytes(16) + images.tobytes()
+        labels = np.arange(count, dtype=np.uint8) % 10
+        files[f"{name}-labels-idx1-ubyte"] = bytes(8) + labels.tobytes()
+
+    def run(command, *, cwd, **options):
+        if command[0] == "apt-get":
+            (pathlib.Path(cwd) / "some.deb").touch()
+        else:
+            assert command[:2] == ["dpkg-deb", "-x"]
+            folder = pathlib.Path(cwd, command[-1])
+            folder = folder / "usr/share/datasets/fashion-mnist"
+            folder.mkdir(parents=True)
+            for name, contents in files.items():
+                packed = gzip.compress(contents)
+                (folder / f"{name}.gz").write_bytes(packed)
+        return SimpleNamespace(returncode=0, stderr="")
+
+    monkeypatch.setattr(sources.shutil, "which", lambda name: name)
+    monkeypatch.setattr(sources.subprocess, "run", run)
+    sums = {
+        name: hashlib.sha256(contents).hexdigest()
+        for name, contents in files.items()
+    }
+    monkeypatch.setattr(sources, "_FASHION_MNIST_SHA256", sums)
+    return files
+
+
+def test_fashion_mnist_is_prepared_from_its_debian_package(
+    tmp_path, offline, small_fashion_mnist
+):
+    dataset = sources.load_tfds("fashion_mnist", data_dir=str(tmp_path))
+    assert "Debian" in dataset.source
+    for name, examples in (("train", dataset.train), ("t10k", dataset.test)):
+        images = small_fashion_mnist[f"{name}-images-idx3-ubyte"][16:]
+        labels = small_fashion_mnist[f"{name}-labels-idx1-ubyte"][8:]
+        shape = (len(labels), 28, 28, 1)
+        images = np.frombuffer(images, np.uint8).reshape(shape)
+        assert by_bytes(examples.images, examples.labels) == by_bytes(
+            images, np.frombuffer(labels, np.uint8)
+        )
+
+
+def test_fashion_mnist_with_other_bytes_is_refused(
+    tmp_path, offline, small_fashion_mnist
+):
+    small_fashion_mnist["t10k-labels-idx1-ubyte"] += b"0"
+    with pytest.raises(ValueError, match="t10k-labels.* must have the SHA-256"):
+        sources.load_tfds("fashion_mnist", data_dir=str(tmp_path))
+
+
+def test_without_a_debian_the_package_is_among_what_was_tried(
+    tmp_path, offline
+):
+    with pytest.raises(ValueError, match="no apt-get and dpkg-deb found"):
+        sources.load_tfds("fashion_mnist", data_dir=str(tmp_path))
+
+
+def dataset_of(name, *, classes, count=6, side=5):
+    """Pictures of one value each, labels in turn; the test set is half."""
+    images = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    images = np.broadcast_to(images, (count, side, side, 1))
+    labels = np.arange(count) % len(classes)
+    return datasets.Dataset(
+        name=name,
+        train=datasets.Examples(images, labels, num_classes=len(classes)),
+        test=datasets.Examples(
+            images[::2], labels[::2], num_classes=len(classes)
+        ),
+        source="here",
+        class_names=list(classes),
+    )
+
+
+def test_joined_sets_are_one_of_all_their_classes():
+    first = dataset_of("first", classes="abc")
+    second = dataset_of("second", classes="xy", count=4)
+    joined = datasets.join([first, second])
+    assert joined.name == "first+second"
+    assert joined.class_names == ["a", "b", "c", "x", "y"]
+    assert joined.train.num_classes == joined.test.num_classes == 5
+    assert joined.train.labels.tolist() == [0, 1, 2, 0, 1, 2, 3, 4, 3, 4]
+    assert joined.test.labels.tolist() == [0, 2, 1, 3, 3]
+    values = joined.train.images[:, 0, 0, 0].tolist()
+    assert values == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
+    # An id is one example's, whichever set it was of.
+    assert sorted(joined.train.ids) == list(range(10))
+
+
+def test_sets_that_cannot_be_joined_are_refused():
+    first = dataset_of("first", classes="abc")
+    with pytest.raises(ValueError, match="one size.*'second': .7, 7, 1"):
+        datasets.join([first, dataset_of("second", classes="xy", side=7)])
+    flat = dataclasses.replace(first, name="flat", test=None)
+    with pytest.raises(ValueError, match="test examples.*: flat"):
+        datasets.join([first, flat])
+
+
+def test_names_with_a_plus_between_are_joined(monkeypatch):
+    def load(name, **options):
+        return dataset_of(name, classes="xy", side=28)
+
+    monkeypatch.setattr(sources, "load_tfds", load)
+    fields = config.default_config().data
+    fields.name = "mnist+other"
+    joined = sources.load_dataset(fields)
+    assert joined.name == "mnist+other"
+    assert len(joined.train) == 60_006
+    assert joined.class_names[8:] == ["8", "9", "x", "y"]
 
 
 def test_arrays_from_anywhere_are_examples():

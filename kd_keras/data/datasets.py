@@ -304,6 +304,55 @@ class Dataset:
     class_names: list | None = None
 
 
+def join(parts):
+    """Several sets as one, the classes of each after those before it.
+
+    Args:
+        parts: list of `Dataset`, in memory, with labels and test examples.
+
+    Returns:
+        `Dataset`, its name theirs with `+` between.
+
+    Raises:
+        ValueError: if one is streamed, lacks labels, class names or test
+            examples, or has pictures of another size.
+    """
+    for part in parts:
+        if not (
+            isinstance(part.train, Examples) and part.class_names and part.test
+        ):
+            raise ValueError(
+                "sets that are joined must be in memory (data.memory_limit_mb)"
+                ", with labels and test examples. Received one that is not: "
+                f"{part.name}"
+            )
+    shapes = {part.name: part.train.image_shape for part in parts}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(
+            "sets that are joined must have pictures of one size, or "
+            f"data.image_size must be set. Received: {shapes}"
+        )
+    counts = [len(part.class_names) for part in parts]
+    first_classes = np.cumsum([0, *counts])[:-1]
+
+    def joined(split):
+        examples = [getattr(part, split) for part in parts]
+        labels = [x.labels + k for x, k in zip(examples, first_classes)]
+        return Examples(
+            np.concatenate([x.images for x in examples]),
+            np.concatenate(labels),
+            num_classes=sum(counts),
+        )
+
+    return Dataset(
+        name="+".join(part.name for part in parts),
+        train=joined("train"),
+        test=joined("test"),
+        source="; ".join(f"{part.name}: {part.source}" for part in parts),
+        class_names=[name for part in parts for name in part.class_names],
+    )
+
+
 def split_off(examples, count):
     """Splits `count` examples off, the same ones in every run.
 

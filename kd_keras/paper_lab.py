@@ -58,6 +58,13 @@ QUICK = {
         "specialist.num_classes": 1,
         "specialist.epochs": 1,
     },
+    "paper_twenty": {
+        "data.max_train_examples": 12_000,
+        "teacher.epochs": 2,
+        "specialist.num_specialists": 2,
+        "specialist.epochs": 1,
+        "student.epochs": 2,
+    },
     "cifar10_fast": {
         "data.max_train_examples": 2000,
         "student.epochs": 2,
@@ -628,30 +635,59 @@ def _experiments():
 
 
 def _specialists():
-    generalist = "savedmodels/cifar10_teacher"
-    yield Experiment(
+    def group(name, prefix, generalist, *, config, student_config, paper="-"):
+        def row(suffix, title, measure=_measure_run, **options):
+            options = {"config": student_config, "group": name, **options}
+            return Experiment(
+                f"{prefix}_{suffix}", title=title, measure=measure, **options
+            )
+
+        together = row(
+            "specialists",
+            "generalist and specialists together",
+            _measure_specialists,
+            config=config,
+            stage="specialist",
+            num_seeds=1,
+            teacher=generalist,
+            paper=paper,
+        )
+        yield together
+        yield row(
+            "student_of_generalist",
+            "one student, distilled from the generalist alone",
+            teacher=generalist,
+        )
+        yield row(
+            "student_of_specialists",
+            "one student, distilled from all together",
+            teacher=together.name,
+        )
+
+    yield from group(
         "specialists",
-        "specialists",
-        "generalist and specialists together",
-        _measure_specialists,
+        "cifar10",
+        "savedmodels/cifar10_teacher",
         config="cifar10_specialists",
-        stage="specialist",
-        num_seeds=1,
-        teacher=generalist,
+        student_config="cifar10_fast",
         paper="25.0 % to 26.1 % right",
     )
-    for teacher, whom in (
-        (generalist, "the generalist alone"),
-        ("specialists", "generalist and specialists together"),
-    ):
-        yield Experiment(
-            f"student_of_{pathlib.Path(teacher).name}",
-            "specialists",
-            f"one student, distilled from {whom}",
-            _measure_run,
-            config="cifar10_fast",
-            teacher=teacher,
-        )
+    yield Experiment(
+        "twenty_generalist",
+        "twenty",
+        "the generalist, on labels",
+        _measure_run,
+        config="paper_twenty",
+        stage="teacher",
+        num_seeds=1,
+    )
+    yield from group(
+        "twenty",
+        "twenty",
+        "twenty_generalist",
+        config="paper_twenty",
+        student_config="paper_twenty",
+    )
 
 
 def _three_percent(experiment, data, **teacher):

@@ -17,9 +17,12 @@ def make_network(
     dropout=0.0,
     regularizer=None,
     units=16,
+    convolution=False,
 ):
     inputs = keras.Input(IMAGE_SHAPE)
     x = keras.layers.Rescaling(1 / 255)(inputs)
+    if convolution:
+        x = keras.layers.Conv2D(4, 3)(x)
     x = keras.layers.Flatten()(x)
     # Before BatchNorm, a bias would have no gradient but rounding errors.
     x = keras.layers.Dense(

@@ -209,15 +209,21 @@ def test_specialists_and_a_student_of_all_together(
         }
     )
     for name, config, teacher in (
-        ("specialists", "paper_mnist:teacher", "teacher"),
-        ("student_of_specialists", "paper_mnist:soft", "specialists"),
+        ("twenty_specialists", "paper_mnist:teacher", "teacher"),
+        (
+            "twenty_student_of_specialists",
+            "paper_mnist:soft",
+            "twenty_specialists",
+        ),
     ):
         small = dataclasses.replace(
             paper_lab.EXPERIMENTS[name], config=config, teacher=teacher
         )
         monkeypatch.setitem(paper_lab.EXPERIMENTS, name, small)
     lab = make_lab()
-    student, together = measure(lab, "student_of_specialists", "specialists")
+    student, together = measure(
+        lab, "twenty_student_of_specialists", "twenty_specialists"
+    )
     assert [len(classes) for classes in together["class_sets"]] == [3, 3]
     rows = together["by_covering"]
     assert sum(row["examples"] for row in rows) == 300
@@ -227,7 +233,7 @@ def test_specialists_and_a_student_of_all_together(
     assert measure(lab, "teacher")[0]["errors"] == alone
     assert student["epochs"] == 2
     # It is the specialists together that the student has learned from.
-    experiment = paper_lab.EXPERIMENTS["student_of_specialists"]
+    experiment = paper_lab.EXPERIMENTS["twenty_student_of_specialists"]
     teacher = teachers.TeacherFiles([lab.teacher_path(experiment)])
     config_path = lab.run_dir(experiment, 0).config_path
     inputs = json.loads(config_path.read_text())["depends_on"]
@@ -390,10 +396,10 @@ def test_specialists_by_coverage_in_the_document(tmp_path):
     counts = ((0, 1000, 900, 895), (2, 4000, 3000, 3100))
     keys = ("covering", "examples", "generalist_correct", "correct")
     rows = [dict(zip(keys, row)) for row in counts]
-    lines = [line("specialists", 0, 1005, by_covering=rows)]
+    lines = [line("cifar10_specialists", 0, 1005, by_covering=rows)]
     path = paper_report.write(lines, tmp_path)
     text = path.read_text()
     assert "| 0 | 1000 | 90.00% | 89.50% | -5 |" in text
     assert "| 2 | 4000 | 75.00% | 77.50% | +100 |" in text
     assert "| all | 5000 | 78.00% | 79.90% | +95 |" in text
-    assert rows_of(path)["student_of_specialists"][3] == "not measured"
+    assert rows_of(path)["cifar10_student_of_specialists"][3] == "not measured"

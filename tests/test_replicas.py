@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import kd_keras
-from kd_keras import stages, trainer
+from kd_keras import optimizers, stages, trainer
 
 # Two batches of 16 and a ragged one of 9: shares of 5 and 4.
 COUNT, BATCH = 41, 16
@@ -114,6 +114,14 @@ def test_hard_loss_regulariser_and_synchronized_batch_norm():
 def test_sample_weights():
     weights = np.random.default_rng(3).uniform(0, 2, COUNT)
     assert_two_equal_one(make_optimizer=sgd(), sample_weight=weights)
+
+
+def test_muon():
+    # Its steps are relative: of the sum of the gradients, not of each.
+    assert_two_equal_one(
+        make_optimizer=lambda: optimizers.Muon(0.1, momentum=0.9),
+        network_options={"convolution": True},
+    )
 
 
 def test_training_on_labels():

@@ -76,8 +76,10 @@ def get_config():
     config.student.widths = (32, 64, 128)
     config.student.epochs = 10
     config.student.batch_size = 256
-    _recipe(config.student.optimizer, learning_rate=0.375, warmup_epochs=2.0)
-    _recipe(config.baseline.optimizer, learning_rate=0.375, warmup_epochs=2.0)
+    for optimizer in (config.student.optimizer, config.baseline.optimizer):
+        _recipe(optimizer, learning_rate=0.375, warmup_epochs=2.0)
+        optimizer.name = "muon"
+        optimizer.kernel_learning_rate = 0.17
     config.distill.temperature = 8.0
     return config
 

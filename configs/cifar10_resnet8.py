@@ -58,5 +58,6 @@ def get_config():
     config.student.optimizer.learning_rate = 0.5
     config.baseline.optimizer.learning_rate = 0.75
     for role in ("student", "baseline"):
+        config[role].optimizer.name = "sgd"
         config[role].optimizer.weight_decay = 3e-3
     return config

@@ -157,11 +157,13 @@ def test_muon_is_sgd_for_all_else(shape):
 
 
 def test_muon_is_loaded_as_it_was_saved():
-    before = muon(weight_decay=0.1, clip_norm=2.0)
+    before = optimizers.Muon(
+        0.1, kernel_learning_rate=0.2, kernel_momentum=0.3, weight_decay=0.1
+    )
     after = keras.optimizers.deserialize(keras.optimizers.serialize(before))
     assert isinstance(after, optimizers.Muon)
+    assert (after.kernel_learning_rate, after.kernel_momentum) == (0.2, 0.3)
     assert after.get_config() == before.get_config()
-    assert after.kernel_learning_rate == 0.2
 
 
 def test_a_field_of_muon_alone_is_no_part_of_other_results():

@@ -43,7 +43,7 @@ the same way, the rate of convolutions being `optimizer.kernel_learning_rate`:
     baseline  muon            0.26  86.94 %
     student   muon            0.17  90.80 % (10 epochs, stored)
     student   muon            0.26  90.54 % (10 epochs, stored)
-    student   muon            0.52  80.60 % (after 7 of 10, where 0.26 has 86.78)
+    student   muon            0.52  80.60 % (7 of 10; 0.26 then had 86.78 %)
 
 Final runs on all 50,000 images, test images read once a run (Intel Xeon, 2
 cores, float32, other work beside it); the student with seeds 0, 1, 2 from one

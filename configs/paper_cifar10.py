@@ -4,8 +4,10 @@
 
 runs them with their seeds and writes `docs/paper.md`. The members of the
 ensemble, the single network on labels and the distilled one are of one
-architecture, with the epochs and the optimizer of one recipe, that of
-`configs/cifar10.py` at fewer epochs.
+architecture, with the recipe of `configs/cifar10.py` in steps, on the same
+10,000 pictures. On all 50,000 in eight epochs a member does not know its own
+pictures yet (1,060 test errors, mean of five; the ensemble 887), and one
+network distilled from the ensemble in eight epochs made 1,098.
 """
 
 from configs import cifar10
@@ -18,10 +20,13 @@ EXPERIMENTS = {
     # 1,500 pictures, and 5,000 others to stop early on.
     **{
         f"three_percent_{targets}": {
+            "data.max_train_examples": 0,
             "data.validation_examples": 5_000,
             "transfer.fraction": 1 / 30,
             "student.epochs": 100,
             "student.batch_size": 128,
+            "student.optimizer.warmup_epochs": 1.6,
+            "baseline.optimizer.warmup_epochs": 1.6,
             "store.path": "",
             "baseline.optimizer.learning_rate": 0.1,
             # So that the first epochs of a run are those of a longer one.
@@ -43,16 +48,17 @@ def get_config(experiment="ensemble_arithmetic"):
     # Runs of all seeds see the same views, and so share a store.
     config.data.augment.seed = 0
     config.teacher.augment.seed = config.get_ref("seed").identity()
+    config.data.max_train_examples = 10_000
     config.store.path = "auto"
-    config.store.views = 4
-    config.student.epochs = 8
-    config.student.optimizer.warmup_epochs = 1.6
+    config.store.views = 20
+    config.student.epochs = 40
+    config.student.optimizer.warmup_epochs = 8.0
     # A member is the student's network with the baseline's recipe.
     config.teacher.widths = config.student.widths
     config.teacher.epochs = config.student.epochs
     config.teacher.augment.cutout = config.data.augment.cutout
     config.teacher.batch_size = config.student.batch_size
-    config.baseline.optimizer.warmup_epochs = 1.6
+    config.baseline.optimizer.warmup_epochs = 8.0
     config.teacher.optimizer = (
         config.baseline.optimizer.copy_and_resolve_references()
     )

@@ -49,8 +49,10 @@ QUICK = {
     "paper_cifar10": {
         "data.max_train_examples": 4000,
         "teacher.epochs": 2,
+        "teacher.optimizer.warmup_epochs": 0.5,
         "student.epochs": 2,
         "student.optimizer.warmup_epochs": 0.5,
+        "store.views": 2,
     },
     # All of the data, since the generalist is known by the data's constants.
     "cifar10_specialists": {

@@ -76,10 +76,10 @@ student on 500 training pictures.
 _ENSEMBLE = """
 ## An ensemble into one network
 
-CIFAR-10, all of one architecture (airbench, 32/64/128), one schedule and the same
-10,000 pictures, fewer than they can learn by heart. The paper's figures are its
-speech system's, on data of its own. The ensemble labels 20 views of each picture
-once; the distilled networks see no label.
+CIFAR-10, all of one architecture (airbench, 32/64/128), one schedule and the
+same 10,000 pictures, which these networks can learn by heart. The paper's
+figures are its speech system's, on data of its own. The ensemble labels 20
+views of each picture once; the distilled networks see no label.
 
 {table}
 

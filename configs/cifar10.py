@@ -42,6 +42,7 @@ the same way, the rate of convolutions being `optimizer.kernel_learning_rate`:
     baseline  muon            0.13  85.68 %
     baseline  muon            0.26  86.94 %
     student   muon            0.17  90.80 % (10 epochs, stored)
+    ... T=2   muon            0.17  90.68 % (10 epochs, stored)
     student   muon            0.26  90.54 % (10 epochs, stored)
     student   muon            0.52  80.60 % (7 of 10; 0.26 then had 86.78 %)
 
@@ -50,8 +51,11 @@ cores, float32, other work beside it); the student with seeds 0, 1, 2 from one
 teacher and one store, errors of 10,000, mean accuracy and standard deviation:
 
     teacher   36 epochs   686               93.14 %          4301 s
-    student   10 epochs   974, 964, 1023    90.13 % ± 0.32    272 s
-    baseline  10 epochs   1040              89.60 %           367 s
+    student   10 epochs   939, 975, 1013    90.24 % ± 0.37    252 s
+    baseline  10 epochs   982               90.18 %           281 s
+
+By SGD (`--config.STAGE.optimizer.name=sgd`) the student made 974, 964, 1023
+errors, the baseline 1040.
 
     python -m kd_keras.train --stage=teacher --config=configs/cifar10.py
     python -m kd_keras.label --config=configs/cifar10.py \
@@ -62,8 +66,8 @@ teacher and one store, errors of 10,000, mean accuracy and standard deviation:
         --savedmodels=runs/savedmodels_seedSEED \
         --config.teacher.path=savedmodels/cifar10_teacher
 
-Before, from a teacher of 30 epochs without cutout (725 errors; AMD EPYC,
-bfloat16): student 990, 952, 982, baseline 1026, 1037, 1057.
+Before, by SGD, from a teacher of 30 epochs without cutout (725 errors; AMD
+EPYC, bfloat16): student 990, 952, 982, baseline 1026, 1037, 1057.
 """
 
 from kd_keras.config import default_config

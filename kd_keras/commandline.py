@@ -34,25 +34,56 @@ def command(module):
 
 
 def _parse_flags(argv, default_config):
-    if default_config and not any(
-        re.match(r"--?config(=|$)", argument) for argument in argv
-    ):
-        # Not the flag's default, which is loaded with the overrides at once,
-        # where no error could be caught.
-        argv = [argv[0], f"--config={default_config}", *argv[1:]]
+    if default_config:
+        argv = _with_config_file(argv, default_config)
     try:
         return flags.FLAGS(argv)
     except SystemExit:
         # absl's --help exits with 1; asking for help is no failure.
         sys.exit(0)
     except (KeyError, AttributeError) as error:
-        _fail(f"unknown field of the configuration: {_one_line(error.args[0])}")
+        _fail(_unknown_field(str(error.args[0]), argv))
     except (flags.Error, TypeError, ValueError, OSError) as error:
         _fail(_one_line(error))
 
 
+def _with_config_file(argv, default):
+    """The arguments with a configuration file that is there."""
+    for argument, following in zip(argv, [*argv[1:], ""]):
+        flag, _, value = argument.partition("=")
+        if flag in ("--config", "-config"):
+            path = (value or following).partition(":")[0]
+            if not os.path.isfile(path):
+                _fail(
+                    "--config must be a Python file with get_config(). "
+                    f"Received: {path!r}, which is no file"
+                )
+            return argv
+    # Not the flag's default, which is loaded with the overrides at once,
+    # where no error could be caught.
+    return [argv[0], f"--config={default}", *argv[1:]]
+
+
+def _unknown_field(message, argv):
+    """What ml_collections says of a name, with the flag that has it."""
+    name = re.search(r"\w+", message)[0]
+    flag = next(
+        (x.partition("=")[0] for x in argv if re.search(rf"\.{name}\b", x)),
+        name,
+    )
+    close = re.search(r'Did you mean "(\w+)"', message)
+    hint = f" Did you mean {close[1]!r}?" if close else ""
+    return (
+        "fields of the configuration must be those of kd_keras/config.py. "
+        f"Received: {flag}.{hint}"
+    )
+
+
 def _one_line(error):
     text = str(error) or repr(error)
+    if "Traceback (most recent call last)" in text:
+        # Of a configuration file, all of which is put into one error.
+        text = f"configuration file: {text.strip().splitlines()[-1]}"
     if isinstance(error, OSError) and error.filename:
         text = (
             "files must be there to read and free to write. Received: "

@@ -150,10 +150,26 @@ def test_killed_at_any_moment_it_ends_in_the_same_bits(tmp_path):
     [
         (["--stage=studnet"], "Did you mean 'student'?"),
         (["--stag=student"], "Did you mean: stage"),
-        (["--config.studnet.epochs=3"], 'Did you mean "student"'),
-        (["--config.student.epohs=3"], 'Did you mean "epochs"'),
+        (
+            ["--config.studnet.epochs=3"],
+            "Received: --config.studnet.epochs. Did you mean 'student'?",
+        ),
+        (
+            ["--config.student.epohs=3"],
+            "Received: --config.student.epohs. Did you mean 'epochs'?",
+        ),
+        (
+            ["--config.baseline.optimizer.lerning_rate=3"],
+            "optimizer.lerning_rate. Did you mean 'learning_rate'?",
+        ),
+        (["--config.student.zzz=3"], "Received: --config.student.zzz."),
         (["--config.student.epochs=many"], "many"),
-        (["--config=nowhere.py"], "nowhere.py"),
+        (["--config=nowhere.py"], "Received: 'nowhere.py', which is no file"),
+        (["--config", "nowhere.py"], "'nowhere.py', which is no file"),
+        (
+            [f"--config={REPOSITORY / 'configs/paper_mnist.py'}:nothing"],
+            "configuration file: ValueError: the experiment must be one of",
+        ),
         (["student"], "must be a flag"),
         (["--config.distill.temperature=0"], "Received: 0.0"),
     ],

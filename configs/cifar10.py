@@ -82,28 +82,38 @@ def get_config():
     config.data.augment.mirror = "alternating"
 
     config.teacher.model = "airbench"
-    config.teacher.widths = (64, 128, 128)
+    config.teacher.widths = (64, 256, 256)
     config.teacher.augment.cutout = 8
-    config.teacher.epochs = 36
+    config.teacher.epochs = 16
     config.teacher.batch_size = 512
-    _recipe(config.teacher.optimizer, learning_rate=0.75, warmup_epochs=5.0)
+    _recipe(
+        config.teacher.optimizer,
+        learning_rate=0.75,
+        kernel_learning_rate=0.13,
+        warmup_epochs=2.0,
+    )
 
     config.student.model = "airbench"
     config.student.widths = (32, 64, 128)
     config.student.epochs = 10
     config.student.batch_size = 256
     for optimizer in (config.student.optimizer, config.baseline.optimizer):
-        _recipe(optimizer, learning_rate=0.375, warmup_epochs=2.0)
-        optimizer.name = "muon"
-        optimizer.kernel_learning_rate = 0.17
+        _recipe(
+            optimizer,
+            learning_rate=0.375,
+            kernel_learning_rate=0.17,
+            warmup_epochs=2.0,
+        )
     config.distill.temperature = 8.0
     return config
 
 
-def _recipe(optimizer, *, learning_rate, warmup_epochs):
-    """airbench's optimizer (the source is in `kd_keras.models.airbench`)."""
-    optimizer.name = "sgd"
+def _recipe(optimizer, *, learning_rate, kernel_learning_rate, warmup_epochs):
+    """airbench's SGD (the source is in `kd_keras.models.airbench`), and Muon's
+    steps for the convolutions."""
+    optimizer.name = "muon"
     optimizer.learning_rate = learning_rate
+    optimizer.kernel_learning_rate = kernel_learning_rate
     optimizer.momentum = 0.85
     optimizer.weight_decay = 9e-3
     optimizer.schedule = "linear"

@@ -222,6 +222,10 @@ def airbench(*, image_shape, num_classes, images, widths=(64, 256, 256)):
     x = keras.layers.Activation("silu")(whitening(x))
     convolutions = []
 
+    def normalise_and_activate(x):
+        x = _batch_norm(epsilon=1e-5, scale=False)(x)
+        return keras.layers.Activation("silu")(x)
+
     def convolve(x, filters):
         layer = keras.layers.Conv2D(
             filters,
@@ -235,9 +239,8 @@ def airbench(*, image_shape, num_classes, images, widths=(64, 256, 256)):
 
     for width in widths:
         x = keras.layers.MaxPooling2D()(convolve(x, width))
-        x = keras.layers.Activation("silu")(_airbench_norm()(x))
-        x = convolve(x, width)
-        x = keras.layers.Activation("silu")(_airbench_norm()(x))
+        x = normalise_and_activate(x)
+        x = normalise_and_activate(convolve(x, width))
     x = keras.layers.GlobalMaxPooling2D()(x)
     # The small last scale keeps the first steps at a high learning rate sane.
     x = keras.layers.Dense(
@@ -298,13 +301,9 @@ def _classifier(name, inputs, features, num_classes):
     return keras.Model(inputs, logits(features), name=name)
 
 
-def _batch_norm():
-    return keras.layers.BatchNormalization(momentum=0.9, synchronized=True)
-
-
-def _airbench_norm():
+def _batch_norm(**options):
     return keras.layers.BatchNormalization(
-        momentum=0.6, epsilon=1e-5, scale=False, synchronized=True
+        momentum=0.9, synchronized=True, **options
     )
 
 

@@ -105,6 +105,7 @@ def get_config():
             warmup_epochs=2.0,
         )
     config.distill.temperature = 8.0
+    config.distill.final_temperature = 1.0
     return config
 
 

@@ -1,61 +1,63 @@
-"""CIFAR-10: an airbench teacher, a student of half its parameters.
+"""CIFAR-10: an airbench teacher, a student of a seventh of its parameters.
 
 All stages:
 
     make cifar10
 
 The recipe is airbench's (https://arxiv.org/abs/2404.00498) without label
-smoothing, lookahead and the larger learning rate of biases, with a longer
-schedule that ends at 0, and for the teacher with its cutout: without it, 30
-epochs left 98.1 % of the training images right and 92.75 % of the test images.
-Student and baseline take Muon's steps for their convolutions
-(`kd_keras.optimizers.Muon`).
+smoothing, lookahead and the larger learning rate of biases, with Muon's steps
+for the convolutions (`kd_keras.optimizers.Muon`), a schedule that ends at 0,
+BatchNorm's averages over ten batches, and for the teacher cutout.
 
-Choice of hyperparameters (AMD EPYC with AVX512-BF16, 2 cores, bfloat16;
-teacher without cutout): 4 epochs, seed 0, accuracy on 5,000 images held out
-of the 50,000 (standard error 0.5 points), by
+Choice of hyperparameters: accuracy on 5,000 images held out of the 50,000
+(standard error 0.4 points), seed 0, by
 
-    python -m kd_keras.train --stage=teacher --config=configs/cifar10.py \
-        --config.data.validation_examples=5000 --workdir=runs/sweep \
-        --savedmodels=runs/sweep/savedmodels --config.teacher.epochs=10 \
-        --config.teacher.optimizer.warmup_epochs=2.0
     python -m kd_keras.train --stage=STAGE --config=configs/cifar10.py \
         --config.data.validation_examples=5000 --workdir=runs/sweep/NAME \
-        --savedmodels=runs/sweep/savedmodels --config.student.epochs=4 \
-        --config.STAGE.optimizer.warmup_epochs=0.8 [fields below]
+        --savedmodels=runs/sweep/savedmodels [fields below]
 
-    stage     batch  learning rate  T   validation
-    teacher     512          0.75   -   90.16 % (10 epochs)
-    student     512          0.75   4   85.90 %
-    student     256          0.375  4   86.18 %
-    student     256          0.375  2   86.60 %
-    student     256          0.375  8   86.62 %
-    baseline    512          0.75   -   84.94 %
-    baseline    256          0.375  -   85.32 %
+The student, from an earlier teacher (570,296 parameters, 93.14 %) and its
+store of ten views, 10 epochs (AMD EPYC with AVX512-BF16, bfloat16); agreement
+with the teacher on the 45,000 and on the 5,000:
 
-The temperatures do not differ by more than chance. On an Intel Xeon, float32,
-the same way, the rate of convolutions being `optimizer.kernel_learning_rate`:
+    batch  kernel rate  temperature  BatchNorm  accuracy   agreement
+      256         0.17            8        0.6   90.32 %  92.19  91.08
+      256         0.17            8        0.9   90.52 %  92.19  91.34
+      128         0.24            8        0.9   90.78 %  91.96  91.56
+      256         0.17 (a)        8        0.9   90.26 %  92.06  91.02
+      256         0.17 (a)       8-1       0.9   90.68 %  92.40  91.20
+      256         0.17 (b)        8        0.6   90.90 %  91.55  91.56
 
-    stage     optimizer  that rate  validation
-    baseline  sgd                -  85.16 %
-    baseline  muon            0.06  82.02 %
-    baseline  muon            0.13  85.68 %
-    baseline  muon            0.26  86.94 %
-    student   muon            0.17  90.80 % (10 epochs, stored)
-    ... T=2   muon            0.17  90.68 % (10 epochs, stored)
-    student   muon            0.26  90.54 % (10 epochs, stored)
-    student   muon            0.52  80.60 % (7 of 10; 0.26 then had 86.78 %)
+BatchNorm: the momentum of its averages; with a batch of 128 the learning rate
+was 0.19 instead of 0.375; (a), (b): shifts of BatchNorm at 16 and 64 times the
+learning rate, which the code has not kept. No line but the second, which has
+the weights of the first, differs by more than chance; the falling temperature
+fits the teacher best. Before, on an Intel Xeon, float32:
 
-Final runs on all 50,000 images, test images read once a run (Intel Xeon, 2
-cores, float32, other work beside it); the student with seeds 0, 1, 2 from one
-teacher and one store, errors of 10,000, mean accuracy and standard deviation:
+    stage     optimizer  kernel rate  validation
+    baseline  sgd                  -  85.16 % (4 epochs)
+    baseline  muon              0.06  82.02 % (4 epochs)
+    baseline  muon              0.13  85.68 % (4 epochs)
+    baseline  muon              0.26  86.94 % (4 epochs)
+    student   muon              0.17  90.80 % (10 epochs)
+    ... T=2   muon              0.17  90.68 % (10 epochs)
+    student   muon              0.26  90.54 % (10 epochs)
+    student   muon              0.52  80.60 % (7 of 10; 0.26 then had 86.78 %)
 
-    teacher   36 epochs   686               93.14 %          4301 s
-    student   10 epochs   939, 975, 1013    90.24 % ± 0.37    252 s
-    baseline  10 epochs   982               90.18 %           281 s
+The teacher's rate of kernels follows from these by the square roots of batch
+and steps; it was not searched. Of the earlier teachers, by SGD, one of 30
+epochs without cutout had 98.1 % of the training images right and 92.75 % of
+the test images, one of 36 epochs with it 93.14 %.
 
-By SGD (`--config.STAGE.optimizer.name=sgd`) the student made 974, 964, 1023
-errors, the baseline 1040.
+Final runs on all 50,000 images, test images read once a run (AMD EPYC, 2
+cores, bfloat16, exported in float32; the teacher with both cores, the others
+with one, two side by side); student and baseline with seeds 0, 1, 2, the
+student from one teacher and one store; errors of 10,000, mean accuracy and
+standard deviation, median seconds of training:
+
+    teacher   16 epochs   621               93.79 %         1833 s
+@STUDENT@
+@BASELINE@
 
     python -m kd_keras.train --stage=teacher --config=configs/cifar10.py
     python -m kd_keras.label --config=configs/cifar10.py \
@@ -65,9 +67,9 @@ errors, the baseline 1040.
         --config.seed=SEED --workdir=runs/cifar10_seedSEED \
         --savedmodels=runs/savedmodels_seedSEED \
         --config.teacher.path=savedmodels/cifar10_teacher
-
-Before, by SGD, from a teacher of 30 epochs without cutout (725 errors; AMD
-EPYC, bfloat16): student 990, 952, 982, baseline 1026, 1037, 1057.
+    python -m kd_keras.train --stage=baseline --config=configs/cifar10.py \
+        --config.data.augment.seed=0 --config.seed=SEED \
+        --workdir=runs/cifar10_seedSEED --savedmodels=runs/savedmodels_seedSEED
 """
 
 from kd_keras.config import default_config

@@ -57,6 +57,8 @@ def get_config(experiment="ensemble_arithmetic"):
     config.store.views = 20
     config.student.epochs = 40
     config.student.optimizer.warmup_epochs = 8.0
+    # One temperature to the end, as the paper's.
+    config.distill.final_temperature = 0.0
     # A member is the student's network with the baseline's recipe.
     config.teacher.widths = config.student.widths
     config.teacher.epochs = config.student.epochs

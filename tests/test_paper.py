@@ -258,6 +258,9 @@ def test_seeds_of_all_and_of_quick_runs(make_lab, tmp_path):
     assert list(lab.seeds(mean)) == [0, 1, 2]
     assert list(make_lab().seeds(member)) == [0]
     assert list(make_lab().seeds(mean)) == []
+    specialists = paper_lab.EXPERIMENTS["cifar10_specialists"]
+    assert list(lab.seeds(specialists)) == [0]
+    assert list(make_lab().seeds(specialists)) == []
 
 
 def test_experiments_are_chosen_by_name_and_group():

@@ -32,7 +32,8 @@ BatchNorm: the momentum of its averages; with a batch of 128 the learning rate
 was 0.19 instead of 0.375; (a), (b): shifts of BatchNorm at 16 and 64 times the
 learning rate, which the code has not kept. No line but the second, which has
 the weights of the first, differs by more than chance; the falling temperature
-fits the teacher best. Before, on an Intel Xeon, float32:
+fits the teacher best. The baseline, 10 epochs: 89.84 % with a kernel rate of
+0.17, 89.32 % with 0.26. Before, on an Intel Xeon, float32:
 
     stage     optimizer  kernel rate  validation
     baseline  sgd                  -  85.16 % (4 epochs)

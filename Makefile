@@ -11,7 +11,7 @@ help:
 	@echo "make cifar10     the CIFAR-10 experiment: teacher, student, baseline"
 	@echo "make report      a page about the shipped CIFAR-10 models: runs/report.html"
 	@echo "make paper       the paper's experiments, docs/paper.md (hours; goes on)"
-	@echo "make paper-quick the same with one seed, shortened (9 minutes)"
+	@echo "make paper-quick the same with one seed, shortened (minutes)"
 	@echo "make test        the test suite"
 	@echo "make benchmark   speed beside keras.distillation and PyTorch (15 minutes)"
 	@echo "make lint        ruff"

@@ -115,6 +115,7 @@ def get_config(experiment="soft"):
     config = default_config()
     config.name = "paper_mnist"
     config.data.name = "mnist"
+    config.precision = "auto"
 
     config.teacher.model = "mlp"
     config.teacher.widths = (1200, 1200)

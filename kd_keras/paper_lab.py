@@ -302,8 +302,10 @@ def _measure_run(lab, experiment, seed, **overrides):
     """What the trainer reports of the run."""
     run_dir = lab.trained(experiment, seed, **overrides)
     report = run_dir.report()
+    origin = run_dir.origin()
     return {
-        **_origin(run_dir.origin()["versions"]),
+        **_origin(origin["versions"]),
+        "precision": origin["precision"],
         "seconds": report["seconds"],
         "epochs": report["epochs"],
         "errors": report["test_errors"],

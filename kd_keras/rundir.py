@@ -92,10 +92,18 @@ class RunDir:
         return json.loads(self.report_path.read_text())
 
     def origin(self):
-        """What the run was made with: dict of `command` and `versions`."""
-        config = json.loads(self.config_path.read_text())
+        """What the run was made with.
+
+        Returns:
+            dict of `command`, `precision` (as resolved) and `versions`.
+        """
+        record = json.loads(self.config_path.read_text())
         versions = json.loads((self.path / "versions.json").read_text())
-        return {"command": config["command"], "versions": versions}
+        return {
+            "command": record["command"],
+            "precision": record["config"]["precision"],
+            "versions": versions,
+        }
 
     def metrics(self):
         """The epochs that `metrics.jsonl` holds: list of dicts."""

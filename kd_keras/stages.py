@@ -640,6 +640,7 @@ class _Stage:
 
     def _export(self, model, report):
         path = self.savedmodels / self.model_name
+        origin = self.run_dir.origin()
         exports.export_saved_model(model, path)
         card = exports.model_card(
             name=self.model_name,
@@ -648,7 +649,8 @@ class _Stage:
             dataset=self.dataset,
             train=self.train,
             report=report,
-            **self.run_dir.origin(),
+            command=origin["command"],
+            versions=origin["versions"],
         )
         rundir.write_text(path / "model_card.md", card)
         # The record goes along, so that it is told where the runs are not.

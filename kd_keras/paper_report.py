@@ -531,7 +531,12 @@ def _covering_table(rows):
 
 
 def _origins(results):
-    lines = [line for lines in results.values() for line in lines]
+    # All was float32 before the lines said it.
+    lines = [
+        {"precision": "float32", **line}
+        for lines in results.values()
+        for line in lines
+    ]
 
     def listed(key):
         return ", ".join(sorted({str(line[key]) for line in lines})) or "none"
@@ -540,5 +545,6 @@ def _origins(results):
     return (
         f"\n## Where the figures come from\n\n{len(lines)} results, "
         f"{hours:.1f} hours of training.\nHardware: {listed('hardware')}.\n"
+        f"Trained in: {listed('precision')}.\n"
         f"Commits: {listed('commit')}.\n"
     )

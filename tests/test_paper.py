@@ -10,7 +10,7 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
-from kd_keras import paper_lab, paper_report, teachers
+from kd_keras import paper_lab, paper_report, stages, teachers
 from kd_keras.data import datasets
 
 TINY = {
@@ -78,6 +78,7 @@ def test_a_bias_is_fitted_and_results_are_not_measured_twice(
         assert sum(line["errors_by_class"]) == line["errors"]
         assert line["test_examples"] == 300 and line["seconds"] > 0
     plain, fitted, chosen = lines
+    assert plain["precision"] == stages.resolve_precision("auto")
     # No three in the transfer set: 46 of the first 500 digits are one.
     student = tmp_path / "work" / "no_threes" / "seed0"
     ids = np.load(student / "store" / "train-ids.npy")
@@ -316,7 +317,7 @@ def test_the_document_says_what_was_measured_and_what_was_not(tmp_path):
     threes = [0, 0, 0, 120, 0, 0, 0, 0, 0, 80]
     lines = [
         line("teacher", 0, 70),
-        line("teacher", 1, 74),
+        line("teacher", 1, 74, precision="mixed_bfloat16"),
         line("no_threes", 0, 200, errors_by_class=threes),
         line("sevens_eights", 0, 4700, errors_by_class=[470] * 10),
     ]
@@ -331,6 +332,7 @@ def test_the_document_says_what_was_measured_and_what_was_not(tmp_path):
     assert rows["sevens_eights"][3] == "4700.0 (47.00%)"
     text = path.read_text()
     assert "4 results" in text and "Commits: abc." in text
+    assert "Trained in: float32, mixed_bfloat16." in text
     assert "30 units: not measured" in text
     assert not (path.parent / "paper_grid.svg").exists()
 

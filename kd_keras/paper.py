@@ -29,6 +29,9 @@ _EXPERIMENTS = flags.DEFINE_list(
 _QUICK = flags.DEFINE_bool(
     "quick", False, "One seed, shortened schedules: minutes, not hours."
 )
+_RESTART = flags.DEFINE_bool(
+    "restart", False, "Begin the experiments anew: removes their runs."
+)
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Seeds of each experiment at most (default: all it has)."
 )
@@ -52,7 +55,12 @@ def main():
         from kd_keras import paper_lab, paper_report
 
     experiments = paper_lab.choose(_EXPERIMENTS.value)
-    lab = paper_lab.Lab(workdir=workdir, results=results, quick=_QUICK.value)
+    lab = paper_lab.Lab(
+        workdir=workdir,
+        results=results,
+        quick=_QUICK.value,
+        restart=_RESTART.value,
+    )
     try:
         for experiment in experiments:
             for seed in lab.seeds(experiment)[: _SEEDS.value]:

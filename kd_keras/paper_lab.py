@@ -137,13 +137,18 @@ class Lab:
         workdir: path, of the runs: `<workdir>/<experiment>/seed<n>/`.
         results: path of a file with a line, a JSON object, for each result.
         quick: bool; True takes one seed and what `QUICK` changes.
+        restart: bool; True runs anew what has been run before.
         dataset: `datasets.Dataset`, or None for the configurations' own.
     """
 
-    def __init__(self, *, workdir, results, quick=False, dataset=None):
+    def __init__(
+        self, *, workdir, results, quick=False, restart=False, dataset=None
+    ):
         self.workdir = pathlib.Path(workdir)
         self._results = pathlib.Path(results)
         self._quick = quick
+        self._restart = restart
+        self._restarted = set()
         self._dataset = dataset
 
     @property
@@ -161,15 +166,24 @@ class Lab:
         return range(experiment.num_seeds)
 
     def result(self, experiment, seed):
-        """The line of an experiment and a seed; measured, if there is none."""
+        """The line of an experiment and a seed; measured, if there is none.
+
+        With `restart` its own run begins anew, once; one that it learns
+        from goes on being used, unless its turn has come as well.
+        """
         key = {
             "experiment": experiment.name,
             "seed": seed,
             "config_hash": self._hash(experiment, seed),
         }
-        for line in self.lines:
-            if key.items() <= line.items():
-                return line
+        folder = self.run_dir(experiment, seed).path.parent
+        if self._restart and folder not in self._restarted:
+            self._restarted.add(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            for line in self.lines:
+                if key.items() <= line.items():
+                    return line
         _log.info("experiment: %s, seed %d", experiment.name, seed)
         line = {**key, **experiment.measure(self, experiment, seed)}
         self._keep(line)

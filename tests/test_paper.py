@@ -45,12 +45,13 @@ def make_lab(mnist, tmp_path):
         source="the kd_keras package",
     )
 
-    def make_lab(dataset=small):
+    def make_lab(dataset=small, **options):
         return paper_lab.Lab(
             workdir=tmp_path / "work",
             results=tmp_path / "results" / "paper.jsonl",
             quick=True,
             dataset=dataset,
+            **options,
         )
 
     return make_lab
@@ -112,8 +113,13 @@ def test_a_bias_is_fitted_and_results_are_not_measured_twice(
     # Another configuration of the teacher is another experiment.
     results.write_text(json.dumps(plain) + "\n")
     quick(**{"teacher.epochs": 2})
-    with pytest.raises(ValueError, match=r"epochs \(was 1, is 2\)"):
+    with pytest.raises(ValueError, match=r"epochs \(was 1, is 2\).*restart"):
         measure(make_lab(), "no_threes")
+    monkeypatch.undo()
+    quick(**{"teacher.epochs": 2})
+    restarted = measure(make_lab(restart=True), "teacher", "no_threes")
+    assert [line["epochs"] for line in restarted] == [2, 2]
+    assert restarted[1]["config_hash"] != plain["config_hash"]
 
 
 def test_early_stopping_is_the_beginning_of_the_longer_run(

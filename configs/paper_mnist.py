@@ -91,6 +91,8 @@ EXPERIMENTS = {
     "labels": {"student.epochs": 100, "student.batch_size": 512},
     "soft_hard": {"distill.hard_loss_weight": 0.1},
     "soft": {},
+    # What the transfer set's lack of jitter costs.
+    "soft_jitter": {"data.augment.translate": 2, "store.views": 20},
     "no_threes": {"transfer.omit_classes": (3,)},
     "sevens_eights": {"transfer.only_classes": (7, 8)},
     # 1,800 pictures, and 10,000 others to stop early on.

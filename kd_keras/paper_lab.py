@@ -563,6 +563,7 @@ def _experiments():
     yield mnist(
         "soft", "same student, soft targets at T = 20 alone", num_seeds=5
     )
+    yield mnist("soft_jitter", "... with jitter of 2 pixels, not the paper's")
     for name, what, of_classes, figures in (
         (
             "no_threes",

@@ -39,10 +39,15 @@ _MNIST = """
 
 {table}
 
+95 % intervals of means over seeds; that the test set is a sample of digits, a
+standard error of about 8 errors in 70, is not in them:
+
+{intervals}
+
 What differs from the paper, or is not said there: optimizer (AdamW without
 decay of weights, cosine schedule), epochs, max-norm, rates of dropout and the
 weight of the labels are ours, in the configuration. All students learn from the
-teacher of seed 0. The transfer set is not jittered.
+teacher of seed 0. The transfer set is jittered only where the row says so.
 
 Biases fitted without labels: the mean prediction for the class (or for each of
 the classes) over all 60,000 training pictures is made 1/10 by a shift of its
@@ -171,7 +176,10 @@ def document(results, grid):
     return "".join(
         [
             _HEAD,
-            _MNIST.format(table=_table(results, "mnist")),
+            _MNIST.format(
+                table=_table(results, "mnist"),
+                intervals="\n".join(f"- {x}" for x in intervals(results)),
+            ),
             grid_text,
             _MATCHING.format(table=_matching_table(results)),
             _ENSEMBLE.format(
@@ -241,6 +249,26 @@ def _errors(experiment, lines):
         share = np.mean(errors) / lines[0]["test_examples"]
         return f"{text} ({share:.2%})"
     return text
+
+
+def intervals(results):
+    """Where MNIST's means lie beside the paper's count: list of sentences."""
+    texts = []
+    for experiment in _of_group("mnist"):
+        errors = _values(results.get(experiment.name, []), "errors")
+        if not experiment.paper.isdigit() or len(errors) < 2:
+            continue
+        half = scipy.stats.t.ppf(0.975, len(errors) - 1) * scipy.stats.sem(
+            errors
+        )
+        low, high = np.mean(errors) - half, np.mean(errors) + half
+        paper = int(experiment.paper)
+        place = "in it" if low <= paper <= high else "not in it"
+        texts.append(
+            f"`{experiment.name}`: {low:.1f} to {high:.1f}; the paper's {paper}"
+            f" is {place}."
+        )
+    return texts or [f"{_NOT_MEASURED}."]
 
 
 # Width and temperature

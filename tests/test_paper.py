@@ -333,6 +333,10 @@ def test_the_document_says_what_was_measured_and_what_was_not(tmp_path):
         name for name, x in paper_lab.EXPERIMENTS.items() if x.group != "grid"
     }
     assert rows["teacher"][2:] == ["67", "72.0 ± 2.8", "2", "60"]
+    # 72 ± 12.706 x 2.
+    assert "- `teacher`: 46.6 to 97.4; the paper's 67 is in it." in (
+        path.read_text()
+    )
     assert rows["labels"][2:] == ["146", "not measured", "0", ""]
     assert rows["no_threes"][3] == "200.0, 120.0 of them threes"
     assert rows["sevens_eights"][3] == "4700.0 (47.00%)"

@@ -324,7 +324,14 @@ def _measure_run(lab, experiment, seed, **overrides):
         "epochs": report["epochs"],
         "errors": report["test_errors"],
         "test_examples": report["test_examples"],
+        **_agreement(report),
     }
+
+
+def _agreement(report):
+    # A network on labels has no teacher to agree with.
+    agreement = report.get("agreement")
+    return {} if agreement is None else {"agreement": agreement}
 
 
 def _origin(versions):

@@ -30,8 +30,9 @@ in by hand. One experiment alone:
     python -m kd_keras.paper --experiments=NAME
 
 Figures are errors of the 10,000 test pictures unless they say otherwise: mean
-± standard deviation of n seeds. The test set is read once a run. The
-configurations, in `configs/paper_mnist.py` and `configs/paper_cifar10.py`,
+± standard deviation of n seeds; agreement is the share of test pictures of
+which the student says what its teacher says. The test set is read once a run.
+The configurations, in `configs/paper_mnist.py` and `configs/paper_cifar10.py`,
 tell how hyperparameters were chosen.
 """
 _MNIST = """
@@ -228,11 +229,12 @@ def _table(results, group):
                 f"`{experiment.name}`",
                 experiment.paper,
                 _errors(experiment, lines),
+                _agreement(lines),
                 str(len(lines)),
                 f"{np.median(_values(lines, 'seconds')):.0f}" if lines else "",
             ]
         )
-    head = ["", "NAME", "paper", "ours", "n", "seconds a run"]
+    head = ["", "NAME", "paper", "ours", "agreement", "n", "seconds a run"]
     return _markdown(head, rows)
 
 
@@ -249,6 +251,12 @@ def _errors(experiment, lines):
         share = np.mean(errors) / lines[0]["test_examples"]
         return f"{text} ({share:.2%})"
     return text
+
+
+def _agreement(lines):
+    if not all("agreement" in line for line in lines) or not lines:
+        return ""
+    return f"{np.mean(_values(lines, 'agreement')):.2%}"
 
 
 def intervals(results):
@@ -352,7 +360,7 @@ def _verdict_of_alike(cells):
     p = scipy.stats.f_oneway(*chosen).pvalue
     means = [np.mean(errors) for errors in chosen]
     found = (
-        "confirmed, as far as these runs can tell" if p > 0.05 else "refuted"
+        "Confirmed, as far as these runs can tell" if p > 0.05 else "Refuted"
     )
     return (
         f"the paper finds T of 8 and more alike. {found}: the means at "
@@ -366,11 +374,11 @@ def _verdict_of_best(cells):
     rest = np.concatenate([e for t, e in cells.items() if t not in _BEST])
     test = scipy.stats.ttest_ind(best, rest, equal_var=False)
     low, high = test.confidence_interval(0.95)
-    found = "not decided"
+    found = "Not decided"
     if high < 0:
-        found = "confirmed"
+        found = "Confirmed"
     elif low > 0:
-        found = "refuted"
+        found = "Refuted"
     return (
         f"the paper finds T of 2.5 to 4 best. {found}: they make "
         f"{np.mean(best) - np.mean(rest):+.1f} errors against the other "

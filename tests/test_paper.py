@@ -82,6 +82,8 @@ def test_a_bias_is_fitted_and_results_are_not_measured_twice(
     assert plain["precision"] == stages.resolve_precision("auto")
     # No three in the transfer set: 46 of the first 500 digits are one.
     student = tmp_path / "work" / "no_threes" / "seed0"
+    report = json.loads((student / "student" / "report.json").read_text())
+    assert plain["agreement"] == report["agreement"]
     ids = np.load(student / "store" / "train-ids.npy")
     assert len(ids) == (mnist.train.labels[:500] != 3).sum()
 
@@ -326,22 +328,25 @@ def test_the_document_says_what_was_measured_and_what_was_not(tmp_path):
         line("teacher", 1, 74, precision="mixed_bfloat16"),
         line("no_threes", 0, 200, errors_by_class=threes),
         line("sevens_eights", 0, 4700, errors_by_class=[470] * 10),
+        line("soft", 0, 80, agreement=0.99),
+        line("soft", 1, 80, agreement=0.98),
     ]
     path = paper_report.write(lines, tmp_path / "docs")
     rows = rows_of(path)
     assert rows.keys() >= {
         name for name, x in paper_lab.EXPERIMENTS.items() if x.group != "grid"
     }
-    assert rows["teacher"][2:] == ["67", "72.0 ± 2.8", "2", "60"]
+    assert rows["teacher"][2:] == ["67", "72.0 ± 2.8", "", "2", "60"]
     # 72 ± 12.706 x 2.
     assert "- `teacher`: 46.6 to 97.4; the paper's 67 is in it." in (
         path.read_text()
     )
-    assert rows["labels"][2:] == ["146", "not measured", "0", ""]
+    assert rows["labels"][2:] == ["146", "not measured", "", "0", ""]
     assert rows["no_threes"][3] == "200.0, 120.0 of them threes"
     assert rows["sevens_eights"][3] == "4700.0 (47.00%)"
+    assert rows["soft"][3:6] == ["80.0 ± 0.0", "98.50%", "2"]
     text = path.read_text()
-    assert "4 results" in text and "Commits: abc." in text
+    assert "6 results" in text and "Commits: abc." in text
     assert "Trained in: float32, mixed_bfloat16." in text
     assert "30 units: not measured" in text
     assert not (path.parent / "paper_grid.svg").exists()
@@ -363,8 +368,8 @@ def test_the_grid_s_claims_are_decided_by_its_figures(tmp_path):
     # (298 + 300 + 302) / 3; 12 degrees of freedom, variance 4: half is
     # 2.179 x sqrt(4 / 3).
     assert "| 30 units | 300.0 ± 2.5 | 250.0 ± 2.5 |" in text
-    assert "confirmed: they make -55.0 errors" in text
-    assert "300 units: the paper finds T of 8 and more alike. refuted" in text
+    assert "Confirmed: they make -55.0 errors" in text
+    assert "300 units: the paper finds T of 8 and more alike. Refuted" in text
     assert "800 units: not measured" in text
     assert "cell: 3. Mean" in text
     assert "![Errors by temperature](paper_grid.svg)" in text

@@ -48,7 +48,9 @@ standard error of about 8 errors in 70, is not in them:
 What differs from the paper, or is not said there: optimizer (AdamW without
 decay of weights, cosine schedule), epochs, max-norm, rates of dropout and the
 weight of the labels are ours, in the configuration. All students learn from the
-teacher of seed 0. The transfer set is jittered only where the row says so.
+teacher of seed 0. The transfer set is jittered only where the row says so:
+students learn what the teacher says of it nearly by heart, and where it is
+jittered they say what the teacher says of more test pictures as well.
 
 Biases fitted without labels: the mean prediction for the class (or for each of
 the classes) over all 60,000 training pictures is made 1/10 by a shift of its

@@ -105,8 +105,7 @@ labels is clean; it stops them. Stopped early means trained anew, at the same
 constant learning rate, to the epoch of the best validation: the same bits as
 the beginning of the run to the end. The paper's figures are its speech
 system's; all of its data, labels: 63.4 % train, 58.9 % test. CIFAR-10's
-teacher is the one that was shipped at the commit of a result;
-`configs/paper_cifar10.py` tells of an earlier one.
+teacher is `savedmodels/cifar10_teacher` at the commit of a result.
 
 {table}
 

@@ -30,7 +30,9 @@ _QUICK = flags.DEFINE_bool(
     "quick", False, "One seed, shortened schedules: minutes, not hours."
 )
 _RESTART = flags.DEFINE_bool(
-    "restart", False, "Begin the experiments anew: removes their runs."
+    "restart",
+    False,
+    "Begin the experiments anew: removes their runs and results.",
 )
 _SEEDS = flags.DEFINE_integer(
     "seeds", None, "Seeds of each experiment at most (default: all it has)."
@@ -55,12 +57,9 @@ def main():
         from kd_keras import paper_lab, paper_report
 
     experiments = paper_lab.choose(_EXPERIMENTS.value)
-    lab = paper_lab.Lab(
-        workdir=workdir,
-        results=results,
-        quick=_QUICK.value,
-        restart=_RESTART.value,
-    )
+    lab = paper_lab.Lab(workdir=workdir, results=results, quick=_QUICK.value)
+    if _RESTART.value:
+        lab.forget(experiments)
     try:
         for experiment in experiments:
             for seed in lab.seeds(experiment)[: _SEEDS.value]:

@@ -137,18 +137,13 @@ class Lab:
         workdir: path, of the runs: `<workdir>/<experiment>/seed<n>/`.
         results: path of a file with a line, a JSON object, for each result.
         quick: bool; True takes one seed and what `QUICK` changes.
-        restart: bool; True runs anew what has been run before.
         dataset: `datasets.Dataset`, or None for the configurations' own.
     """
 
-    def __init__(
-        self, *, workdir, results, quick=False, restart=False, dataset=None
-    ):
+    def __init__(self, *, workdir, results, quick=False, dataset=None):
         self.workdir = pathlib.Path(workdir)
         self._results = pathlib.Path(results)
         self._quick = quick
-        self._restart = restart
-        self._restarted = set()
         self._dataset = dataset
 
     @property
@@ -166,28 +161,29 @@ class Lab:
         return range(experiment.num_seeds)
 
     def result(self, experiment, seed):
-        """The line of an experiment and a seed; measured, if there is none.
-
-        With `restart` its own run begins anew, once; one that it learns
-        from goes on being used, unless its turn has come as well.
-        """
+        """The line of an experiment and a seed; measured, if there is none."""
         key = {
             "experiment": experiment.name,
             "seed": seed,
             "config_hash": self._hash(experiment, seed),
         }
-        folder = self.run_dir(experiment, seed).path.parent
-        if self._restart and folder not in self._restarted:
-            self._restarted.add(folder)
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            for line in self.lines:
-                if key.items() <= line.items():
-                    return line
+        for line in self.lines:
+            if key.items() <= line.items():
+                return line
         _log.info("experiment: %s, seed %d", experiment.name, seed)
         line = {**key, **experiment.measure(self, experiment, seed)}
         self._keep(line)
         return line
+
+    def forget(self, experiments):
+        """Removes the runs and the lines of experiments, of all their seeds.
+
+        Those that learn from them go on only once they are removed, too.
+        """
+        names = {experiment.name for experiment in experiments}
+        self._write([x for x in self.lines if x["experiment"] not in names])
+        for name in names:
+            shutil.rmtree(self.workdir / name, ignore_errors=True)
 
     def _keep(self, line):
         # One of another configuration is not the experiment's any more.
@@ -196,8 +192,11 @@ class Lab:
             for old in self.lines
             if any(old[key] != line[key] for key in ("experiment", "seed"))
         ]
+        self._write([*lines, line])
+
+    def _write(self, lines):
         self._results.parent.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(kept) + "\n" for kept in [*lines, line])
+        text = "".join(json.dumps(line) + "\n" for line in lines)
         rundir.write_text(self._results, text)
 
     def config(self, experiment, seed):

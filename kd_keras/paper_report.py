@@ -33,7 +33,8 @@ Figures are errors of the 10,000 test pictures unless they say otherwise: mean
 ± standard deviation of n seeds; agreement is the share of test pictures of
 which the student says what its teacher says. The test set is read once a run.
 The configurations, in `configs/paper_mnist.py` and `configs/paper_cifar10.py`,
-tell how hyperparameters were chosen.
+tell how hyperparameters were chosen. Seconds are of training alone, with other
+work beside it.
 """
 _MNIST = """
 ## MNIST
@@ -255,9 +256,9 @@ def _errors(experiment, lines):
 
 
 def _agreement(lines):
-    if not all("agreement" in line for line in lines) or not lines:
-        return ""
-    return f"{np.mean(_values(lines, 'agreement')):.2%}"
+    if lines and all("agreement" in line for line in lines):
+        return f"{np.mean(_values(lines, 'agreement')):.2%}"
+    return ""
 
 
 def intervals(results):

@@ -45,13 +45,12 @@ def make_lab(mnist, tmp_path):
         source="the kd_keras package",
     )
 
-    def make_lab(dataset=small, **options):
+    def make_lab(dataset=small):
         return paper_lab.Lab(
             workdir=tmp_path / "work",
             results=tmp_path / "results" / "paper.jsonl",
             quick=True,
             dataset=dataset,
-            **options,
         )
 
     return make_lab
@@ -119,9 +118,12 @@ def test_a_bias_is_fitted_and_results_are_not_measured_twice(
         measure(make_lab(), "no_threes")
     monkeypatch.undo()
     quick(**{"teacher.epochs": 2})
-    restarted = measure(make_lab(restart=True), "teacher", "no_threes")
-    assert [line["epochs"] for line in restarted] == [2, 2]
-    assert restarted[1]["config_hash"] != plain["config_hash"]
+    lab = make_lab()
+    lab.forget([paper_lab.EXPERIMENTS[x] for x in ("teacher", "no_threes")])
+    assert lab.lines == [] and folder.exists() and not student.exists()
+    anew = measure(lab, "teacher", "no_threes")
+    assert [line["epochs"] for line in anew] == [2, 2]
+    assert anew[1]["config_hash"] != plain["config_hash"]
 
 
 def test_early_stopping_is_the_beginning_of_the_longer_run(

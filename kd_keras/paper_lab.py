@@ -301,10 +301,9 @@ def _config_file(name):
 
 
 def predict(network, examples):
-    """A network's logits of all examples, in order: float32 array."""
-    batches = examples.batches(500, labels=False)
-    return np.concatenate(
-        [network(images, training=False) for _, images in batches]
+    """As `stages.logits_of`, of a Keras model."""
+    return stages.logits_of(
+        functools.partial(network, training=False), examples
     )
 
 
@@ -505,9 +504,7 @@ def _measure_ensemble(lab, experiment, seed):
         mean=lab.config(student, seed).teacher.mean,
     )
     test = lab.parts(student, seed)["test"]
-    logits = np.concatenate(
-        [ensemble(images) for _, images in test.batches(500, labels=False)]
-    )
+    logits = stages.logits_of(ensemble, test)
     return {
         **_origin(rundir.versions()),
         "seconds": round(time.perf_counter() - began, 1),

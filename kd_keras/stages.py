@@ -36,7 +36,7 @@ from kd_keras.data import datasets, pipeline, sources, views
 _log = logging.getLogger(__name__)
 
 _SAMPLE_VIEWS = 8
-# Pictures that a generalist predicts at once.
+# Pictures that a network predicts at once, outside of training.
 _PREDICTED_TOGETHER = 500
 # Pictures on which a network with the generalist's weights must agree with
 # it, and the largest difference of a logit that is rounding.
@@ -535,11 +535,6 @@ class _Stage:
             labels=labels,
             store=self.store,
         )
-        validation = None
-        if "validation" in self.parts:
-            validation = pipeline.evaluation_batches(
-                self.parts["validation"], store=self.store, part="validation"
-            )
         model.fit(
             batches,
             epochs=self.fields.epochs,
@@ -547,7 +542,7 @@ class _Stage:
             steps_per_epoch=steps,
             shuffle=False,
             verbose=_verbosity(),
-            validation_data=validation,
+            validation_data=self._validation_batches(),
             callbacks=[
                 callbacks.StopOnNaN(
                     steps_per_epoch=steps,
@@ -565,6 +560,21 @@ class _Stage:
                 # Last: the record of an epoch is there before its state.
                 callbacks.SaveCheckpoint(checkpoints),
             ],
+        )
+
+    def _validation_batches(self):
+        if "validation" not in self.parts:
+            return None
+        examples = self.parts["validation"]
+        logits = None
+        if self.stage == "student" and self.store is None:
+            # They are the same pictures after every epoch: it is asked once.
+            logits = logits_of(self.teacher, examples)
+        return pipeline.evaluation_batches(
+            examples,
+            store=self.store,
+            part="validation",
+            teacher_logits=logits,
         )
 
     def _sample_views(self, network):
@@ -802,15 +812,12 @@ class _Specialists(_Stage):
 
     def _members(self, generalist, inputs):
         """The specialists of the sets that the generalist confuses."""
-        batches = self.train.batches(_PREDICTED_TOGETHER, labels=False)
-        predictions = [
-            losses.soften(
-                logits=self.teacher(images), temperature=self.fields.temperature
-            )
-            for _, images in batches
-        ]
+        predictions = losses.soften(
+            logits=logits_of(self.teacher, self.train),
+            temperature=self.fields.temperature,
+        )
         class_sets = specialists.confusable_sets(
-            np.concatenate(predictions),
+            predictions,
             num_sets=self.fields.num_specialists,
             num_classes=self.fields.num_classes,
             seed=self.config.seed,
@@ -932,6 +939,23 @@ def _predictions(network, teacher, examples, *, store=None):
         np.concatenate(part) for part in zip(*collected)
     )
     return labels, logits, teacher_logits[0] if teacher_logits else None
+
+
+def logits_of(network, examples):
+    """The logits of all examples, in order: float32 array.
+
+    Args:
+        network: function of images -> logits, such as a `teachers.Teacher`.
+        examples: `Examples` or `StreamedExamples`.
+    """
+    progress = keras.utils.Progbar(
+        len(examples), verbose=_verbosity(), unit_name="example"
+    )
+    logits = []
+    for _, images in examples.batches(_PREDICTED_TOGETHER, labels=False):
+        logits.append(network(images))
+        progress.add(len(images))
+    return np.concatenate(logits)
 
 
 def _check_teacher(teacher, train):

@@ -108,6 +108,27 @@ def test_evaluation_shows_all_in_order_with_the_last_partial_batch(kind):
     np.testing.assert_array_equal(seen, np.arange(70))
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [lambda x: x, streamed, lambda x: datasets.Examples(x.images)],
+    ids=["in memory", "streamed", "without labels"],
+)
+def test_given_logits_are_those_of_the_pictures_beside_them(kind):
+    examples = kind(numbered(70))
+    logits = np.arange(140.0, dtype="float32").reshape(70, 2)
+    batches = list(
+        pipeline.evaluation_batches(
+            examples, batch_size=32, teacher_logits=logits
+        )
+    )
+    for images, y in batches:
+        np.testing.assert_array_equal(
+            y["teacher_logits"], logits[numbers(images)]
+        )
+        assert ("labels" in y) == examples.labelled
+    assert sum(len(images) for images, _ in batches) == 70
+
+
 @pytest.mark.parametrize("kind", [lambda x: x, streamed])
 def test_splits_are_disjoint_complete_and_always_the_same(kind):
     rest, split = datasets.split_off(kind(numbered(100)), 30)

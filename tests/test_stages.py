@@ -615,6 +615,24 @@ def test_student_and_baseline_learn_from_the_transfer_set(
             run(stage, config=config)
 
 
+def test_a_live_teacher_is_asked_once_about_validation(
+    run, monkeypatch, taught
+):
+    """Its logits there do not change from epoch to epoch."""
+    asked, call = [], teachers.Teacher.__call__
+
+    def counting(self, images):
+        tf.py_function(lambda x: asked.append(len(x)), [images], [])
+        return call(self, images)
+
+    monkeypatch.setattr(teachers.Teacher, "__call__", counting)
+    run("student", config=small_config(**{"student.epochs": 3}))
+    # No other batch is of its size: see `small_config`.
+    assert asked.count(100) == 1
+    # The batches of training are counted, too, so none is missed.
+    assert sum(asked) >= 3 * 400 + 100
+
+
 # The student's stage from a store
 
 

@@ -114,7 +114,9 @@ def training_batches(
     return _with_options(dataset.prefetch(4))
 
 
-def evaluation_batches(examples, *, batch_size=500, store=None, part="test"):
+def evaluation_batches(
+    examples, *, batch_size=500, store=None, part="test", teacher_logits=None
+):
     """Every example once, as it is, in order.
 
     Args:
@@ -122,16 +124,20 @@ def evaluation_batches(examples, *, batch_size=500, store=None, part="test"):
         batch_size: int.
         store: `LogitStore`, or None.
         part: str, the part of the store that the examples are.
+        teacher_logits: float array `(len(examples), num_classes)` in their
+            order, instead of a store's, or None.
 
     Returns:
         `tf.data.Dataset` of `images`, or `(images, y)` as `training_batches`
-        where there are labels or a store.
+        where there are labels or logits.
     """
     batches = examples.batches(batch_size, labels=examples.labelled)
-    if store is None:
-        batches = _without_ids(batches)
-    else:
+    if store is not None:
         batches = store.attach(batches, part=part)
+    elif teacher_logits is not None:
+        batches = _attach_in_order(batches, teacher_logits)
+    else:
+        batches = _without_ids(batches)
     return _with_options(batches.prefetch(2))
 
 
@@ -162,6 +168,21 @@ def labelling_batches(examples, chosen, *, batch_size, views_count, spec):
     dataset = chosen.batches(batch_size, labels=False).flat_map(each_view)
     dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
     return _with_options(dataset.prefetch(2))
+
+
+def _attach_in_order(batches, teacher_logits):
+    """As `LogitStore.attach`, of an array in the order of the batches."""
+
+    def join(start, batch):
+        _, images, *labels = batch
+        end = start + tf.shape(images)[0]
+        y = {"teacher_logits": teacher_logits[start:end]}
+        if labels:
+            (y["labels"],) = labels
+        return end, (images, y)
+
+    teacher_logits = tf.constant(teacher_logits)
+    return batches.scan(tf.constant(0), join)
 
 
 def _without_ids(dataset):

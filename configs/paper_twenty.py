@@ -28,6 +28,10 @@ def get_config():
     config.name = "paper_twenty"
     config.data.name = "mnist+fashion_mnist"
     config.data.augment.translate = 2
+    # Students of all seeds see the same views, and so share a store.
+    config.data.augment.seed = 0
+    config.store.path = "auto"
+    config.store.views = 10
 
     config.teacher.model = "cnn"
     config.teacher.widths = (32, 64)

@@ -60,6 +60,7 @@ QUICK = {
         "specialist.num_specialists": 2,
         "specialist.epochs": 1,
         "student.epochs": 2,
+        "store.views": 2,
     },
 }
 # Experiments or groups that it leaves out, to stay below ten minutes: the
@@ -258,8 +259,8 @@ class Lab:
         options = {"savedmodels": run_dir.path.parent, "dataset": self._dataset}
         if experiment.teacher:
             config.teacher.path = self.teacher_path(experiment)
-        if experiment.ensemble:
-            # Its members speak once, for the students of all seeds.
+        if experiment.stage == "student" and self._shares_store(experiment):
+            # The teacher speaks once, for the students of all seeds.
             folder = run_dir.path.parent.parent
             store, _ = stages.label(config, workdir=folder, **options)
             config.store.path = str(store)
@@ -274,6 +275,12 @@ class Lab:
         shutil.rmtree(run_dir.checkpoints_dir, ignore_errors=True)
         keras.backend.clear_session()
         return run_dir
+
+    def _shares_store(self, experiment):
+        """Whether the students of all seeds see the same views."""
+        configs = [self.config(experiment, seed) for seed in (0, 1)]
+        view_seeds = {config.data.augment.seed for config in configs}
+        return configs[0].store.path == "auto" and len(view_seeds) == 1
 
     def network(self, experiment, seed):
         """The network that the run of an experiment has made."""
@@ -648,18 +655,21 @@ def _experiments():
 
 
 def _specialists():
-    def group(name, prefix, generalist, *, config, student_config, paper="-"):
+    def group(name, prefix, generalist, *, config, paper="-"):
         def row(suffix, title, measure=_measure_run, **options):
-            options = {"config": student_config, "group": name, **options}
             return Experiment(
-                f"{prefix}_{suffix}", title=title, measure=measure, **options
+                f"{prefix}_{suffix}",
+                name,
+                title,
+                measure,
+                config=config,
+                **options,
             )
 
         together = row(
             "specialists",
             "generalist and specialists together",
             _measure_specialists,
-            config=config,
             stage="specialist",
             num_seeds=1,
             teacher=generalist,
@@ -682,7 +692,6 @@ def _specialists():
         "cifar10",
         "savedmodels/cifar10_teacher",
         config="cifar10_specialists",
-        student_config="cifar10_fast",
         paper="25.0 % to 26.1 % right",
     )
     yield Experiment(
@@ -699,7 +708,6 @@ def _specialists():
         "twenty",
         "twenty_generalist",
         config="paper_twenty",
-        student_config="paper_twenty",
     )
 
 

@@ -117,10 +117,9 @@ Validation accuracy along the way, mean over the seeds, at shares of the epochs:
 _SPECIALISTS = """
 ## Specialists
 
-CIFAR-10: the generalist is `savedmodels/cifar10_teacher`, the specialists and
-their combination those of `configs/cifar10_specialists.py`, the students, which
-see no label, that of `configs/cifar10_fast.py`. The paper's figure is of 61
-specialists on a set of 15,000 classes.
+CIFAR-10: the generalist is `savedmodels/cifar10_teacher`; specialists and
+students, which see no label, are those of `configs/cifar10_specialists.py`. The
+paper's figure is of 61 specialists on a set of 15,000 classes.
 
 {cifar10}
 

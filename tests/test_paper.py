@@ -233,6 +233,7 @@ def test_specialists_and_a_student_of_all_together(make_lab, quick, mnist):
             "specialist.num_classes": 3,
             "specialist.epochs": 1,
             "specialist.batch_size": 16,
+            "store.views": 2,
         },
     )
     lab = make_lab(twenty)
@@ -254,10 +255,10 @@ def test_specialists_and_a_student_of_all_together(make_lab, quick, mnist):
     experiment = paper_lab.EXPERIMENTS["twenty_student_of_specialists"]
     run = lab.run_dir(paper_lab.EXPERIMENTS["twenty_specialists"], 0)
     teacher = teachers.TeacherFiles([str(run.model_path)])
-    config_path = lab.run_dir(experiment, 0).config_path
-    inputs = json.loads(config_path.read_text())["depends_on"]
-    fingerprint = teacher.record["fingerprint"]
-    assert inputs["teacher.fingerprint"] == fingerprint
+    # Its store lies beside the runs, for the students of all seeds.
+    store = lab.workdir / experiment.name / "store" / "manifest.json"
+    stored = json.loads(store.read_text())["teacher"]
+    assert stored["fingerprint"] == teacher.record["fingerprint"]
 
 
 def test_seeds_of_all_and_of_quick_runs(make_lab, tmp_path):

@@ -19,11 +19,19 @@ still averaged over two or three batches (momentum 0.6).
 
 from configs import cifar10
 
+# Of the networks that are distilled from the ensemble.
+_DISTILLED = {
+    "data.cutmix": 0.5,
+    "distill.final_temperature": 1.0,
+    "store.views": 40,
+    "student.epochs": 160,
+    "student.optimizer.warmup_epochs": 32.0,
+}
 # What an experiment changes.
 EXPERIMENTS = {
     "member": {},
-    "ensemble_arithmetic": {"teacher.mean": "arithmetic"},
-    "ensemble_geometric": {"teacher.mean": "geometric"},
+    "ensemble_arithmetic": {"teacher.mean": "arithmetic", **_DISTILLED},
+    "ensemble_geometric": {"teacher.mean": "geometric", **_DISTILLED},
     # 1,500 pictures, and 5,000 others to stop early on.
     **{
         f"three_percent_{targets}": {

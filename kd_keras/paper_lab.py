@@ -424,18 +424,27 @@ def best_shift(logits, labels, classes):
 
 
 def _measure_subset(lab, experiment, seed, **overrides):
-    """As a run, with the accuracy on its training set and along the way."""
+    """As a run, with the accuracy on its training set and along the way.
+
+    `train_curve` is of each epoch's views: the accuracy, or without labels
+    the agreement with the teacher.
+    """
     line = _measure_run(lab, experiment, seed, **overrides)
     run_dir = lab.run_dir(experiment, seed)
     network = keras.models.load_model(run_dir.model_path, compile=False)
     train = lab.parts(experiment, seed)["train"]
     wrong = sum(errors_by_class(predict(network, train), train.labels))
+    epochs = run_dir.metrics()
     return {
         **line,
         "train_examples": len(train),
         "train_errors": wrong,
+        "train_curve": [
+            round(epoch.get("accuracy", epoch.get("agreement")), 5)
+            for epoch in epochs
+        ],
         "validation_accuracies": [
-            round(epoch["val_accuracy"], 5) for epoch in run_dir.metrics()
+            round(epoch["val_accuracy"], 5) for epoch in epochs
         ],
     }
 

@@ -110,7 +110,10 @@ teacher is `savedmodels/cifar10_teacher` at the commit of a result.
 
 {table}
 
-Validation accuracy along the way, mean over the seeds, at shares of the epochs:
+Along the way, at shares of the epochs, mean over the seeds: accuracy on the
+validation pictures, which stands for that on the test set, read once; and on
+the training pictures as an epoch shows them, where a student without labels has
+its agreement with the teacher instead:
 
 {curves}
 """
@@ -525,15 +528,19 @@ def _curves(results):
         if "early" in experiment.name:
             continue
         lines = results.get(experiment.name, [])
-        cells = [_NOT_MEASURED] * len(_ALONG_THE_WAY)
-        if lines:
-            curve = np.mean(_values(lines, "validation_accuracies"), axis=0)
-            cells = [
-                f"{curve[round(share * len(curve)) - 1]:.2%}"
-                for share in _ALONG_THE_WAY
-            ]
-        rows.append([experiment.title, *cells])
-    return _markdown(["", *(f"{x:.0%}" for x in _ALONG_THE_WAY)], rows)
+        for part, key in (
+            ("train", "train_curve"),
+            ("validation", "validation_accuracies"),
+        ):
+            cells = [_NOT_MEASURED] * len(_ALONG_THE_WAY)
+            if lines:
+                curve = np.mean(_values(lines, key), axis=0)
+                cells = [
+                    f"{curve[max(1, round(share * len(curve))) - 1]:.2%}"
+                    for share in _ALONG_THE_WAY
+                ]
+            rows.append([experiment.title, part, *cells])
+    return _markdown(["", "", *(f"{x:.0%}" for x in _ALONG_THE_WAY)], rows)
 
 
 def _covering(results, group, prefix):

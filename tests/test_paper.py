@@ -147,6 +147,11 @@ def test_early_stopping_is_the_beginning_of_the_longer_run(
     # The rate makes it worse after the best epoch.
     assert best < 5 and early["epochs"] == best
     assert early["validation_accuracies"] == curve[:best]
+    assert early["train_curve"] == longer["train_curve"][:best]
+    run = make_lab().run_dir(paper_lab.EXPERIMENTS["mnist_3_percent_labels"], 0)
+    assert longer["train_curve"] == [
+        round(epoch["accuracy"], 5) for epoch in run.metrics()
+    ]
 
 
 def test_at_a_high_temperature_the_gradient_is_logit_matching_s(
@@ -413,6 +418,7 @@ def test_curves_and_subsets_in_the_document(tmp_path):
             epochs=4,
             train_errors=18,
             train_examples=1800,
+            train_curve=[0.1, 0.2, 0.3, 0.4 + seed / 10],
             validation_accuracies=[x + seed / 10 for x in curve],
         )
         for seed in (0, 1)
@@ -420,7 +426,9 @@ def test_curves_and_subsets_in_the_document(tmp_path):
     path = paper_report.write(lines, tmp_path)
     row = rows_of(path)["mnist_3_percent_soft"]
     assert row[3:] == ["99.00% ± 0.00%", "92.00% ± 0.00%", "4 ± 0", "2"]
-    assert "| 55.00% | 65.00% | 85.00% |" in path.read_text()
+    text = path.read_text()
+    assert "| train | 10.00% | 10.00% | 10.00% | 20.00% | 45.00% |" in text
+    assert "| 55.00% | 65.00% | 85.00% |" in text
 
 
 def test_specialists_by_coverage_in_the_document(tmp_path):

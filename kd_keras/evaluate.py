@@ -2,7 +2,8 @@
 
 Errors with their 95 % interval, likelihood, calibration, agreement with the
 teacher, and whether the difference to the baseline is more than chance.
-Models are SavedModels, .keras, .tflite or .onnx files.
+Models are SavedModels, .keras, .tflite or .onnx files; several with commas
+between are one, their ensemble.
 
 Examples:
   python -m kd_keras.evaluate --model=savedmodels/mnist_student \\
@@ -10,6 +11,7 @@ Examples:
   python -m kd_keras.evaluate --model=student.tflite --data.name=cifar10
   python -m kd_keras.evaluate --model=student.keras --baseline=other.keras \\
       --data.name=folder --data.data_dir=pictures --output=results.json
+  python -m kd_keras.evaluate --model=a.keras,b.keras --mean=geometric
 
 --data.validation_examples=N holds as many training examples out as the
 training did, and fits on them the temperature that calibrates a model; on
@@ -26,10 +28,13 @@ from kd_keras import commandline, quiet
 from kd_keras import config as config_lib
 
 flags.adopt_module_key_flags(commandline)
-_MODEL = flags.DEFINE_string("model", None, "What is measured.")
-_TEACHER = flags.DEFINE_string("teacher", None, "Its teacher.")
-_BASELINE = flags.DEFINE_string(
+_MODEL = flags.DEFINE_list("model", None, "What is measured.")
+_TEACHER = flags.DEFINE_list("teacher", None, "Its teacher.")
+_BASELINE = flags.DEFINE_list(
     "baseline", None, "Another model, to be compared with."
+)
+_MEAN = flags.DEFINE_enum(
+    "mean", "arithmetic", config_lib.MEANS, "That of an ensemble's predictions."
 )
 _DATA = config_flags.DEFINE_config_dict(
     "data", config_lib.default_config().data, "The data: --data.name=cifar10."
@@ -50,11 +55,12 @@ def main():
 
     results = evaluation.evaluate(
         _MODEL.value,
-        teacher=_TEACHER.value,
-        baseline=_BASELINE.value,
+        teacher=_TEACHER.value or None,
+        baseline=_BASELINE.value or None,
         data=_DATA.value,
         split=_SPLIT.value,
         temperature=_TEMPERATURE.value,
+        mean=_MEAN.value,
     )
     print(evaluation.summary(results))
     if _OUTPUT.value:

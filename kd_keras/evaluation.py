@@ -22,6 +22,7 @@ def evaluate(
     baseline=None,
     split="test",
     temperature=4.0,
+    mean="arithmetic",
     batch_size=500,
     verbose=None,
 ):
@@ -29,13 +30,16 @@ def evaluate(
 
     Args:
         model: path of a SavedModel, `.keras`, `.tflite` or `.onnx` file, or a
-            Keras model or callable, images -> logits.
+            Keras model or callable, images -> logits; or a list of several,
+            measured as their ensemble.
         data: name of a set, `config.data` or a `datasets.Dataset`.
         teacher: as `model`, or None.
         baseline: as `model`, or None.
         split: `test`, `validation` or `train`. There is a `validation` set
             where `config.data.validation_examples` are held out of training.
         temperature: float > 0, that of the student's training.
+        mean: `arithmetic` or `geometric`, the mean of an ensemble's
+            predictions; see `teachers.combine`.
         batch_size: int.
         verbose: 0, 1 or 2, as in Keras; by default a progress bar in a
             terminal.
@@ -57,7 +61,7 @@ def evaluate(
     given = {"model": model, "teacher": teacher, "baseline": baseline}
     # Models first: they are what a typing error is likely to be in.
     classifiers = {
-        role: as_classifier(value)
+        role: as_classifier(value, mean=mean)
         for role, value in given.items()
         if value is not None
     }
@@ -155,20 +159,32 @@ def load_parts(data):
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def as_classifier(model):
-    """A `runtimes.Classifier` or a function images -> logits array."""
+def as_classifier(model, *, mean="arithmetic"):
+    """Images -> logits, both arrays: a `Teacher` or a `runtimes.Classifier`.
+
+    Several models are one, their ensemble: see `teachers.combine`.
+    """
     if isinstance(model, (str, pathlib.Path)):
         return runtimes.load(model)
+    if isinstance(model, (list, tuple)):
+        members = [as_classifier(member) for member in model]
+        if len(members) == 1:
+            return members[0]
+        ensemble = teachers.combine(members, mean=mean)
+        return teachers.Teacher(
+            lambda images: ensemble(images).numpy(),
+            path=ensemble.path,
+            image_shape=ensemble.image_shape,
+            num_classes=ensemble.num_classes,
+        )
     function, num_classes = teachers.logits_function(model)
     run = tf.function(function, reduce_retracing=True)
-
-    def classifier(images):
-        return run(tf.constant(images)).numpy()
-
-    classifier.num_classes = num_classes
-    classifier.path = getattr(model, "name", "a function")
-    classifier.image_shape = ()
-    return classifier
+    return teachers.Teacher(
+        lambda images: run(tf.constant(images)).numpy(),
+        path=getattr(model, "name", "a function"),
+        image_shape=tuple(getattr(model, "input_shape", ())[1:]),
+        num_classes=num_classes,
+    )
 
 
 def check_fit(classifier, examples):

@@ -6,6 +6,7 @@ import keras
 import nets
 import numpy as np
 import pytest
+import scipy.special
 
 import kd_keras
 from kd_keras import config as config_lib
@@ -69,6 +70,29 @@ def test_evaluation_is_the_measures_of_the_whole_test_set(data, models):
     )
     assert results["against_baseline"] == expected
     json.dumps(results)
+
+
+@pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
+def test_several_models_are_measured_as_their_ensemble(
+    data, models, tmp_path, mean
+):
+    path = tmp_path / "second.keras"
+    models[1].save(path)
+    results = kd_keras.evaluate(
+        [models[0], path], baseline=[models[0]], data=data, mean=mean
+    )
+    first, second = (logits_of(network, data.test) for network in models[:2])
+    logits = (first + second) / 2
+    if mean == "arithmetic":
+        p, q = (scipy.special.softmax(x, axis=-1) for x in (first, second))
+        logits = np.log((p + q) / 2)
+    expected = metrics.measure(logits=logits, labels=data.test.labels)
+    found = results["models"]["model"]
+    assert found["errors"] == expected["errors"]
+    assert found["nll"] == pytest.approx(expected["nll"], rel=1e-5)
+    alone = metrics.measure(logits=first, labels=data.test.labels)
+    assert results["models"]["baseline"]["nll"] == pytest.approx(alone["nll"])
+    assert found["nll"] != pytest.approx(alone["nll"], rel=1e-3)
 
 
 def test_alone_it_is_compared_with_nothing(data, models):
@@ -138,6 +162,10 @@ def test_the_summary_says_better_only_when_it_is(data, models):
         ({"temperature": 0.0}, "temperature must be > 0"),
         ({"teacher": nets.make_network(num_classes=7)}, "same number of class"),
         ({"baseline": "nowhere"}, "nowhere, which does not exist"),
+        (
+            {"baseline": [nets.make_network(num_classes=n) for n in (5, 7)]},
+            r"same num_classes.*\[5, 7\]",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(data, models, options, words):

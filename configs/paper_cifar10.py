@@ -28,11 +28,10 @@ members nor students see, 40,000, seed 0, T from 8 to 1, 40 views, by
        160    256     0.5   5,238       71 %  (the final run)
 
 where the members make 6,099, 6,089, 6,135, 6,196 and 6,186, and the ensemble
-4,873 (arithmetic mean; geometric 4,838), counted from the mean of the members'
-predictions (`stages.logits_of`), for which there is no command. The choice was
-made on every fourth of these pictures, by which the order of the runs is the
-same; 160 epochs were tried in the final runs alone, of which those of seeds 1
-and 2 make 5,198 and 5,293, 74 % and 67 %. Four times as many pictures as the
+4,873 (`--model=MEMBER,MEMBER,...`; with `--mean=geometric` 4,838). The choice
+was made on every fourth of these pictures, by which the order of the runs is
+the same; 160 epochs were tried in the final runs alone, of which those of seeds
+1 and 2 make 5,198 and 5,293, 74 % and 67 %. Four times as many pictures as the
 test set's, they are the better measure of what is kept, if one that the choice
 has seen. Each run of the search wrote a test figure, too, which the choice did
 not use.

@@ -224,8 +224,11 @@ def stage_fields(config, stage):
         fields["transfer"] = config.transfer
         fields["student"] = config.student
         fields["distill"] = config.distill
+        # The file is known by its fingerprint, wherever it lies.
         fields["teacher"] = {
-            key: config.teacher[key] for key in _STUDENTS_TEACHER
+            key: config.teacher[key]
+            for key in _STUDENTS_TEACHER
+            if key != "path"
         }
     elif stage == SPECIALIST:
         fields["data"] = _without(config.data, "augment", "mixup", "cutmix")

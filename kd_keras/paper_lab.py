@@ -210,10 +210,9 @@ class Lab:
         return config.copy_and_resolve_references()
 
     def _hash(self, experiment, seed):
-        """Of all that the result depends on, wherever the teacher lies."""
+        """Of all that the result depends on."""
         run = EXPERIMENTS[experiment.of or experiment.name]
         fields = config_lib.stage_fields(self.config(run, seed), run.stage)
-        fields.pop("teacher.path", None)
         if run.teacher in EXPERIMENTS:
             fields["teachers"] = [
                 self._hash(EXPERIMENTS[run.teacher], teacher_seed)
@@ -280,7 +279,11 @@ class Lab:
         """Whether the students of all seeds see the same views."""
         configs = [self.config(experiment, seed) for seed in (0, 1)]
         view_seeds = {config.data.augment.seed for config in configs}
-        return configs[0].store.path == "auto" and len(view_seeds) == 1
+        return (
+            configs[0].store.path == "auto"
+            and configs[0].transfer.fraction == 1
+            and len(view_seeds) == 1
+        )
 
     def network(self, experiment, seed):
         """The network that the run of an experiment has made."""

@@ -306,6 +306,19 @@ def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
     assert "the first command" in (path / "model_card.md").read_text()
 
 
+def test_a_run_goes_on_wherever_its_teacher_lies(
+    run, tmp_path, taught, monkeypatch
+):
+    (first,) = run("student", config=from_store(""))
+    shutil.move(tmp_path / "models" / "small_teacher", tmp_path / "moved")
+    config = from_store("", **{"teacher.path": str(tmp_path / "moved")})
+    monkeypatch.setattr(keras.Model, "fit", None)
+    assert run("student", config=config) == [first]
+    export_dummy_teacher(tmp_path / "moved")
+    with pytest.raises(ValueError, match=r"teacher\.fingerprint \(was"):
+        run("student", config=config)
+
+
 def test_restart_begins_anew(run, tmp_path):
     run("teacher")
     marker = tmp_path / "work" / "teacher" / "marker"

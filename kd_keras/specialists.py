@@ -10,6 +10,7 @@ Reference:
     - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), sections 5, 6.1
 """
 
+import itertools
 import math
 
 import keras
@@ -40,12 +41,14 @@ def confusable_sets(predictions, *, num_sets, num_classes=0, seed=0):
             most classes end in one cluster.
         num_sets: int, the k of k-means.
         num_classes: int, classes of each set: those with the largest mean
-            covariance with a cluster's classes, so that sets may overlap. 0
-            for the clusters themselves, which share no class.
+            covariance with a cluster's classes, so that sets may overlap;
+            where that is another's set, the next largest in place of the
+            last. 0 for the clusters themselves, which share no class.
         seed: int, of the starts of k-means.
 
     Returns:
-        List of `num_sets` increasing lists of classes, in increasing order.
+        List of `num_sets` different increasing lists of classes, in
+        increasing order.
 
     Raises:
         ValueError: if so many sets, or classes of each, cannot be had.
@@ -75,17 +78,17 @@ def confusable_sets(predictions, *, num_sets, num_classes=0, seed=0):
         num_sets, n_init=_STARTS, random_state=seed
     ).fit_predict(columns)
     clusters = [found == m for m in range(num_sets)]
-    if num_classes:
-        # The mean covariance of each class with a cluster's, its own
+    if not num_classes:
+        return sorted(np.flatnonzero(cluster).tolist() for cluster in clusters)
+    sets = []
+    for cluster in clusters:
+        # The mean covariance of each class with the cluster's, its own
         # variance included, so that the cluster's come first.
-        affinities = [columns[:, cluster].mean(axis=1) for cluster in clusters]
-        sets = [
-            np.argsort(-affinity, kind="stable")[:num_classes]
-            for affinity in affinities
-        ]
-    else:
-        sets = [np.flatnonzero(cluster) for cluster in clusters]
-    return sorted(sorted(int(c) for c in members) for members in sets)
+        affinities = columns[:, cluster].mean(axis=1)
+        order = np.argsort(-affinities, kind="stable").tolist()
+        choices = map(sorted, itertools.combinations(order, num_classes))
+        sets.append(next(x for x in choices if x not in sets))
+    return sorted(sets)
 
 
 def log_oversampling(*, share, prior):

@@ -54,27 +54,34 @@ _DISTILLED = {
     "student.epochs": 160,
     "student.optimizer.warmup_epochs": 32.0,
 }
+# 1,500 pictures, and 5,000 others to stop early on.
+_THREE_PERCENT = {
+    "data.max_train_examples": 0,
+    "data.validation_examples": 5_000,
+    "transfer.fraction": 1 / 30,
+    "student.epochs": 100,
+    "student.batch_size": 128,
+    "student.optimizer.warmup_epochs": 1.6,
+    "baseline.optimizer.warmup_epochs": 1.6,
+    "store.path": "",
+    "baseline.optimizer.learning_rate": 0.1,
+    # So that the first epochs of a run are those of a longer one.
+    "baseline.optimizer.schedule": "constant",
+}
 # What an experiment changes.
 EXPERIMENTS = {
     "member": {},
     "ensemble_arithmetic": {"teacher.mean": "arithmetic", **_DISTILLED},
     "ensemble_geometric": {"teacher.mean": "geometric", **_DISTILLED},
-    # 1,500 pictures, and 5,000 others to stop early on.
-    **{
-        f"three_percent_{targets}": {
-            "data.max_train_examples": 0,
-            "data.validation_examples": 5_000,
-            "transfer.fraction": 1 / 30,
-            "student.epochs": 100,
-            "student.batch_size": 128,
-            "student.optimizer.warmup_epochs": 1.6,
-            "baseline.optimizer.warmup_epochs": 1.6,
-            "store.path": "",
-            "baseline.optimizer.learning_rate": 0.1,
-            # So that the first epochs of a run are those of a longer one.
-            "baseline.optimizer.schedule": "constant",
-        }
-        for targets in ("labels", "soft")
+    "three_percent_labels": _THREE_PERCENT,
+    "three_percent_soft": _THREE_PERCENT,
+    "three_percent_soft_mixed": {
+        **_THREE_PERCENT,
+        "data.cutmix": 0.5,
+        "store.path": "auto",
+        "store.views": 100,
+        "student.epochs": 400,
+        "student.optimizer.warmup_epochs": 6.4,
     },
 }
 

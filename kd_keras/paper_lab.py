@@ -660,8 +660,15 @@ def _experiments():
             ensemble=True,
             paper="60.8 %",
         )
-    yield from _three_percent(
-        cifar10, "cifar10", teacher="savedmodels/cifar10_teacher"
+    teacher = "savedmodels/cifar10_teacher"
+    yield from _three_percent(cifar10, "cifar10", teacher=teacher)
+    yield cifar10(
+        "cifar10_3_percent_soft_mixed",
+        "cifar10, ... of mixed pictures too, 400 epochs",
+        _measure_subset,
+        group="three_percent",
+        config="paper_cifar10:three_percent_soft_mixed",
+        teacher=teacher,
     )
     yield from _specialists()
 

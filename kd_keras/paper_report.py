@@ -107,7 +107,9 @@ labels is clean; it stops them. Stopped early means trained anew, at the same
 constant learning rate, to the epoch of the best validation: the same bits as
 the beginning of the run to the end. The paper's figures are its speech
 system's; all of its data, labels: 63.4 % train, 58.9 % test. CIFAR-10's
-teacher is `savedmodels/cifar10_teacher` at the commit of a result.
+teacher is `savedmodels/cifar10_teacher` at the commit of a result. Its last row
+is not the paper's: half of the student's views are of two pictures, one pasted
+into the other (CutMix), which have no label but for the teacher.
 
 {table}
 

@@ -280,6 +280,39 @@ def test_seeds_of_all_and_of_quick_runs(make_lab, tmp_path):
     assert list(make_lab().seeds(specialists)) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [
+        ("ensemble_geometric", True),
+        ("twenty_student_of_specialists", True),
+        # Each seed has other views.
+        ("soft_hard", False),
+        # Each seed has other pictures.
+        ("cifar10_3_percent_soft_mixed", False),
+    ],
+)
+def test_students_share_a_store_where_they_see_the_same(
+    make_lab, monkeypatch, name, shared
+):
+    lab = make_lab()
+    stores = {}
+    monkeypatch.setattr(
+        paper_lab.stages,
+        "label",
+        lambda config, *, workdir, **_: (workdir / "store", True),
+    )
+    monkeypatch.setattr(
+        paper_lab.stages,
+        "run",
+        lambda config, **_: stores.update({config.seed: config.store.path}),
+    )
+    monkeypatch.setattr(lab, "teacher_path", lambda _: "")
+    for seed in (0, 1):
+        lab.trained(paper_lab.EXPERIMENTS[name], seed)
+    path = str(lab.workdir / name / "store") if shared else "auto"
+    assert stores == {0: path, 1: path}
+
+
 def test_experiments_are_chosen_by_name_and_group():
     everything = paper_lab.choose(["all"])
     assert len(everything) == len(paper_lab.EXPERIMENTS)

@@ -15,7 +15,17 @@ and with four classes each, by their mean covariance, the second has cat and
 deer as well: two classes with two specialists.
 
 Epochs and learning rate are a first guess. They cannot be chosen on held-out
-images, since the generalist was trained on all 50,000.
+images, since the generalist was trained on all 50,000. Measured, test errors of
+10,000 (AMD EPYC, one core, bfloat16), by
+
+    python -m kd_keras.paper --experiments=specialists
+
+    generalist                                   621
+    with its specialists                         614   (one seed)
+    student of the generalist, four epochs     1,141   (1125, 1151, 1146)
+    student of all together, four epochs       1,153   (1144, 1157, 1158)
+
+A specialist trains for 8 minutes there.
 """
 
 from configs import cifar10_fast

@@ -14,8 +14,9 @@ Examples:
 The same command goes on after an interruption: an experiment whose line is
 there, with the configuration that it has now, is not run again. The last
 example only writes the document anew. --quick takes one seed, shortened
-schedules, less of the data, one of the two means of an ensemble and the
-specialists of twenty classes alone, and keeps all in <workdir>.
+schedules, less of the data, one of the two means of an ensemble, no mixed
+pictures and the specialists of twenty classes alone, and keeps all in
+<workdir>.
 """
 
 from absl import flags

@@ -3,8 +3,9 @@
     python -m kd_keras.train --stage=specialist \
         --config=configs/cifar10_specialists.py
 
-The sets follow from the generalist's predictions on its training images, of
-which it has 99.4 % right, and depend on the temperature of these: at T = 1 and
+The sets, which the command prints, follow from the generalist's predictions on
+its training images, of which it has 99.4 % right (`kd_keras.evaluate` with
+--split=train), and depend on the temperature of these: at T = 1 and
 2 two clusters are single classes, seven or eight classes the third; at T = 8,
 with four classes each, two clusters (airplane and ship, automobile and truck)
 have the same four next to them. At T = 20 the clusters are

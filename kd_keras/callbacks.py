@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras import rundir
+from kd_keras.utils import files
 
 _TEACHER_COLOUR = (31, 119, 180)
 _STUDENT_COLOUR = (255, 127, 14)
@@ -51,7 +51,7 @@ class MetricsLog(keras.callbacks.Callback):
                 **{key: float(value) for key, value in logs.items()},
             }
         )
-        rundir.write_text(
+        files.write_text(
             self._path, "".join(json.dumps(x) + "\n" for x in self._lines)
         )
 

@@ -1,6 +1,7 @@
 """Exports to other runtimes: converted, compared, then put in place."""
 
 import functools
+import json
 import logging
 import pathlib
 import tempfile
@@ -8,6 +9,7 @@ import tempfile
 import numpy as np
 
 from kd_keras import conversion, evaluation, metrics, quiet, rundir, runtimes
+from kd_keras.utils import files
 
 FORMATS = {
     "litert": ".tflite",
@@ -15,6 +17,8 @@ FORMATS = {
     "onnx": ".onnx",
     "c_array": "_int8.h",
 }
+# What is written beside the exported files.
+_RECORDS = ("model_card.md", "exports.json")
 # Largest difference of a float format's logits, as a share of the largest.
 _TOLERANCE = 1e-3
 # An int8 model with less is not a rounded one but a broken one.
@@ -56,8 +60,9 @@ def export(
 
     Raises:
         FileNotFoundError, ValueError: if the model, a format or the data
-            cannot be used, a package is missing, or a file does not compute
-            what the model does. What was compared before remains.
+            cannot be used, a package is missing, a file of the same name was
+            written by somebody else, or a file does not compute what the
+            model does. What was compared before remains.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
@@ -71,6 +76,10 @@ def export(
             f"{calibration_examples}"
         )
     _check_packages(formats)
+    directory = files.OutputDirectory(output)
+    name = pathlib.Path(model).stem
+    names = {format: name + FORMATS[format] for format in formats}
+    directory.check([*names.values(), *_RECORDS])
     model = pathlib.Path(model)
     reference = runtimes.load(model)
     if reference.format not in ("saved_model", "keras"):
@@ -86,7 +95,7 @@ def export(
     labels, logits = evaluation.predict({"model": reference}, test)
     expected = logits["model"]
 
-    name, pictures = model.stem, parts["train"].sample(calibration_examples)
+    pictures = parts["train"].sample(calibration_examples)
     # Twice of use, and slow.
     int8 = functools.cache(lambda: _best_int8(source, reference, pictures))
     converters = {
@@ -99,16 +108,16 @@ def export(
     }
     rows = [_row("model", model, expected, labels)]
     for format in formats:
-        path = output / (name + FORMATS[format])
-        with rundir.replacing(path) as temporary:
+        with directory.replacing(names[format]) as temporary:
             with quiet.without_messages():
                 temporary.write_bytes(converters[format]())
             row = _compared(temporary, format, test, expected, labels)
         rows.append(row)
-        _log.info("%s: %s", format, path)
+        _log.info("%s: %s", format, directory.path / names[format])
     record = {"model": str(model), "command": command, "formats": rows}
-    _write_card(output, name, record, parts, len(pictures))
-    rundir.write_json(output / "exports.json", record)
+    card = _card(name, record, parts, len(pictures))
+    directory.write_text("model_card.md", card)
+    directory.write_text("exports.json", json.dumps(record, indent=2) + "\n")
     return rows
 
 
@@ -219,7 +228,7 @@ def _row(format, path, logits, labels):
     }
 
 
-def _write_card(output, name, record, parts, calibration_examples):
+def _card(name, record, parts, calibration_examples):
     versions = rundir.versions(_PACKAGES)
     packages = ", ".join(
         f"{package} {version}"
@@ -227,7 +236,7 @@ def _write_card(output, name, record, parts, calibration_examples):
         if version
     )
     shape = " x ".join(map(str, parts["train"].image_shape))
-    text = f"""# {name}, exported
+    return f"""# {name}, exported
 
 `{record["model"]}` in other formats. All take `images`, uint8 `[batch, height,
 width, channels]`, {shape}, 0 to 255, the normalisation inside, and return
@@ -248,4 +257,3 @@ Command, at commit `{versions["commit"]}`:
 
 Hardware: {versions["processor"]}. Python {versions["python"]}, {packages}.
 """
-    rundir.write_text(output / "model_card.md", text)

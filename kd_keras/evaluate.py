@@ -19,13 +19,12 @@ examples that it was trained on, that would be no calibration. Other fields of
 --data are those of config.data in kd_keras/config.py.
 """
 
-import pathlib
-
 from absl import flags
 from ml_collections import config_flags
 
 from kd_keras import commandline, quiet
 from kd_keras import config as config_lib
+from kd_keras.utils import files
 
 flags.adopt_module_key_flags(commandline)
 _MODEL = flags.DEFINE_list("model", None, "What is measured.")
@@ -50,8 +49,10 @@ def main():
     if not _MODEL.value:
         raise ValueError("--model must be a model's path. Received: none")
 
+    if _OUTPUT.value:
+        files.check_output(_OUTPUT.value)
     with quiet.without_messages():
-        from kd_keras import evaluation, rundir
+        from kd_keras import evaluation
 
     results = evaluation.evaluate(
         _MODEL.value,
@@ -64,8 +65,17 @@ def main():
     )
     print(evaluation.summary(results))
     if _OUTPUT.value:
-        rundir.write_json(pathlib.Path(_OUTPUT.value), results)
+        files.write_json_output(
+            _OUTPUT.value,
+            results,
+            command=commandline.command("kd_keras.evaluate"),
+        )
+
+
+def cli():
+    """Runs the command with the arguments of the command line."""
+    commandline.run(main)
 
 
 if __name__ == "__main__":
-    commandline.run(main)
+    cli()

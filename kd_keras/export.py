@@ -61,5 +61,10 @@ def main():
     print(edge.table(rows))
 
 
-if __name__ == "__main__":
+def cli():
+    """Runs the command with the arguments of the command line."""
     commandline.run(main)
+
+
+if __name__ == "__main__":
+    cli()

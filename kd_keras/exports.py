@@ -4,7 +4,8 @@ import json
 
 import tensorflow as tf
 
-from kd_keras import batch_norm, rundir
+from kd_keras import batch_norm
+from kd_keras.utils import files
 
 
 def export_saved_model(model, path):
@@ -18,8 +19,18 @@ def export_saved_model(model, path):
 
     Args:
         model: Keras model, images from 0 to 255 -> logits.
-        path: the directory; replaced if it exists.
+        path: the directory; one that this program wrote is replaced.
+
+    Raises:
+        ValueError: if the directory holds files that this program did not
+            write.
     """
+    with files.replacing_directory(path) as new:
+        write_saved_model(model, new)
+
+
+def write_saved_model(model, directory):
+    """Writes a SavedModel into a new directory; see `export_saved_model`."""
 
     def serve(images):
         with batch_norm.fused(model):
@@ -35,15 +46,14 @@ def export_saved_model(model, path):
     # Not Keras's ExportArchive, which stores every variable twice.
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
-    with rundir.replacing(path) as temporary:
-        tf.saved_model.save(
-            module,
-            str(temporary),
-            signatures={
-                "serving_default": signature(tf.uint8),
-                "float_images": signature(tf.float32),
-            },
-        )
+    tf.saved_model.save(
+        module,
+        str(directory),
+        signatures={
+            "serving_default": signature(tf.uint8),
+            "float_images": signature(tf.float32),
+        },
+    )
 
 
 def model_card(

@@ -49,5 +49,10 @@ def main():
         print(f"{path}: this part is finished, others are not yet")
 
 
-if __name__ == "__main__":
+def cli():
+    """Runs the command with the arguments of the command line."""
     commandline.run(main, default_config=runflags.DEFAULT_CONFIG)
+
+
+if __name__ == "__main__":
+    cli()

@@ -14,12 +14,12 @@ Formats are those of kd_keras.evaluate. Latencies are those on the least
 threads.
 """
 
-import pathlib
 import sys
 
 from absl import flags
 
 from kd_keras import commandline, quiet
+from kd_keras.utils import files
 
 flags.adopt_module_key_flags(commandline)
 _MODELS = flags.DEFINE_list("models", [], "Paths of the models, by commas.")
@@ -40,6 +40,8 @@ def main():
     if bad:
         raise ValueError(f"--threads must be numbers. Received: {bad[0]!r}")
 
+    if _OUTPUT.value:
+        files.check_output(_OUTPUT.value)
     with quiet.without_messages():
         import keras
 
@@ -62,9 +64,10 @@ def main():
     )
     print(timing.table(rows, batch_size=_BATCH_SIZE.value))
     if _OUTPUT.value:
+        command = commandline.command("kd_keras.latency")
         versions = rundir.versions()
         record = {
-            "command": commandline.command("kd_keras.latency"),
+            "command": command,
             "hardware": {
                 key: versions[key] for key in ("processor", "threads")
             },
@@ -72,8 +75,13 @@ def main():
             "batch_size": _BATCH_SIZE.value,
             "models": rows,
         }
-        rundir.write_json(pathlib.Path(_OUTPUT.value), record)
+        files.write_json_output(_OUTPUT.value, record, command=command)
+
+
+def cli():
+    """Runs the command with the arguments of the command line."""
+    commandline.run(main)
 
 
 if __name__ == "__main__":
-    commandline.run(main)
+    cli()

@@ -8,8 +8,9 @@ import re
 import shutil
 import tempfile
 
-from kd_keras import reporting, rundir
+from kd_keras import reporting
 from kd_keras.data import sources
+from kd_keras.utils import files
 
 _RUNTIME = "onnxruntime-web@1.30.0"
 _RUNTIME_SHA256 = {
@@ -49,8 +50,7 @@ def runtime_dir():
                     "the try-it panel needs its runtime from npm. "
                     f"Received: {error}"
                 ) from error
-            with rundir.replacing(folder) as new:
-                new.mkdir()
+            with files.replacing_directory(folder) as new:
                 for name in _RUNTIME_SHA256:
                     shutil.copyfile(package / "dist" / name, new / name)
                 _check_runtime(new)

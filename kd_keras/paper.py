@@ -19,9 +19,12 @@ pictures and the specialists of twenty classes alone, and keeps all in
 <workdir>.
 """
 
+import pathlib
+
 from absl import flags
 
 from kd_keras import commandline, quiet, runtimes
+from kd_keras.utils import files
 
 flags.adopt_module_key_flags(commandline)
 _EXPERIMENTS = flags.DEFINE_list(
@@ -57,6 +60,8 @@ def main():
     with quiet.without_messages():
         from kd_keras import paper_lab, paper_report
 
+    for name in ("paper.md", "paper_grid.svg"):
+        files.check_output(pathlib.Path(docs) / name)
     experiments = paper_lab.choose(_EXPERIMENTS.value)
     lab = paper_lab.Lab(workdir=workdir, results=results, quick=_QUICK.value)
     if _RESTART.value:
@@ -70,5 +75,10 @@ def main():
     print(f"{document}, from {results}")
 
 
-if __name__ == "__main__":
+def cli():
+    """Runs the command with the arguments of the command line."""
     commandline.run(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -12,7 +12,6 @@ import importlib
 import json
 import logging
 import pathlib
-import shutil
 import sys
 import time
 
@@ -29,12 +28,14 @@ from kd_keras import (
     models,
     rundir,
     stages,
+    store,
     teachers,
 )
 from kd_keras import (
     config as config_lib,
 )
 from kd_keras.data import sources
+from kd_keras.utils import files
 
 _log = logging.getLogger(__name__)
 
@@ -158,8 +159,16 @@ class Lab:
         """The results: list of dicts, as in the file."""
         if not self._results.exists():
             return []
-        lines = self._results.read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        try:
+            lines = self._results.read_text().splitlines()
+            results = [json.loads(line) for line in lines]
+            assert all("experiment" in result for result in results)
+        except (OSError, ValueError, TypeError, AssertionError) as error:
+            raise ValueError(
+                "--results must be a file of this command, a JSON object with "
+                f"an experiment in each line. Received: {self._results}"
+            ) from error
+        return results
 
     def seeds(self, experiment):
         if self._quick:
@@ -188,9 +197,17 @@ class Lab:
         Those that learn from them go on only once they are removed, too.
         """
         names = {experiment.name for experiment in experiments}
+        for experiment in experiments:
+            for seed in range(experiment.num_seeds):
+                self.run_dir(experiment, seed).check_removable()
         self._write([x for x in self.lines if x["experiment"] not in names])
-        for name in names:
-            shutil.rmtree(self.workdir / name, ignore_errors=True)
+        for experiment in experiments:
+            for seed in range(experiment.num_seeds):
+                run_dir = self.run_dir(experiment, seed)
+                for exported in run_dir.path.parent.glob("*/saved_model.pb"):
+                    files.remove_directory(exported.parent)
+                run_dir.remove()
+            store.remove(self.workdir / experiment.name / "store")
 
     def _keep(self, line):
         # One of another configuration is not the experiment's any more.
@@ -204,7 +221,7 @@ class Lab:
     def _write(self, lines):
         self._results.parent.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(line) + "\n" for line in lines)
-        rundir.write_text(self._results, text)
+        files.write_text(self._results, text)
 
     def config(self, experiment, seed):
         """The resolved configuration of an experiment's run."""
@@ -277,7 +294,7 @@ class Lab:
             **options,
         )
         # Of no use to a finished run, and of several times its size.
-        shutil.rmtree(run_dir.checkpoints_dir, ignore_errors=True)
+        run_dir.remove_checkpoints()
         keras.backend.clear_session()
         return run_dir
 

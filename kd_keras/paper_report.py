@@ -3,6 +3,7 @@
 Every figure of ours in it is computed here from `results/paper.jsonl`.
 """
 
+import io
 import pathlib
 
 import matplotlib
@@ -10,7 +11,8 @@ import matplotlib.figure
 import numpy as np
 import scipy.stats
 
-from kd_keras import paper_lab, rundir
+from kd_keras import paper_lab
+from kd_keras.utils import files
 
 _NOT_MEASURED = "not measured"
 _ALONG_THE_WAY = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -20,6 +22,8 @@ _BEST = (2.5, 4.0)
 _NARROW = 30
 
 _HEAD = """\
+<!-- written by kd_keras -->
+
 # The paper's experiments
 
 Hinton, Vinyals and Dean, 2015,
@@ -162,7 +166,7 @@ def write(lines, folder):
     grid = _grid(results)
     if grid:
         plot_grid(grid, folder / "paper_grid.svg")
-    rundir.write_text(folder / "paper.md", document(results, grid))
+    files.write_output(folder / "paper.md", document(results, grid))
     return folder / "paper.md"
 
 
@@ -422,11 +426,11 @@ def plot_grid(grid, path):
     axes.grid(alpha=0.3)
     axes.legend()
     # Without a date and with a salt, the same results are the same file.
-    with (
-        rundir.replacing(path) as temporary,
-        matplotlib.rc_context({"svg.hashsalt": "paper"}),
-    ):
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
+    drawing = io.StringIO()
+    metadata = {"Date": None, "Creator": files.MARK}
+    with matplotlib.rc_context({"svg.hashsalt": "paper"}):
+        figure.savefig(drawing, format="svg", metadata=metadata)
+    files.write_output(path, drawing.getvalue())
 
 
 # The other sections

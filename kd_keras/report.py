@@ -25,6 +25,7 @@ import pathlib
 from absl import flags
 
 from kd_keras import commandline, quiet
+from kd_keras.utils import files
 
 flags.adopt_module_key_flags(commandline)
 _WORKDIR = flags.DEFINE_string("workdir", None, "The directory of the runs.")
@@ -56,8 +57,9 @@ _SERVE = flags.DEFINE_integer(
 
 
 def main():
+    files.check_output(_OUTPUT.value)
     with quiet.without_messages():
-        from kd_keras import page_server, reporting, rundir
+        from kd_keras import page_server, reporting
 
     # Before the minute of measuring, whatever may be missing after it.
     reporting.check_packages()
@@ -70,7 +72,7 @@ def main():
         latency=_LATENCY.value,
         onnx_needed=runtime is not None,
     )
-    rundir.write_text(pathlib.Path(_OUTPUT.value), reporting.render(report))
+    files.write_output(_OUTPUT.value, reporting.render(report))
     print(f"{_OUTPUT.value}: {pathlib.Path(_OUTPUT.value).stat().st_size:,} B")
     if runtime is None:
         return
@@ -82,5 +84,10 @@ def main():
             server.serve_forever()
 
 
-if __name__ == "__main__":
+def cli():
+    """Runs the command with the arguments of the command line."""
     commandline.run(main)
+
+
+if __name__ == "__main__":
+    cli()

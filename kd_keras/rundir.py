@@ -11,12 +11,13 @@ import json
 import os
 import pathlib
 import platform
-import shutil
+import re
 import subprocess
 
 import tensorflow as tf
 
 from kd_keras import config as config_lib
+from kd_keras.utils import files
 
 _PACKAGES = (
     "kd_keras",
@@ -56,10 +57,10 @@ class RunDir:
             **inputs: what else the result depends on (`teacher` fingerprint),
                 compared and recorded like a field.
         """
+        self._check_own()
         if not self.config_path.exists():
             return
-        recorded = json.loads(self.config_path.read_text())
-        was = recorded["depends_on"]
+        was = self._record()["depends_on"]
         now = {**config_lib.stage_fields(config, self.stage), **inputs}
         differing = config_lib.differing(was, now)
         if differing:
@@ -79,11 +80,99 @@ class RunDir:
             "config": config.to_dict(),
             "depends_on": depends_on,
         }
-        write_json(self.config_path, record)
-        write_json(self.path / "versions.json", versions())
+        files.write_json(self.config_path, record)
+        files.write_json(self.path / "versions.json", versions())
 
     def remove(self):
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Removes the files of the run; the directory itself remains.
+
+        Raises:
+            ValueError: as `check_removable`.
+        """
+        self.check_removable()
+        # The mark of a run last: an interrupted removal can be repeated.
+        names = sorted(files.files_below(self.path), key=_is_config)
+        for name in names:
+            (self.path / name).unlink()
+        for folder, folders, _ in os.walk(self.path, topdown=False):
+            for name in folders:
+                # Scratch directories of a running process are not empty.
+                with contextlib.suppress(OSError):
+                    (pathlib.Path(folder) / name).rmdir()
+
+    def check_removable(self):
+        """Raises a ValueError if the directory holds what no run writes."""
+        self._check_own()
+        foreign = [
+            name
+            for name in files.files_below(self.path)
+            if not self._is_ours(name)
+        ]
+        if foreign:
+            raise ValueError(
+                "--restart removes only what a run writes. Received: "
+                f"{self.path} with {files.named(sorted(foreign))}; move "
+                "these away, or take another --workdir"
+            )
+
+    def remove_checkpoints(self):
+        """Removes the states of a finished run, which only resuming needs."""
+        for name in files.files_below(self.checkpoints_dir):
+            if self._is_ours(f"checkpoints/{name}"):
+                (self.checkpoints_dir / name).unlink()
+
+    def _check_own(self):
+        """Raises a ValueError if the directory is somebody else's."""
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(
+                f"a run needs a directory. Received: {self.path}, a file"
+            )
+        if self.config_path.exists():
+            self._record()
+            return
+        foreign = [
+            name
+            for name in files.files_below(self.path)
+            # A specialist may have been trained before all of them are.
+            if not re.match(r"\d+/", name)
+        ]
+        if foreign:
+            raise ValueError(
+                "a run needs a new or empty directory, or one with a run's "
+                f"config.json. Received: {self.path} with "
+                f"{files.named(sorted(foreign))}; take another --workdir"
+            )
+
+    def _is_ours(self, name):
+        """Whether a relative path is one that a run writes."""
+        path = self.path / name
+        if path.is_symlink():
+            return False
+        name = re.sub(r"^\d+/", "", name)
+        return any(re.fullmatch(pattern, name) for pattern in self._patterns())
+
+    def _patterns(self):
+        return [
+            re.escape(self.model_path.name),
+            r"config\.json|versions\.json|metrics\.jsonl|report\.json",
+            r"checkpoints/(checkpoint|ckpt-\d+(_temp/part-\S+)?\.\S+)",
+            r"checkpoints/checkpoint\.tmp\S+",
+            r"tensorboard/(\w+/)?events\.out\.tfevents\.\S+",
+        ]
+
+    def _record(self):
+        """The run's `config.json`."""
+        try:
+            record = json.loads(self.config_path.read_text())
+            if {"stage", "config", "depends_on"} <= record.keys():
+                return record
+            reason = "it has other fields"
+        except (ValueError, AttributeError) as error:
+            reason = str(error)
+        raise ValueError(
+            "config.json must be the record of a run. Received: "
+            f"{self.config_path} ({reason}); take another --workdir"
+        )
 
     def report(self):
         """The report of a finished stage, or None."""
@@ -97,7 +186,7 @@ class RunDir:
         Returns:
             dict of `command`, `precision` (as resolved) and `versions`.
         """
-        record = json.loads(self.config_path.read_text())
+        record = self._record()
         versions = json.loads((self.path / "versions.json").read_text())
         return {
             "command": record["command"],
@@ -111,6 +200,10 @@ class RunDir:
             return []
         lines = self.metrics_path.read_text().splitlines()
         return [json.loads(line) for line in lines]
+
+
+def _is_config(name):
+    return pathlib.PurePath(name).name == "config.json"
 
 
 class Checkpoints:
@@ -146,55 +239,10 @@ class Checkpoints:
         self._manager.save(checkpoint_number=epochs)
 
 
-def write_json(path, value):
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def write_text(path, text):
-    """Writes a file whole or not at all, also when killed in between."""
-    with replacing(path) as temporary:
-        temporary.write_text(text)
-
-
 def save_keras(model, path):
     """Saves a `.keras` file, whole or not at all."""
-    with replacing(path) as temporary:
+    with files.replacing_file(path) as temporary:
         model.save(temporary, include_optimizer=False)
-
-
-@contextlib.contextmanager
-def replacing(path):
-    """A temporary path that takes the place of `path` at the end.
-
-    It lies in a folder beside it that a killed process may leave behind; the
-    next one clears it. Several processes may write the same file at once.
-    """
-    path = pathlib.Path(path)
-    prefix = f".new-{path.name}-{platform.node()}-"
-    for left in path.parent.glob(f"{prefix}*"):
-        if not _is_running(int(left.name.removeprefix(prefix))):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = path.parent / f"{prefix}{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder / path.name
-        if path.is_dir():
-            # A directory cannot replace one that is not empty.
-            os.replace(path, folder / "old")
-        os.replace(folder / path.name, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_running(process):
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
 
 
 def versions(of=_PACKAGES):

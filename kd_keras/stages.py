@@ -8,6 +8,7 @@ import contextlib
 import functools
 import logging
 import pathlib
+import shutil
 import sys
 
 import keras
@@ -32,6 +33,7 @@ from kd_keras import (
     config as config_lib,
 )
 from kd_keras.data import datasets, pipeline, sources, views
+from kd_keras.utils import files
 
 _log = logging.getLogger(__name__)
 
@@ -370,6 +372,7 @@ class _Stage:
         report = None if restart else self._finished_before(inputs)
         if report is not None:
             return report
+        self._check_paths(restart)
 
         num_classes = self.train.num_classes
         if self.store_plan:
@@ -416,6 +419,15 @@ class _Stage:
         self.run_dir.start(self.config, command=self.command, **inputs)
         self._fit(model, network, steps)
         return self._finish(network, num_classes, macs)
+
+    def _check_paths(self, restart):
+        """Refuses to write over files of others, before any work is done."""
+        if restart:
+            self.run_dir.check_removable()
+        files.check_directory(
+            self.savedmodels / self.model_name,
+            remedy="take another --savedmodels or --config.name, or remove it",
+        )
 
     def _finished_before(self, inputs):
         """The report of a finished run of the same, or None."""
@@ -645,13 +657,12 @@ class _Stage:
         rundir.save_keras(final, self.run_dir.model_path)
         self._export(final, report)
         # Last of all: with it, the stage is finished.
-        rundir.write_json(self.run_dir.report_path, report)
+        files.write_json(self.run_dir.report_path, report)
         _log.info("%s: %s", self.stage, self.run_dir.report_path)
 
     def _export(self, model, report):
         path = self.savedmodels / self.model_name
         origin = self.run_dir.origin()
-        exports.export_saved_model(model, path)
         card = exports.model_card(
             name=self.model_name,
             stage=self.stage,
@@ -662,13 +673,15 @@ class _Stage:
             command=origin["command"],
             versions=origin["versions"],
         )
-        rundir.write_text(path / "model_card.md", card)
-        # The record goes along, so that it is told where the runs are not.
-        rundir.write_json(path / self.run_dir.report_path.name, report)
-        for record in (self.run_dir.config_path, self.run_dir.metrics_path):
-            # What combines specialists has not been trained itself.
-            if record.exists():
-                rundir.write_text(path / record.name, record.read_text())
+        with files.replacing_directory(path) as new:
+            exports.write_saved_model(model, new)
+            (new / "model_card.md").write_text(card)
+            # The record goes along, so that it is told where the runs are not.
+            files.write_json(new / self.run_dir.report_path.name, report)
+            for record in (self.run_dir.config_path, self.run_dir.metrics_path):
+                # What combines specialists has not been trained itself.
+                if record.exists():
+                    shutil.copyfile(record, new / record.name)
         _log.info("%s: exported to %s", self.stage, path)
 
     def _export_if_missing(self, report):
@@ -759,6 +772,7 @@ class _Specialists(_Stage):
             report = self._finished_before(inputs)
         if report is not None:
             return report
+        self._check_paths(restart and only < 0)
         self.teacher = _load(self.teacher_files, self.train)
         generalist = self._generalist()
         members = self._members(generalist, inputs)

@@ -10,7 +10,7 @@ views, `<part>-00000-of-00010.npy`, `(views, examples, classes)`; its ids in
 `<part>-ids.npy`. The last two parts have one view, the picture as it is.
 """
 
-import hashlib
+import contextlib
 import json
 import logging
 import mmap
@@ -22,8 +22,8 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras import config as config_lib
-from kd_keras import rundir
 from kd_keras.data import pipeline, views
+from kd_keras.utils import digests, files
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class LogitStore:
                     "a logit store must have all of its files. Received: "
                     f"{path / name}, which is missing"
                 )
-            if verify and _checksum(path / name) != checksum:
+            if verify and digests.sha256_of_file(path / name) != checksum:
                 raise ValueError(
                     "a logit store's files must be as they were written. "
                     f"Received: {path / name}, which is damaged (its SHA-256 "
@@ -316,11 +316,37 @@ def is_finished(path, manifest):
     Raises:
         ValueError: if there is one of another plan, finished or not.
     """
-    begun = _read_manifest(pathlib.Path(path))
+    path = pathlib.Path(path)
+    begun = _read_manifest(path)
     if begun is None:
+        _check_free(path)
         return False
     _check_same(comparable(begun), comparable(manifest), path)
     return begun["checksums"] is not None
+
+
+def remove(path):
+    """Removes a store's files; other files beside them remain."""
+    path = pathlib.Path(path)
+    manifest = _read_manifest(path)
+    if manifest is not None:
+        for name in [*_files(manifest), "manifest.json"]:
+            (path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+def _check_free(path):
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"a store needs a directory. Received: {path}, a file")
+    found = files.files_below(path)
+    # Another process may have begun it just now.
+    if found and _read_manifest(path) is None:
+        raise ValueError(
+            "a store needs a new or empty directory. Received: "
+            f"{path} without manifest.json, with {files.named(sorted(found))}; "
+            "take another --workdir"
+        )
 
 
 def comparable(manifest):
@@ -365,17 +391,17 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
     manifest = _read_manifest(path) or manifest
     path.mkdir(parents=True, exist_ok=True)
     if not (path / "manifest.json").exists():
-        rundir.write_json(path / "manifest.json", manifest)
+        files.write_json(path / "manifest.json", manifest)
     for name, examples in parts.items():
         if not (path / f"{name}-ids.npy").exists():
             _save(path / f"{name}-ids.npy", examples.ids)
 
     mine = {}
     for name in parts:
-        files = list(enumerate(_shard_files(name, manifest)))
+        shards = list(enumerate(_shard_files(name, manifest)))
         mine[name] = [
             index
-            for index, file in files[shard::num_shards]
+            for index, file in shards[shard::num_shards]
             if not (path / file).exists()
         ]
     progress = _Progress(manifest, mine, verbose)
@@ -384,11 +410,11 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
             _label_part(
                 path, manifest, name, examples, mine[name], teacher, progress
             )
-    files = _files(manifest)
-    if not all((path / file).exists() for file in files):
+    names = _files(manifest)
+    if not all((path / name).exists() for name in names):
         return False
-    checksums = {file: _checksum(path / file) for file in files}
-    rundir.write_json(
+    checksums = {name: digests.sha256_of_file(path / name) for name in names}
+    files.write_json(
         path / "manifest.json", {**manifest, "checksums": checksums}
     )
     return True
@@ -414,7 +440,7 @@ def _label_part(path, manifest, name, examples, indices, teacher, progress):
     # Shards are of whole batches, so that none lies across a border.
     batches = iter(batches)
     predict = tf.function(teacher, reduce_retracing=True)
-    files = _shard_files(name, manifest)
+    shard_files = _shard_files(name, manifest)
     for index, positions in zip(indices, ranges):
         shape = (part["views"], len(positions))
         rows = np.empty(shape, _row_dtype(manifest))
@@ -425,8 +451,8 @@ def _label_part(path, manifest, name, examples, indices, teacher, progress):
                 stop = start + len(logits)
                 rows[int(view), start:stop] = _to_rows(logits, manifest)
                 progress.add(len(logits))
-        _save(path / files[index], rows)
-        progress.end_file(path / files[index])
+        _save(path / shard_files[index], rows)
+        progress.end_file(path / shard_files[index])
 
 
 def _row_dtype(manifest):
@@ -544,22 +570,16 @@ def _files(manifest):
 
 
 def _save(path, array):
-    with rundir.replacing(path) as temporary:
+    with files.replacing_file(path) as temporary:
         np.save(temporary, array)
-
-
-def _checksum(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _read_manifest(path):
     try:
         manifest = json.loads((path / "manifest.json").read_text())
-    except FileNotFoundError:
+        if not isinstance(manifest, dict):
+            raise ValueError(f"{type(manifest).__name__} instead of an object")
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
         raise ValueError(

@@ -143,5 +143,10 @@ def _python():
     return sys.executable if relative.startswith("..") else relative
 
 
-if __name__ == "__main__":
+def cli():
+    """Runs the command with the arguments of the command line."""
     commandline.run(main, default_config=runflags.DEFAULT_CONFIG)
+
+
+if __name__ == "__main__":
+    cli()

@@ -120,7 +120,8 @@ def test_a_bias_is_fitted_and_results_are_not_measured_twice(
     quick(**{"teacher.epochs": 2})
     lab = make_lab()
     lab.forget([paper_lab.EXPERIMENTS[x] for x in ("teacher", "no_threes")])
-    assert lab.lines == [] and folder.exists() and not student.exists()
+    assert lab.lines == [] and folder.exists()
+    assert not any(path.is_file() for path in student.rglob("*"))
     anew = measure(lab, "teacher", "no_threes")
     assert [line["epochs"] for line in anew] == [2, 2]
     assert anew[1]["config_hash"] != plain["config_hash"]

@@ -28,6 +28,7 @@ from kd_keras import (
     runtimes,
 )
 from kd_keras.data import datasets
+from kd_keras.utils import files
 
 CLASSES = ["ant", "bee", "cat", "dog", "emu"]
 TEMPERATURE = 3.0
@@ -59,7 +60,7 @@ def place(tmp_path_factory):
         run = rundir.RunDir(root / "runs" / role, role)
         run.start(config, command="")
         rundir.save_keras(network, run.model_path)
-        rundir.write_json(run.report_path, {"parameters": 4321, "macs": 1234})
+        files.write_json(run.report_path, {"parameters": 4321, "macs": 1234})
         lines = [
             {"epoch": i + 1, "seconds": 2.0, "val_accuracy": 0.5 + 0.2 * i}
             for i in range(3)
@@ -71,14 +72,14 @@ def place(tmp_path_factory):
     onnx.write_bytes(conversion.Source(student).onnx())
     row = {"format": "onnx", "file": "student.onnx", "errors": 41}
     row |= {"examples": 60, "bytes": onnx.stat().st_size}
-    rundir.write_json(root / "exports" / "exports.json", {"formats": [row]})
+    files.write_json(root / "exports" / "exports.json", {"formats": [row]})
     timing = {
         "path": "somewhere/student.onnx",
         "single_ms": {"median": 1.25, "p95": 2.5},
         "images_per_second": {"1": 800.0, "2": 1500.0},
         "peak_memory_mb": 77.0,
     }
-    rundir.write_json(
+    files.write_json(
         root / "exports" / "latency.json",
         {"hardware": {"threads": 2}, "models": [timing]},
     )

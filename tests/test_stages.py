@@ -1,17 +1,14 @@
 """The stages end to end on real digits: records, resume, refusals."""
 
 import json
-import os
-import platform
 import shutil
-import subprocess
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kd_keras import callbacks, rundir, stages, teachers
+from kd_keras import callbacks, stages, teachers
 from kd_keras import config as config_lib
 from kd_keras.data import datasets
 
@@ -322,13 +319,18 @@ def test_a_run_goes_on_wherever_its_teacher_lies(
 def test_restart_begins_anew(run, tmp_path):
     run("teacher")
     marker = tmp_path / "work" / "teacher" / "marker"
-    marker.touch()
     with pytest.raises(ValueError, match="Did you mean"):
         broken = small_config(**{"teacher.model": "cmn", "teacher.widths": ()})
         run("teacher", restart=True, config=broken)
-    assert marker.exists()
-    run("teacher", restart=True, config=small_config(seed=5))
-    assert not marker.exists()
+    assert (marker.parent / "report.json").exists()
+    marker.touch()
+    with pytest.raises(ValueError, match="a run writes.*with marker; move"):
+        run("teacher", restart=True, config=small_config(seed=5))
+    assert marker.exists() and (marker.parent / "report.json").exists()
+    marker.unlink()
+    (before,) = run("teacher")
+    (after,) = run("teacher", restart=True, config=small_config(seed=5))
+    assert after["test_nll"] != before["test_nll"]
 
 
 def test_a_work_directory_of_another_configuration_is_refused(run, tmp_path):
@@ -533,30 +535,6 @@ def test_a_teacher_of_something_else_is_refused(
     with pytest.raises(ValueError, match=message):
         run("student")
     assert not (tmp_path / "work").exists()
-
-
-def test_files_are_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "file"
-    rundir.write_text(path, "before")
-    with pytest.raises(Interrupted), rundir.replacing(path) as temporary:
-        temporary.write_text("half")
-        raise Interrupted
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path):
-    path, node = tmp_path / "file", platform.node()
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    left = tmp_path / f".new-file-{node}-{ended.pid}"
-    # Of one that is writing, here or on a machine that shares the directory.
-    running = tmp_path / f".new-file-{node}-{os.getppid()}"
-    elsewhere = tmp_path / f".new-file-elsewhere-{ended.pid}"
-    for folder in (left, running, elsewhere):
-        folder.mkdir()
-    rundir.write_text(path, "after")
-    assert sorted(tmp_path.iterdir()) == sorted([path, running, elsewhere])
 
 
 def test_the_teacher_may_see_other_views_than_the_student():

@@ -1,0 +1,1 @@
+"""Helpers without TensorFlow that every room may use."""

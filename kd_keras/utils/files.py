@@ -1,0 +1,396 @@
+"""Writes files and directories whole or not at all, and only over our own.
+
+An output file of this program holds the words `written by kd_keras`; an output
+directory holds a manifest of its files with their SHA-256. Whatever lacks the
+mark, or differs from the manifest, was written by somebody else: it is never
+replaced or removed.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import shutil
+import tempfile
+import time
+
+import psutil
+
+from kd_keras.utils import digests
+
+MARK = "written by kd_keras"
+MANIFEST = "written_by_kd_keras.json"
+_SCRATCH_PREFIX = ".kd_keras-new-"
+_OWNER = "owner.json"
+# A scratch directory without an owner is one whose process was killed at once.
+_OWNERLESS_SECONDS = 3600
+# How much of a file is searched for the mark.
+_HEAD_BYTES = 4096
+# Files of somebody else that an error names, at most.
+_NAMED = 5
+
+
+def write_json(path, value):
+    """Writes a value as an indented JSON file; see `replacing_file`."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path, text):
+    """Writes a text file; see `replacing_file`."""
+    with replacing_file(path) as temporary:
+        temporary.write_text(text)
+
+
+def write_output(path, text):
+    """Writes a file that a user named; it must hold `MARK`.
+
+    Args:
+        path: str or path. The target of a symbolic link is written.
+        text: str.
+
+    Raises:
+        ValueError: as `check_output`.
+    """
+    assert MARK in text[:_HEAD_BYTES], "an output file must hold the mark"
+    check_output(path)
+    write_text(pathlib.Path(path).resolve(), text)
+
+
+def write_json_output(path, value, *, command):
+    """Writes a dict as a JSON file that a user named; see `write_output`."""
+    marked = {"generator": f"{MARK} ({command})", **value}
+    write_output(path, json.dumps(marked, indent=2) + "\n")
+
+
+def check_output(path):
+    """Raises a ValueError unless a file may be written at `path`.
+
+    A file may be written where nothing exists, over an empty file, and over a
+    file that this program wrote.
+    """
+    target = pathlib.Path(path).resolve()
+    if not target.exists():
+        blocked = next(p for p in target.parents if p.exists())
+        if not blocked.is_dir():
+            raise ValueError(
+                "an output file must lie in a directory. Received: "
+                f"{path}, where {blocked} is a file"
+            )
+        return
+    if target.is_dir():
+        raise ValueError(
+            f"an output file must not be a directory. Received: {path}; add a "
+            "file name"
+        )
+    if not target.is_file():
+        raise ValueError(
+            f"an output file must be a regular file. Received: {path}"
+        )
+    with open(target, "rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if head and MARK.encode() not in head:
+        raise ValueError(
+            "an output file must be new or written by this program. Received: "
+            f"{path}, which is another file; take another name or remove it"
+        )
+
+
+@contextlib.contextmanager
+def replacing_file(path):
+    """Yields a temporary path that takes the place of `path` at the end.
+
+    Several processes may write the same file at once. After an exception
+    `path` is unchanged.
+
+    Args:
+        path: path of a file that this program wrote, or of none.
+
+    Raises:
+        ValueError: if `path` is a directory.
+    """
+    path = pathlib.Path(path)
+    with _scratch_directory(path.parent) as scratch:
+        yield scratch / path.name
+        if path.is_dir():
+            raise ValueError(
+                f"a file must not take the place of a directory. Received: "
+                f"{path}"
+            )
+        os.replace(scratch / path.name, path)
+
+
+def check_directory(path, *, remedy="take another directory, or remove it"):
+    """Raises a ValueError unless a directory may be written at `path`.
+
+    It may be written where nothing exists, over an empty directory, and over
+    a directory that holds only files that this program wrote.
+
+    Args:
+        path: str or path.
+        remedy: str, the end of the message.
+    """
+    path = pathlib.Path(path)
+    if not path.exists() and not path.is_symlink():
+        return
+    if not path.is_dir():
+        raise ValueError(
+            f"an output directory must not be a file. Received: {path}"
+        )
+    foreign = foreign_files(path)
+    if foreign:
+        raise ValueError(
+            "an output directory must be new or hold only what this program "
+            f"wrote. Received: {path} with {named(foreign)}; {remedy}"
+        )
+
+
+@contextlib.contextmanager
+def replacing_directory(path):
+    """Yields a new directory that takes the place of `path` at the end.
+
+    Its manifest is written at the end. After an exception `path` is
+    unchanged.
+
+    Args:
+        path: path of a directory that this program wrote, or of none. The
+            target of a symbolic link is replaced.
+
+    Raises:
+        ValueError: as `check_directory`.
+    """
+    check_directory(path)
+    path = pathlib.Path(path).resolve()
+    with _scratch_directory(path.parent) as scratch:
+        new = scratch / "new"
+        new.mkdir()
+        yield new
+        _write_manifest(new, _digests(new))
+        # Again: much may have happened while it was written.
+        check_directory(path)
+        if path.exists():
+            # A directory cannot replace one that is not empty.
+            os.replace(path, scratch / "old")
+        os.replace(new, path)
+
+
+def remove_directory(path):
+    """Removes a directory that this program wrote, if there is one.
+
+    Raises:
+        ValueError: as `check_directory`.
+    """
+    check_directory(path)
+    path = pathlib.Path(path).resolve()
+    if path.exists():
+        shutil.rmtree(path)
+
+
+class OutputDirectory:
+    """Files that are written one by one into a directory of the user's.
+
+    Files of others may lie beside them. The manifest lists what was written;
+    a file that it does not list, or that has changed since, is not replaced.
+
+    Args:
+        path: str or path; made when the first file is written.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    def check(self, names):
+        """Raises a ValueError unless files of these names may be written."""
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(
+                f"an output directory must not be a file. Received: {self.path}"
+            )
+        foreign = [
+            name
+            for name in names
+            if _exists(self.path / name)
+            and not _is_recorded(self.path, name, _read_manifest(self.path))
+        ]
+        if foreign:
+            raise ValueError(
+                "output files must be new or written by this program. "
+                f"Received: {self.path} with other files of the names "
+                f"{named(foreign)}; take another --output, or remove them"
+            )
+
+    @contextlib.contextmanager
+    def replacing(self, name):
+        """As `replacing_file`, for the file `name` of the directory."""
+        with _scratch_directory(self.path) as scratch:
+            yield scratch / name
+            self.check([name])
+            recorded = _read_manifest(self.path)
+            digest = digests.sha256_of_file(scratch / name)
+            # The old digest stays valid until the new file is in place.
+            kept = [d for d in recorded.get(name, []) if d != digest][:1]
+            _write_manifest(self.path, {**recorded, name: [digest, *kept]})
+            os.replace(scratch / name, self.path / name)
+
+    def write_text(self, name, text):
+        """Writes a text file; see `replacing`."""
+        with self.replacing(name) as temporary:
+            temporary.write_text(text)
+
+
+def foreign_files(path):
+    """The files below a directory that its manifest does not account for.
+
+    Returns:
+        Sorted list of str, relative paths; symbolic links are among them.
+    """
+    recorded = _read_manifest(path)
+    return sorted(
+        name
+        for name in files_below(path)
+        if name != MANIFEST and not _is_recorded(path, name, recorded)
+    )
+
+
+def files_below(path):
+    """Relative paths of all files and links below `path`: list of str.
+
+    Links are not followed. Scratch directories of this program are left out.
+    """
+    found = []
+    for folder, folders, names in os.walk(path):
+        here = pathlib.Path(folder)
+        folders[:] = [f for f in folders if not _is_scratch(here / f)]
+        links = [f for f in folders if (here / f).is_symlink()]
+        found += [here / name for name in [*names, *links]]
+    return [str(item.relative_to(path)) for item in found]
+
+
+def named(names):
+    """A few of many names, as text: `a, b and 3 more`."""
+    names = list(names)
+    more = len(names) - _NAMED
+    text = ", ".join(names[:_NAMED])
+    return f"{text} and {more} more" if more > 0 else text
+
+
+def _exists(path):
+    return path.exists() or path.is_symlink()
+
+
+def _is_recorded(directory, name, recorded):
+    path = pathlib.Path(directory) / name
+    return (
+        name in recorded
+        and path.is_file()
+        and not path.is_symlink()
+        and digests.sha256_of_file(path) in recorded[name]
+    )
+
+
+def _read_manifest(directory):
+    """`{relative path: list of SHA-256}`; empty without a valid manifest."""
+    try:
+        manifest = json.loads((pathlib.Path(directory) / MANIFEST).read_text())
+        if manifest["generator"] != MARK:
+            return {}
+        return dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _write_manifest(directory, digests):
+    write_json(
+        pathlib.Path(directory) / MANIFEST,
+        {"generator": MARK, "files": digests},
+    )
+
+
+def _digests(directory):
+    return {
+        name: [digests.sha256_of_file(pathlib.Path(directory) / name)]
+        for name in sorted(files_below(directory))
+        if (pathlib.Path(directory) / name).is_file()
+    }
+
+
+@contextlib.contextmanager
+def _scratch_directory(parent):
+    """A new directory in `parent`, removed at the end.
+
+    A killed process leaves it behind; a later one clears it.
+    """
+    parent = pathlib.Path(parent)
+    parent.mkdir(parents=True, exist_ok=True)
+    _clear_leftovers(parent)
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
+    try:
+        (scratch / _OWNER).write_text(json.dumps(_this_process()))
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_scratch(path):
+    return path.name.startswith(_SCRATCH_PREFIX) and not path.is_symlink()
+
+
+def _clear_leftovers(parent):
+    for path in parent.iterdir():
+        if _is_scratch(path) and path.is_dir() and _is_left_over(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_left_over(scratch):
+    """Whether the process that made a scratch directory has ended."""
+    try:
+        owner = json.loads((scratch / _OWNER).read_text())
+        mine = _this_process()
+        if owner["host"] != mine["host"]:
+            return False
+        if owner["boot"] != mine["boot"]:
+            return True
+        if owner["namespace"] != mine["namespace"]:
+            return False
+        return not _is_running(owner["process"], owner["started"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # Killed before it could write the owner, which takes no time.
+        try:
+            age = time.time() - scratch.stat().st_mtime
+            return age > _OWNERLESS_SECONDS and not any(scratch.iterdir())
+        except OSError:
+            return False
+
+
+def _this_process():
+    """What tells a process from all others, also on other machines."""
+    return {
+        "host": platform.node(),
+        "boot": _read("/proc/sys/kernel/random/boot_id"),
+        # Containers of one machine number their processes on their own.
+        "namespace": _link("/proc/self/ns/pid"),
+        "process": os.getpid(),
+        "started": psutil.Process().create_time(),
+    }
+
+
+def _is_running(process, started):
+    try:
+        return abs(psutil.Process(process).create_time() - started) < 1
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
+
+
+def _read(path):
+    try:
+        return pathlib.Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _link(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

@@ -1,0 +1,46 @@
+"""Runs many command lines of one program, importing TensorFlow once.
+
+`python tests/forked_commands.py MODULE` reads a JSON list of `[directory,
+flags]` on stdin, and runs `python -m kd_keras.MODULE flags` in a forked process
+for each. It prints a JSON list of `[exit code, stderr]`.
+"""
+
+import importlib
+import json
+import os
+import sys
+import tempfile
+
+
+def run(module, directory, flags):
+    with tempfile.TemporaryFile() as errors:
+        process = os.fork()
+        if not process:
+            os.chdir(directory)
+            os.dup2(errors.fileno(), 1)
+            os.dup2(errors.fileno(), 2)
+            # Before the import: flags of a configuration read it there.
+            sys.argv = [module, *flags]
+            code = 1
+            try:
+                importlib.import_module(f"kd_keras.{module}").cli()
+            except SystemExit as exit:
+                code = exit.code or 0
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        _, status = os.waitpid(process, 0)
+        errors.seek(0)
+        return [os.waitstatus_to_exitcode(status), errors.read().decode()]
+
+
+def main():
+    # Imported before the forks, used only after them.
+    import tensorflow  # noqa: F401
+
+    answers = [run(sys.argv[1], *case) for case in json.load(sys.stdin)]
+    print(json.dumps(answers))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""Files and directories: written whole or not at all, only over our own."""
+
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import pytest
+from scratch import KINDS, occupy, tree
+
+from kd_keras.utils import files
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    files.write_text(path, "before")
+    with pytest.raises(Interrupted), files.replacing_file(path) as temporary:
+        temporary.write_text("half")
+        raise Interrupted
+    assert tree(tmp_path) == {"file": b"before"}
+
+
+def test_a_file_never_takes_the_place_of_a_directory(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(ValueError, match="directory. Received"):
+        files.write_text(folder, "text")
+    assert tree(tmp_path) == {"folder": None}
+
+
+def test_scratch_of_ended_processes_is_cleared(tmp_path):
+    path = tmp_path / "file"
+
+    def scratch(name, **changes):
+        owner = tmp_path / f".kd_keras-new-{name}" / "owner.json"
+        owner.parent.mkdir()
+        owner.write_text(json.dumps({**files._this_process(), **changes}))
+        return owner.parent
+
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = [
+        scratch("ended", process=ended.pid),
+        scratch("number_used_again", started=0.0),
+        scratch("before_the_last_boot", boot="other"),
+    ]
+    kept = [
+        scratch("running"),
+        scratch("other_machine", host="gpu-1", process=ended.pid),
+        scratch("other_container", namespace="pid:[1]", process=ended.pid),
+    ]
+    foreign = tmp_path / ".kd_keras-new-foreign"
+    foreign.mkdir()
+    (foreign / "thesis.txt").touch()
+    os.utime(foreign, (0, 0))
+    empty = tmp_path / ".kd_keras-new-empty"
+    empty.mkdir()
+    old = time.time() - 2 * 3600
+    os.utime(empty, (old, old))
+    files.write_text(path, "after")
+    assert not any(folder.exists() for folder in [*left, empty])
+    assert all(folder.exists() for folder in [*kept, foreign])
+
+
+def test_an_output_file_may_be_new_empty_or_our_own(tmp_path):
+    path = tmp_path / "new" / "results.json"
+    files.write_json_output(path, {"a": 1}, command="evaluate")
+    files.write_json_output(path, {"a": 2}, command="evaluate")
+    assert json.loads(path.read_text())["a"] == 2
+    path.write_text("")
+    files.write_json_output(path, {"a": 3}, command="evaluate")
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    files.write_json_output(link, {"a": 4}, command="evaluate")
+    assert link.is_symlink() and json.loads(path.read_text())["a"] == 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_output_file_of_somebody_else_is_refused(tmp_path, kind):
+    path = tmp_path / "given"
+    occupy(path, kind)
+    before = tree(tmp_path)
+    for write in (
+        lambda: files.check_output(path),
+        lambda: files.write_output(path, f"<!-- {files.MARK} -->"),
+    ):
+        with pytest.raises(ValueError, match="output file must"):
+            write()
+    assert tree(tmp_path) == before
+
+
+def test_an_output_file_needs_a_directory_above_and_no_device(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="where .*file is a file"):
+        files.check_output(tmp_path / "file" / "results.json")
+    with pytest.raises(ValueError, match="regular file. Received: /dev/null"):
+        files.check_output("/dev/null")
+
+
+def write_directory(path, text="ours"):
+    with files.replacing_directory(path) as new:
+        (new / "variables").mkdir()
+        (new / "variables" / "data").write_text(text)
+
+
+def test_a_directory_of_ours_is_replaced(tmp_path):
+    path = tmp_path / "model"
+    write_directory(path)
+    (path / "variables" / "data").unlink()  # may be missing, and is ours
+    write_directory(path, "new")
+    assert (path / "variables" / "data").read_text() == "new"
+    assert [item.name for item in tmp_path.iterdir()] == ["model"]
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    write_directory(link, "newer")
+    assert link.is_symlink()
+    assert (path / "variables" / "data").read_text() == "newer"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: (path / "thesis.txt").write_text("years of work"),
+        lambda path: (path / "variables" / "data").write_text("edited"),
+        lambda path: (path / "link").symlink_to(path.parent),
+        lambda path: (path / files.MANIFEST).unlink(),
+        lambda path: (path / files.MANIFEST).write_text("[]"),
+        lambda path: (path / files.MANIFEST).write_text('{"files": 3}'),
+    ],
+)
+def test_a_directory_with_anything_else_is_refused(tmp_path, change):
+    path = tmp_path / "model"
+    write_directory(path)
+    change(path)
+    before = tree(tmp_path)
+    with pytest.raises(ValueError, match="hold only what this program wrote"):
+        write_directory(path, "new")
+    assert tree(tmp_path) == before
+
+
+def test_a_directory_that_is_changed_meanwhile_is_refused(tmp_path):
+    path = tmp_path / "model"
+    write_directory(path)
+    with (
+        pytest.raises(ValueError, match="thesis.txt"),
+        files.replacing_directory(path) as new,
+    ):
+        (new / "data").write_text("new")
+        (path / "thesis.txt").write_text("years of work")
+    assert (path / "thesis.txt").exists()
+    assert (path / "variables" / "data").exists()
+
+
+def test_only_a_directory_of_ours_is_removed(tmp_path):
+    path = tmp_path / "model"
+    files.remove_directory(path)
+    write_directory(path)
+    (path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="thesis.txt"):
+        files.remove_directory(path)
+    (path / "thesis.txt").unlink()
+    files.remove_directory(path)
+    assert not path.exists()
+
+
+def test_a_directory_is_not_written_over_a_file(tmp_path):
+    path = tmp_path / "model"
+    path.write_text("years of work")
+    with pytest.raises(ValueError, match="must not be a file"):
+        write_directory(path)
+    assert path.read_text() == "years of work"
+
+
+def test_files_of_an_output_directory(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    directory = files.OutputDirectory(tmp_path)
+    directory.write_text("card.md", "one")
+    directory.write_text("card.md", "two")
+    assert (tmp_path / "card.md").read_text() == "two"
+    with pytest.raises(ValueError, match="thesis.txt; take another"):
+        directory.write_text("thesis.txt", "ours")
+    (tmp_path / "card.md").write_text("edited")
+    with pytest.raises(ValueError, match="card.md"):
+        directory.check(["card.md", "new.md"])
+    assert (tmp_path / "card.md").read_text() == "edited"
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_output_file_of_a_killed_process_is_still_ours(
+    tmp_path, monkeypatch
+):
+    directory = files.OutputDirectory(tmp_path)
+    directory.write_text("card.md", "one")
+    replace, calls = os.replace, []
+
+    def killed(source, target):
+        calls.append(target)
+        if pathlib.Path(target).name == "card.md":
+            raise Interrupted
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(Interrupted):
+        directory.write_text("card.md", "two")
+    monkeypatch.undo()
+    assert (tmp_path / "card.md").read_text() == "one"
+    directory.write_text("card.md", "three")
+    assert (tmp_path / "card.md").read_text() == "three"
+
+
+def test_many_names_are_told_in_part():
+    assert files.named(["a", "b"]) == "a, b"
+    assert files.named("abcdefgh") == "a, b, c, d, e and 3 more"

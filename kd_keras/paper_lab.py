@@ -207,6 +207,7 @@ class Lab:
                 for exported in run_dir.path.parent.glob("*/saved_model.pb"):
                     files.remove_directory(exported.parent)
                 run_dir.remove()
+                store.remove(run_dir.path.parent / "store")
             store.remove(self.workdir / experiment.name / "store")
 
     def _keep(self, line):

@@ -33,7 +33,7 @@ cifar10: $(VENV)/.installed
 	    --workdir=runs/cifar10 --savedmodels=runs/cifar10/savedmodels
 
 paper paper-quick: $(VENV)/.installed
-	$(BIN)/python -m kd_keras.paper $(if $(findstring quick,$@),--quick)
+	$(BIN)/python -m experiments.paper $(if $(findstring quick,$@),--quick)
 
 report: $(VENV)/.installed
 	@$(BIN)/python -m kd_keras.report --name=cifar10 --output=runs/report.html

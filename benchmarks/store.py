@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras import store
-from kd_keras.data import datasets, views
+from kd_keras.data import augmentation as views
+from kd_keras.data import datasets
 
 EXAMPLES, VIEWS, CLASSES, BATCH = 1_000_000, 10, 10, 512
 

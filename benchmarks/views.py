@@ -14,7 +14,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from kd_keras.data import datasets, pipeline, views
+from kd_keras.data import augmentation as views
+from kd_keras.data import datasets, pipeline
 
 COUNT, ROUNDS = 20_000, 5
 AUGMENTATIONS = {

@@ -65,8 +65,11 @@ def tensorflow(nets, images):
     import tensorflow as tf
 
     import kd_keras
-    from kd_keras import exports, models, store
-    from kd_keras.data import datasets, pipeline, views
+    from kd_keras import store
+    from kd_keras.data import augmentation as views
+    from kd_keras.data import datasets, pipeline
+    from kd_keras.deployment import saved_model as exports
+    from kd_keras.models import networks as networks_lib
 
     folder = tempfile.TemporaryDirectory()
     examples = datasets.Examples(images, labels=np.arange(len(images)) % 10)
@@ -74,7 +77,7 @@ def tensorflow(nets, images):
     networks = []
     for name, widths in WIDTHS[nets]:
         networks.append(
-            models.build_model(
+            networks_lib.build_model(
                 name,
                 image_shape=(32, 32, 3),
                 num_classes=10,

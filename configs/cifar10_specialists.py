@@ -19,7 +19,7 @@ Epochs and learning rate are a first guess. They cannot be chosen on held-out
 images, since the generalist was trained on all 50,000. Measured, test errors of
 10,000 (AMD EPYC, one core, bfloat16), by
 
-    python -m kd_keras.paper --experiments=specialists
+    python -m experiments.paper --experiments=specialists
 
     generalist                                   621
     with its specialists                         614   (one seed)

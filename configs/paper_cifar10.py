@@ -12,7 +12,7 @@ pictures, 160.
 Choice of the students' settings: errors on training pictures that neither
 members nor students see, 40,000, seed 0, T from 8 to 1, 40 views, by
 
-    python -m kd_keras.paper --experiments=member
+    python -m experiments.paper --experiments=member
     python -m kd_keras.train --stage=student \
         --config=configs/paper_cifar10.py:ensemble_arithmetic \
         --config.teacher.path=MEMBER,MEMBER,... --workdir=runs/sweep/NAME \

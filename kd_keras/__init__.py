@@ -5,11 +5,11 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Distiller": "kd_keras.distiller",
+    "Distiller": "kd_keras.distillation.distiller",
     "LogitStore": "kd_keras.store",
     "evaluate": "kd_keras.evaluation",
-    "load_teacher": "kd_keras.teachers",
-    "losses": "kd_keras.losses",
+    "load_teacher": "kd_keras.teachers.loading",
+    "losses": "kd_keras.distillation.losses",
 }
 
 __all__ = [*_PUBLIC]

@@ -22,11 +22,10 @@ examples that it was trained on, that would be no calibration. Other fields of
 from absl import flags
 from ml_collections import config_flags
 
-from kd_keras import commandline, quiet
 from kd_keras import config as config_lib
-from kd_keras.utils import files
+from kd_keras.utils import command_line, files, quiet
 
-flags.adopt_module_key_flags(commandline)
+flags.adopt_module_key_flags(command_line)
 _MODEL = flags.DEFINE_list("model", None, "What is measured.")
 _TEACHER = flags.DEFINE_list("teacher", None, "Its teacher.")
 _BASELINE = flags.DEFINE_list(
@@ -68,13 +67,13 @@ def main():
         files.write_json_output(
             _OUTPUT.value,
             results,
-            command=commandline.command("kd_keras.evaluate"),
+            command=command_line.command("kd_keras.evaluate"),
         )
 
 
 def cli():
     """Runs the command with the arguments of the command line."""
-    commandline.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

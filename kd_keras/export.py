@@ -25,10 +25,10 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from kd_keras import commandline, quiet
 from kd_keras import config as config_lib
+from kd_keras.utils import command_line, quiet
 
-flags.adopt_module_key_flags(commandline)
+flags.adopt_module_key_flags(command_line)
 _MODEL = flags.DEFINE_string("model", None, "SavedModel or .keras file.")
 _FORMATS = flags.DEFINE_list(
     "formats", ["litert", "litert_int8", "onnx"], "What to write."
@@ -48,22 +48,22 @@ def main():
             raise ValueError(f"--{flag} must be a path. Received: none")
 
     with quiet.without_messages():
-        from kd_keras import edge
+        from kd_keras.deployment import exporting
 
-    rows = edge.export(
+    rows = exporting.export(
         _MODEL.value,
         formats=_FORMATS.value,
         output=pathlib.Path(_OUTPUT.value),
         data=_DATA.value,
         calibration_examples=_CALIBRATION_EXAMPLES.value,
-        command=commandline.command("kd_keras.export"),
+        command=command_line.command("kd_keras.export"),
     )
-    print(edge.table(rows))
+    print(exporting.table(rows))
 
 
 def cli():
     """Runs the command with the arguments of the command line."""
-    commandline.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ kd_keras/config.py documents every field of the configuration.
 
 from absl import flags
 
-from kd_keras import commandline, quiet, runflags
 from kd_keras import config as config_lib
+from kd_keras.config import run_flags
+from kd_keras.utils import command_line, quiet
 
-flags.adopt_module_key_flags(commandline)
-flags.adopt_module_key_flags(runflags)
+flags.adopt_module_key_flags(command_line)
+flags.adopt_module_key_flags(run_flags)
 _SHARD = flags.DEFINE_integer("shard", 0, "Which of the processes this is.")
 _NUM_SHARDS = flags.DEFINE_integer(
     "num_shards", 1, "How many processes write the store together."
@@ -30,16 +31,16 @@ _NUM_SHARDS = flags.DEFINE_integer(
 
 
 def main():
-    config = runflags.CONFIG.value
+    config = run_flags.CONFIG.value
     config_lib.validate(config)
 
     with quiet.without_messages():
-        from kd_keras import stages
+        from kd_keras.training import stages
 
     path, finished = stages.label(
         config,
-        workdir=runflags.workdir(),
-        savedmodels=runflags.SAVEDMODELS.value,
+        workdir=run_flags.workdir(),
+        savedmodels=run_flags.SAVEDMODELS.value,
         shard=_SHARD.value,
         num_shards=_NUM_SHARDS.value,
     )
@@ -51,7 +52,7 @@ def main():
 
 def cli():
     """Runs the command with the arguments of the command line."""
-    commandline.run(main, default_config=runflags.DEFAULT_CONFIG)
+    command_line.run(main, default_config=run_flags.DEFAULT_CONFIG)
 
 
 if __name__ == "__main__":

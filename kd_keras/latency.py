@@ -18,10 +18,9 @@ import sys
 
 from absl import flags
 
-from kd_keras import commandline, quiet
-from kd_keras.utils import files
+from kd_keras.utils import command_line, files, provenance, quiet
 
-flags.adopt_module_key_flags(commandline)
+flags.adopt_module_key_flags(command_line)
 _MODELS = flags.DEFINE_list("models", [], "Paths of the models, by commas.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Pictures of a batch.")
 _THREADS = flags.DEFINE_list(
@@ -45,7 +44,7 @@ def main():
     with quiet.without_messages():
         import keras
 
-        from kd_keras import rundir, timing
+        from kd_keras.deployment import timing
 
     progress = keras.utils.Progbar(
         None, verbose=int(sys.stdout.isatty()), unit_name="turn"
@@ -64,8 +63,8 @@ def main():
     )
     print(timing.table(rows, batch_size=_BATCH_SIZE.value))
     if _OUTPUT.value:
-        command = commandline.command("kd_keras.latency")
-        versions = rundir.versions()
+        command = command_line.command("kd_keras.latency")
+        versions = provenance.versions()
         record = {
             "command": command,
             "hardware": {
@@ -80,7 +79,7 @@ def main():
 
 def cli():
     """Runs the command with the arguments of the command line."""
-    commandline.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

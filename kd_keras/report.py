@@ -24,10 +24,9 @@ import pathlib
 
 from absl import flags
 
-from kd_keras import commandline, quiet
-from kd_keras.utils import files
+from kd_keras.utils import command_line, files, quiet
 
-flags.adopt_module_key_flags(commandline)
+flags.adopt_module_key_flags(command_line)
 _WORKDIR = flags.DEFINE_string("workdir", None, "The directory of the runs.")
 _SAVEDMODELS = flags.DEFINE_string(
     "savedmodels", "savedmodels", "Where exported models are."
@@ -59,7 +58,8 @@ _SERVE = flags.DEFINE_integer(
 def main():
     files.check_output(_OUTPUT.value)
     with quiet.without_messages():
-        from kd_keras import page_server, reporting
+        from kd_keras.reporting import page as reporting
+        from kd_keras.reporting import server as page_server
 
     # Before the minute of measuring, whatever may be missing after it.
     reporting.check_packages()
@@ -86,7 +86,7 @@ def main():
 
 def cli():
     """Runs the command with the arguments of the command line."""
-    commandline.run(main)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

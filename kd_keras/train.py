@@ -29,11 +29,12 @@ import sys
 
 from absl import flags
 
-from kd_keras import commandline, quiet, runflags
 from kd_keras import config as config_lib
+from kd_keras.config import run_flags
+from kd_keras.utils import command_line, quiet
 
-flags.adopt_module_key_flags(commandline)
-flags.adopt_module_key_flags(runflags)
+flags.adopt_module_key_flags(command_line)
+flags.adopt_module_key_flags(run_flags)
 _CHOICES = (*config_lib.STAGES, "all", config_lib.SPECIALIST)
 _STAGE = flags.DEFINE_string("stage", "all", f"One of {', '.join(_CHOICES)}.")
 _RESTART = flags.DEFINE_bool(
@@ -43,20 +44,20 @@ _RESTART = flags.DEFINE_bool(
 
 def main():
     stages = _stages(_STAGE.value)
-    config = runflags.CONFIG.value
+    config = run_flags.CONFIG.value
     config_lib.validate(config)
-    workdir = runflags.workdir()
+    workdir = run_flags.workdir()
 
     with quiet.without_messages():
-        from kd_keras import stages as stages_lib
+        from kd_keras.training import stages as stages_lib
 
     reports = stages_lib.run(
         config,
         stages=stages,
         workdir=workdir,
-        savedmodels=runflags.SAVEDMODELS.value,
+        savedmodels=run_flags.SAVEDMODELS.value,
         restart=_RESTART.value,
-        command=commandline.command("kd_keras.train"),
+        command=command_line.command("kd_keras.train"),
     )
     print(_summary(reports, config, workdir))
 
@@ -97,7 +98,7 @@ def _summary(reports, config, workdir):
         )
     lines += _covering_tables(reports[-1])
     default = f"{config.name}_{reports[-1]['stage']}"
-    exported = pathlib.Path(runflags.SAVEDMODELS.value) / (
+    exported = pathlib.Path(run_flags.SAVEDMODELS.value) / (
         reports[-1].get("model", default)
     )
     if any(report["stage"] == "student" for report in reports):
@@ -145,7 +146,7 @@ def _python():
 
 def cli():
     """Runs the command with the arguments of the command line."""
-    commandline.run(main, default_config=runflags.DEFAULT_CONFIG)
+    command_line.run(main, default_config=run_flags.DEFAULT_CONFIG)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras import losses
+from kd_keras.distillation import losses
 
 IMAGE_SHAPE = (8, 8, 1)
 NUM_CLASSES = 5

@@ -13,8 +13,12 @@ import pytest
 import tensorflow as tf
 
 import kd_keras
-from kd_keras import exports, losses, stages, teachers
-from kd_keras.data import datasets, pipeline, views
+from kd_keras.data import augmentation as views
+from kd_keras.data import datasets, pipeline
+from kd_keras.deployment import saved_model as exports
+from kd_keras.distillation import losses
+from kd_keras.teachers import loading as teachers
+from kd_keras.training import stages
 
 
 def compiled(student, teacher, **options):
@@ -230,7 +234,7 @@ def test_11_evaluate_changes_nothing_and_a_step_is_one_forward_pass():
 # 12, no resume: test_stages.py and test_train.py show that a run that was
 # killed ends in the bits of one that was not; this is the state itself.
 def test_12_a_checkpoint_has_optimizer_random_state_and_position(tmp_path):
-    from kd_keras import rundir
+    from kd_keras.training import run_directory
 
     def make():
         network = network_with_state()
@@ -238,7 +242,9 @@ def test_12_a_checkpoint_has_optimizer_random_state_and_position(tmp_path):
         distiller = kd_keras.Distiller(network, nets.make_network())
         distiller.compile(optimizer=optimizer)
         optimizer.build(network.trainable_variables)
-        return distiller, rundir.Checkpoints(tmp_path, network, optimizer)
+        return distiller, run_directory.Checkpoints(
+            tmp_path, network, optimizer
+        )
 
     images = nets.make_images(16)
     first, checkpoints = make()

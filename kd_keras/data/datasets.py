@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import views
+from kd_keras.data import augmentation as views
 
 # The split is part of the data, not of the run: every seed validates on the
 # same examples.

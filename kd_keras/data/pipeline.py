@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kd_keras.data import views
+from kd_keras.data import augmentation as views
 
 
 def steps_per_epoch(num_examples, batch_size):

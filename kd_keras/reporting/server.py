@@ -1,0 +1,124 @@
+"""Serves the report on this machine, with what its try-it panel needs."""
+
+import hashlib
+import http.server
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+
+from kd_keras.data import sources
+from kd_keras.reporting import page as reporting
+from kd_keras.utils import files
+
+_RUNTIME = "onnxruntime-web@1.30.0"
+_RUNTIME_SHA256 = {
+    "ort.wasm.min.js": (
+        "faece07e84faa9001f5104bbe4e5c70861d06cb2376a0dea1fa0ad33a67adc81"
+    ),
+    "ort-wasm-simd-threaded.mjs": (
+        "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b"
+    ),
+    "ort-wasm-simd-threaded.wasm": (
+        "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"
+    ),
+}
+_TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".onnx": "application/octet-stream",
+    ".png": "image/png",
+    ".wasm": "application/wasm",
+}
+
+
+def runtime_dir():
+    """The directory of the browser's runtime, fetched from npm once.
+
+    Raises:
+        ValueError: if it is not there and cannot be had, or is another one.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    folder = pathlib.Path(cache) / "kd_keras" / _RUNTIME
+    if not folder.is_dir():
+        with tempfile.TemporaryDirectory() as temporary:
+            try:
+                package = sources.fetch_npm_package(_RUNTIME, temporary)
+            except ValueError as error:
+                raise ValueError(
+                    "the try-it panel needs its runtime from npm. "
+                    f"Received: {error}"
+                ) from error
+            with files.replacing_directory(folder) as new:
+                for name in _RUNTIME_SHA256:
+                    shutil.copyfile(package / "dist" / name, new / name)
+                _check_runtime(new)
+    _check_runtime(folder)
+    return folder
+
+
+def _check_runtime(folder):
+    for name, expected in _RUNTIME_SHA256.items():
+        digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if digest != expected:
+            raise ValueError(
+                f"{name} of {_RUNTIME} must have the SHA-256 {expected}. "
+                f"Received: {digest} in {folder}"
+            )
+
+
+def make_server(report, *, runtime, port):
+    """A server of the page at 127.0.0.1, for `serve_forever`.
+
+    Args:
+        report: dict of `reporting.gather`, with an `onnx` file.
+        runtime: path, `runtime_dir()`.
+        port: int; 0 for a free one.
+
+    Returns:
+        `http.server.ThreadingHTTPServer`.
+
+    Raises:
+        ValueError: if the port cannot be had.
+    """
+    page = reporting.render(report, served=True).encode()
+
+    def content(path):
+        """`(media type, bytes)` of what is at a path, or None."""
+        if path == "/":
+            return "text/html; charset=utf-8", page
+        name = path.rpartition("/")[2]
+        media_type = _TYPES.get(pathlib.PurePath(name).suffix)
+        if path == "/student.onnx":
+            return media_type, report["onnx"].read_bytes()
+        if path == f"/runtime/{name}" and name in _RUNTIME_SHA256:
+            return media_type, (runtime / name).read_bytes()
+        picture = re.fullmatch(r"/pictures/(\d{1,9})\.png", path)
+        if picture and int(picture[1]) < len(report["examples"]):
+            one = report["examples"].subset([int(picture[1])])
+            return media_type, reporting.png(one.sample(1)[0])
+        return None
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            found = content(self.path.partition("?")[0])
+            if found is None:
+                self.send_error(404)
+                return
+            media_type, body = found
+            self.send_response(200)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments):
+            """Nothing: a line a picture says nothing to anybody."""
+
+    try:
+        return http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except (OSError, OverflowError) as error:
+        raise ValueError(
+            f"--serve must be a free port. Received: {port} ({error})"
+        ) from error

@@ -1,0 +1,76 @@
+"""Records packages, commit and hardware of this process."""
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+
+_PACKAGES = (
+    "kd_keras",
+    "tensorflow",
+    "keras",
+    "tensorflow-datasets",
+    "ml_collections",
+    "numpy",
+    "scikit-learn",
+)
+
+
+def versions(of=_PACKAGES):
+    """Packages, commit and hardware of this process."""
+    packages = {}
+    for name in of:
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            packages[name] = None
+    return {
+        "python": platform.python_version(),
+        "packages": packages,
+        "commit": _commit(),
+        "processor": _processor(),
+        "threads": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "gpus": _gpus(),
+    }
+
+
+def _commit():
+    """The git commit of this package's checkout, `+` if code was changed."""
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=pathlib.Path(__file__).parent,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        # Not by results and documents, which runs write there themselves.
+        changed = git("status", "--porcelain", ":/kd_keras", ":/configs")
+        return commit + ("+" if changed else "") or None
+    except OSError:
+        return None
+
+
+def _processor():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.split(":")[1].strip() for line in lines if "name" in line]
+        return names[0]
+    except (OSError, IndexError):
+        return platform.processor() or platform.machine()
+
+
+def _gpus():
+    # Only commands that need TensorFlow wait for its import.
+    import tensorflow as tf
+
+    return [
+        tf.config.experimental.get_device_details(gpu).get("device_name")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]

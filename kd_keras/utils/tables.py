@@ -1,0 +1,35 @@
+"""Tables as text: aligned columns for a terminal, or Markdown."""
+
+
+def aligned(rows, *, left=1, gap=2):
+    """Text in columns that are as wide as their longest cell.
+
+    Args:
+        rows: list of lists of str, the header first; shorter rows leave
+            their last cells empty.
+        left: int, columns from the first that are aligned to the left; the
+            others are aligned to the right.
+        gap: int, spaces between columns.
+
+    Returns:
+        str, a line a row, without trailing spaces.
+    """
+    count = max(map(len, rows))
+    rows = [[*row, *[""] * (count - len(row))] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+
+    def line(row):
+        cells = [
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ]
+        return (" " * gap).join(cells).rstrip()
+
+    return "\n".join(map(line, rows))
+
+
+def markdown(rows):
+    """A Markdown table: list of lists of str, the header first."""
+    header, *body = rows
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,53 @@
+"""The benchmark runs; its figures are for a quiet machine to give."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+
+from benchmarks import speed
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+
+
+def test_every_contestant_of_tensorflow_is_measured(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3))
+    np.save(tmp_path / "images.npy", images.astype("uint8"))
+    names = {name for ratio in speed.RATIOS for name in seen_by(ratio)}
+    ours = {
+        speed.OUT_OF_THE_BOX
+        if name == speed.WITHOUT_ONEDNN
+        else name.removesuffix(", one core")
+        for name in names
+        if "PyTorch" not in name
+    }
+    worker = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.worker", "tensorflow"),
+            *("airbench", str(tmp_path / "images.npy")),
+        ],
+        input="".join(f"{name}\n" for name in sorted(ours)),
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    assert worker.returncode == 0, worker.stderr
+    ready, *answers = map(json.loads, worker.stdout.splitlines())
+    assert ours == set(ready["ready"])
+    assert len(answers) == len(ours)
+    assert all(answer["rate"] > 0 for answer in answers)
+
+
+def seen_by(ratio):
+    """The contestants whose rates a line of the table divides."""
+    seen = set()
+
+    class Rates(dict):
+        def __missing__(self, name):
+            seen.add(name)
+            return 1.0
+
+    ratio[-1](Rates())
+    return seen

@@ -1,0 +1,114 @@
+"""What the README's section "Deploy" shows works as it stands there."""
+
+import io
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from shipped import REPOSITORY, SHIPPED, cifar10_sample
+
+from kd_keras.deployment import conversion
+from kd_keras.teachers import runtimes
+
+EXPORTS = SHIPPED / "cifar10_student_exports"
+
+
+@pytest.fixture(scope="module")
+def images():
+    return cifar10_sample()[0]
+
+
+@pytest.fixture(scope="module")
+def expected(images):
+    return runtimes.load(SHIPPED / "cifar10_student")(images)
+
+
+def snippet(word, language="python"):
+    readme = (REPOSITORY / "README.md").read_text()
+    deploy = readme[readme.index("\n## Deploy\n") :]
+    blocks = re.findall(rf"```{language}\n(.*?)```", deploy, re.S)
+    (block,) = (block for block in blocks if word in block)
+    return block
+
+
+def execute(word, **names):
+    names["__name__"] = "readme"
+    exec(snippet(word), names)
+    return names
+
+
+def test_tensorflow_serving_s_request(images, expected, tmp_path, monkeypatch):
+    # The layout that the README makes: a version below the model's name.
+    version = tmp_path / "cifar10_student" / "1"
+    shutil.copytree(SHIPPED / "cifar10_student", version)
+    loaded = tf.saved_model.load(str(version), tags=["serve"])
+    serve = loaded.signatures["serving_default"]
+    ((name, spec),) = serve.structured_input_signature[1].items()
+
+    def urlopen(url, body):
+        # Serving's row format: the values of the only input, example by
+        # example, and its outputs by name.
+        assert url.endswith("/v1/models/cifar10_student:predict")
+        rows = json.loads(body)["instances"]
+        outputs = serve(**{name: tf.constant(rows, spec.dtype)})
+        answers = [
+            {key: value[i].numpy().tolist() for key, value in outputs.items()}
+            for i in range(len(rows))
+        ]
+        return io.StringIO(json.dumps({"predictions": answers}))
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    classes = execute("8501", images=images[:20])["classes"]
+    assert classes == expected[:20].argmax(-1).tolist()
+
+
+def test_litert_in_python(images, expected, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    logits = execute("ai_edge_litert", images=images)["logits"]
+    assert logits.argmax() == expected[0].argmax()
+    np.testing.assert_allclose(logits[0], expected[0], atol=1.0)
+
+
+def test_onnx_runtime_in_python(images, expected, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    logits = execute("onnxruntime", images=images)["logits"]
+    np.testing.assert_allclose(logits, expected, atol=1e-3)
+
+
+def test_the_header_for_a_microcontroller(tmp_path):
+    model = (EXPORTS / "cifar10_student_int8.tflite").read_bytes()
+    header = conversion.c_array(model, name="cifar10_student_int8")
+    (tmp_path / "cifar10_student_int8.h").write_text(header)
+    program = tmp_path / "main.cc"
+    program.write_text("#include <cstdint>\n" + snippet("arena", "c"))
+    checked = subprocess.run(
+        ["g++", "-fsyntax-only", program], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("format", ["litert", "litert_int8", "onnx"])
+def test_the_shipped_exports_are_as_good_as_their_record_says(
+    images, expected, format
+):
+    record = json.loads((EXPORTS / "exports.json").read_text())
+    (row,) = (row for row in record["formats"] if row["format"] == format)
+    path = EXPORTS / row["file"]
+    assert path.stat().st_size == row["bytes"]
+    logits = runtimes.load(path)(images)
+    agreement = np.mean(logits.argmax(-1) == expected.argmax(-1))
+    spread = np.sqrt(row["agreement"] * (1 - row["agreement"]) / len(images))
+    assert agreement >= row["agreement"] - 3 * spread - 1e-9
+
+
+def test_the_readme_s_commands_name_what_is_there():
+    readme = (REPOSITORY / "README.md").read_text()
+    for path in set(re.findall(r"(?:savedmodels|configs)/[\w/.]+", readme)):
+        path = path.rstrip(".")
+        made = "specialists" in path
+        assert made or pathlib.Path(REPOSITORY, path).exists(), path

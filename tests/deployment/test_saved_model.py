@@ -1,0 +1,96 @@
+"""The SavedModel is the student, for plain TensorFlow."""
+
+import subprocess
+import sys
+
+import keras
+import nets
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kd_keras
+from kd_keras.deployment import saved_model as exports
+
+
+@pytest.fixture(scope="module")
+def distilled(tmp_path_factory):
+    """A student after some training, and where it was exported to."""
+    keras.utils.set_random_seed(0)
+    student = nets.make_network(batch_norm=True, dropout=0.2)
+    distiller = kd_keras.Distiller(student, nets.make_network(units=64))
+    distiller.compile()
+    distiller.fit(nets.make_images(), epochs=3, verbose=0)
+    path = tmp_path_factory.mktemp("export") / "student"
+    exports.export_saved_model(student, path)
+    return student, path
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_the_reloaded_model_equals_the_student(distilled, batch):
+    student, path = distilled
+    loaded = tf.saved_model.load(str(path))
+    images = nets.make_images(batch).astype("uint8")
+    outputs = loaded.signatures["serving_default"](images=tf.constant(images))
+    expected = student.predict(images, verbose=0)
+    assert set(outputs) == {"logits", "probabilities"}
+    assert all(value.dtype == tf.float32 for value in outputs.values())
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-5)
+    np.testing.assert_allclose(
+        outputs["probabilities"], tf.nn.softmax(expected), atol=1e-5
+    )
+
+
+def test_it_takes_uint8_pictures_of_any_batch(distilled):
+    _, path = distilled
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    ((name, spec),) = signature.structured_input_signature[1].items()
+    assert name == "images" and spec.dtype == tf.uint8
+    assert spec.shape.as_list() == [None, *nets.IMAGE_SHAPE]
+
+
+def test_it_holds_no_variable_but_the_student_s(distilled):
+    student, path = distilled
+    stored = [
+        shape
+        for name, shape in tf.train.list_variables(
+            str(path / "variables/variables")
+        )
+        if "VARIABLE_VALUE" in name
+    ]
+    expected = [list(weight.shape) for weight in student.weights]
+    assert sorted(stored) == sorted(expected)
+
+
+def test_it_loads_without_kd_keras(distilled, tmp_path):
+    _, path = distilled
+    code = f"""
+import sys
+sys.modules["kd_keras"] = sys.modules["keras"] = None  # cannot be imported
+import tensorflow as tf
+model = tf.saved_model.load({str(path)!r})
+images = tf.zeros((2, *{nets.IMAGE_SHAPE}), tf.uint8)
+print(model.signatures["serving_default"](images=images)["logits"].shape)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.stdout.strip() == f"(2, {nets.NUM_CLASSES})", result.stderr
+
+
+def test_an_export_replaces_another(distilled, tmp_path):
+    student, _ = distilled
+    other = nets.make_network()
+    exports.export_saved_model(other, tmp_path / "model")
+    exports.export_saved_model(student, tmp_path / "model")
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    images = nets.make_images(2).astype("uint8")
+    logits = loaded.signatures["serving_default"](images=tf.constant(images))
+    np.testing.assert_allclose(
+        logits["logits"], student.predict(images, verbose=0), atol=1e-5
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

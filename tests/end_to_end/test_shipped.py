@@ -1,0 +1,83 @@
+"""The models in savedmodels/ are what their cards say, and the README works."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from shipped import REPOSITORY, SHIPPED, cifar10_sample
+
+from kd_keras.evaluation import metrics
+
+
+@pytest.fixture(scope="module")
+def samples(mnist):
+    return {
+        "mnist": (mnist.test.images, mnist.test.labels),
+        "cifar10": cifar10_sample(),
+    }
+
+
+def predict(path, images):
+    model = tf.saved_model.load(str(path))
+    serve = model.signatures["serving_default"]
+    return np.concatenate(
+        [
+            serve(images=tf.constant(images[i : i + 500]))["logits"]
+            for i in range(0, len(images), 500)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mnist_teacher", "mnist_student", "cifar10_teacher", "cifar10_student"],
+)
+def test_a_shipped_model_is_as_good_as_its_card_says(name, samples):
+    card = (SHIPPED / name / "model_card.md").read_text()
+    wrong, count = re.search(r"test errors \| (\d+) of (\d+)", card).groups()
+    images, labels = samples[name.split("_")[0]]
+    logits = predict(SHIPPED / name, images)
+    errors = metrics.errors(logits=logits, labels=labels)
+    if len(labels) == int(count):
+        # The whole test set; a processor may round one close call otherwise.
+        assert abs(errors - int(wrong)) <= 2
+    else:
+        # A sample: at most two standard errors more than the card's share.
+        share = int(wrong) / int(count)
+        spread = np.sqrt(share * (1 - share) / len(labels))
+        assert errors / len(labels) <= share + 2 * spread
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_a_shipped_student_agrees_with_the_shipped_teacher(name, samples):
+    images, _ = samples[name]
+    logits = [
+        predict(SHIPPED / f"{name}_{role}", images)
+        for role in ("teacher", "student")
+    ]
+    card = (SHIPPED / f"{name}_student" / "model_card.md").read_text()
+    stated = float(re.search(r"agreement.* \| ([\d.]+)%", card)[1]) / 100
+    agreement = metrics.agreement(
+        teacher_logits=logits[0], student_logits=logits[1]
+    )
+    spread = np.sqrt(stated * (1 - stated) / len(images))
+    assert agreement == pytest.approx(stated, abs=2.5 * spread + 1e-4)
+
+
+def test_together_they_are_small():
+    size = sum(file.stat().st_size for file in SHIPPED.rglob("*"))
+    assert size < 15e6
+
+
+def test_the_readme_s_python_works(tmp_path, monkeypatch, mnist):
+    readme = (REPOSITORY / "README.md").read_text()
+    (snippet,) = re.findall(r"```python\n(import keras\n.*?)```", readme, re.S)
+    assert len(snippet.strip().splitlines()) <= 15
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "savedmodels").symlink_to(SHIPPED)
+    exec(snippet, {"__name__": "readme"})
+    student = keras.models.load_model("student.keras")
+    logits = student.predict(mnist.test.images, batch_size=500, verbose=0)
+    assert metrics.errors(logits=logits, labels=mnist.test.labels) < 900

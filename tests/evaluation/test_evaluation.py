@@ -1,0 +1,183 @@
+"""A model beside its teacher and its baseline, and what cannot be."""
+
+import json
+
+import keras
+import nets
+import numpy as np
+import pytest
+import scipy.special
+
+import kd_keras
+from kd_keras import config as config_lib
+from kd_keras import evaluation
+from kd_keras.data import datasets
+from kd_keras.evaluation import metrics
+
+
+@pytest.fixture(scope="module")
+def data():
+    images = nets.make_images(103).astype("uint8")
+    labels = nets.make_labels(103)
+    train = datasets.Examples(images[:60], labels[:60], num_classes=5)
+    test = datasets.Examples(images[60:], labels[60:], num_classes=5)
+    return datasets.Dataset(
+        name="random",
+        train=train,
+        test=test,
+        source="a generator",
+        class_names=list("abcde"),
+    )
+
+
+@pytest.fixture(scope="module")
+def models():
+    keras.utils.set_random_seed(3)
+    return [nets.make_network() for _ in range(3)]
+
+
+def logits_of(network, examples):
+    return network.predict(examples.images, verbose=0)
+
+
+def test_evaluation_is_the_measures_of_the_whole_test_set(data, models):
+    model, teacher, baseline = models
+    results = kd_keras.evaluate(
+        model,
+        teacher=teacher,
+        baseline=baseline,
+        data=data,
+        temperature=3.0,
+        batch_size=10,
+    )
+    labels = data.test.labels
+    logits = [logits_of(network, data.test) for network in models]
+    for role, values in zip(("model", "teacher", "baseline"), logits):
+        expected = metrics.measure(logits=values, labels=labels)
+        found = results["models"][role]
+        assert found["examples"] == 43
+        assert found["errors"] == expected["errors"]
+        assert found["nll"] == pytest.approx(expected["nll"], rel=1e-5)
+        assert "calibrated" not in found
+    expected = metrics.compare_with_teacher(
+        logits=logits[0],
+        teacher_logits=logits[1],
+        labels=labels,
+        temperature=3.0,
+    )
+    assert results["against_teacher"] == pytest.approx(expected, rel=1e-4)
+    expected = metrics.compare(
+        logits=logits[0], other_logits=logits[2], labels=labels
+    )
+    assert results["against_baseline"] == expected
+    json.dumps(results)
+
+
+@pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
+def test_several_models_are_measured_as_their_ensemble(
+    data, models, tmp_path, mean
+):
+    path = tmp_path / "second.keras"
+    models[1].save(path)
+    results = kd_keras.evaluate(
+        [models[0], path], baseline=[models[0]], data=data, mean=mean
+    )
+    first, second = (logits_of(network, data.test) for network in models[:2])
+    logits = (first + second) / 2
+    if mean == "arithmetic":
+        p, q = (scipy.special.softmax(x, axis=-1) for x in (first, second))
+        logits = np.log((p + q) / 2)
+    expected = metrics.measure(logits=logits, labels=data.test.labels)
+    found = results["models"]["model"]
+    assert found["errors"] == expected["errors"]
+    assert found["nll"] == pytest.approx(expected["nll"], rel=1e-5)
+    alone = metrics.measure(logits=first, labels=data.test.labels)
+    assert results["models"]["baseline"]["nll"] == pytest.approx(alone["nll"])
+    assert found["nll"] != pytest.approx(alone["nll"], rel=1e-3)
+
+
+def test_alone_it_is_compared_with_nothing(data, models):
+    results = kd_keras.evaluate(models[0], data=data, split="train")
+    assert results["models"]["model"]["examples"] == 60
+    assert results["against_teacher"] is results["against_baseline"] is None
+
+
+def test_the_calibration_temperature_is_not_of_the_test_set(
+    models, monkeypatch
+):
+    # Of the training examples 9 in 10 are right, of the test set half.
+    images = nets.make_images(200).astype("uint8")
+    top = models[0].predict(images, verbose=0).argmax(-1)
+    wrong = np.arange(200) % np.repeat([10, 2], 100) == 0
+    labels = (top + wrong) % 5
+    data = datasets.Dataset(
+        name="random",
+        train=datasets.Examples(images[:100], labels[:100], num_classes=5),
+        test=datasets.Examples(images[100:], labels[100:], num_classes=5),
+        source="a generator",
+        class_names=list("abcde"),
+    )
+    fields = config_lib.default_config().data
+    fields.validation_examples = 40
+    monkeypatch.setattr(evaluation.sources, "load_dataset", lambda _: data)
+    results = kd_keras.evaluate(models[0], data=fields)
+    _, held_out = datasets.split_off(data.train, 40)
+    test_logits = logits_of(models[0], data.test)
+    temperature, of_test = (
+        metrics.calibration_temperature(logits=logits, labels=labels)
+        for logits, labels in (
+            (logits_of(models[0], held_out), held_out.labels),
+            (test_logits, data.test.labels),
+        )
+    )
+    assert of_test > 1.2 * temperature
+    found = results["models"]["model"]["calibrated"]
+    assert found["temperature"] == pytest.approx(temperature, rel=1e-3)
+    assert found["nll"] == pytest.approx(
+        metrics.negative_log_likelihood(
+            logits=test_logits / temperature, labels=data.test.labels
+        ),
+        rel=1e-4,
+    )
+
+
+def test_the_summary_says_better_only_when_it_is(data, models):
+    results = kd_keras.evaluate(models[0], baseline=models[0], data=data)
+    assert "no difference that is more than chance" in evaluation.summary(
+        results
+    )
+    results["against_baseline"] |= {"difference": 0.2, "p_value": 0.01}
+    assert "the model is better" in evaluation.summary(results)
+    results["against_baseline"] |= {"difference": -0.2}
+    assert "the model is worse" in evaluation.summary(results)
+    text = evaluation.summary(results)
+    assert f"{results['models']['model']['errors']:,}" in text
+    assert "no validation set" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"split": "validation"}, "split must not be empty.*validation"),
+        ({"split": "tests"}, "split must be one of"),
+        ({"temperature": 0.0}, "temperature must be > 0"),
+        ({"teacher": nets.make_network(num_classes=7)}, "same number of class"),
+        ({"baseline": "nowhere"}, "nowhere, which does not exist"),
+        (
+            {"baseline": [nets.make_network(num_classes=n) for n in (5, 7)]},
+            r"same num_classes.*\[5, 7\]",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(data, models, options, words):
+    with pytest.raises((ValueError, FileNotFoundError), match=words):
+        kd_keras.evaluate(models[0], data=data, **options)
+
+
+def test_unlabelled_pictures_cannot_be_evaluated_on(models):
+    examples = datasets.Examples(nets.make_images(9).astype("uint8"))
+    data = datasets.Dataset(
+        name="flat", train=examples, test=examples, source="", class_names=[]
+    )
+    with pytest.raises(ValueError, match="needs labels"):
+        kd_keras.evaluate(models[0], data=data)

@@ -1,0 +1,174 @@
+"""Schedules by hand, and optimizers that do what the fields say."""
+
+import keras
+import nets
+import numpy as np
+import pytest
+
+from kd_keras import config as config_lib
+from kd_keras.models import optimizers
+
+
+def fields(**overrides):
+    fields = config_lib.default_config().teacher.optimizer
+    fields.update(overrides)
+    return fields
+
+
+def rates(steps, **overrides):
+    optimizer = optimizers.make_optimizer(
+        fields(**overrides), steps_per_epoch=10, epochs=4
+    )
+    schedule = optimizer._learning_rate
+    return [float(schedule(step)) for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        # Warm-up over 20 steps to 0.4, then 20 steps of decay.
+        ({"schedule": "linear"}, [0.02, 0.4, 0.2, 0.0]),
+        ({"schedule": "linear", "final_factor": 0.5}, [0.02, 0.4, 0.3, 0.2]),
+        ({"schedule": "cosine"}, [0.02, 0.4, 0.2, 0.0]),
+        ({"schedule": "constant"}, [0.02, 0.4, 0.4, 0.4]),
+    ],
+)
+def test_schedules_by_hand(overrides, expected):
+    overrides = {"learning_rate": 0.4, "warmup_epochs": 2.0} | overrides
+    np.testing.assert_allclose(
+        rates([0, 20, 30, 40], **overrides), expected, atol=1e-6
+    )
+
+
+def test_cosine_and_linear_differ_on_the_way():
+    cosine, linear = (
+        rates([10], learning_rate=1.0, schedule=schedule)[0]
+        for schedule in ("cosine", "linear")
+    )
+    assert linear == pytest.approx(0.75)
+    assert cosine == pytest.approx(0.5 + 0.5 * np.cos(np.pi / 4))
+
+
+@pytest.mark.parametrize("name", ["sgd", "muon", "adamw"])
+def test_weight_decay_spares_biases_and_batch_norm(name):
+    optimizer = optimizers.make_optimizer(
+        fields(
+            name=name, learning_rate=0.1, weight_decay=0.5, schedule="constant"
+        ),
+        steps_per_epoch=1,
+        epochs=1,
+    )
+    network = nets.make_network(batch_norm=True)
+    before = nets.snapshot(network)
+    variables = network.trainable_variables
+    optimizer.apply_gradients([(v * 0.0, v) for v in variables])
+    after = dict(zip([v.path for v in network.weights], network.get_weights()))
+    for (path, weight), old in zip(after.items(), before):
+        factor = 0.95 if path.endswith("kernel") else 1.0
+        np.testing.assert_allclose(weight, factor * old, rtol=1e-5)
+
+
+def test_clip_norm_clips_the_whole_gradient():
+    optimizer = optimizers.make_optimizer(
+        fields(clip_norm=1.5), steps_per_epoch=1, epochs=1
+    )
+    assert optimizer.global_clipnorm == 1.5
+    unclipped = optimizers.make_optimizer(fields(), steps_per_epoch=1, epochs=1)
+    assert unclipped.global_clipnorm is None
+
+
+def test_sgd_is_nesterov_s():
+    optimizer = optimizers.make_optimizer(
+        fields(
+            name="sgd", momentum=0.5, learning_rate=1.0, schedule="constant"
+        ),
+        steps_per_epoch=1,
+        epochs=1,
+    )
+    variable = keras.Variable(0.0)
+    for _ in range(2):
+        optimizer.apply_gradients([(keras.ops.ones(()), variable)])
+    # Velocities -1 and -1.5; Nesterov steps of -1.5 and -1.75.
+    assert float(variable.numpy()) == pytest.approx(-3.25)
+
+
+@pytest.mark.parametrize("shape", [(36, 8), (8, 36), (8, 8)])
+def test_orthogonal_keeps_directions_and_levels_singular_values(shape):
+    matrix = np.random.default_rng(0).normal(size=shape).astype("float32")
+    # Singular values over two orders of magnitude, as those of gradients.
+    u, _, vt = np.linalg.svd(matrix, full_matrices=False)
+    matrix = (u * np.geomspace(1, 0.01, 8)) @ vt
+    levelled = u.T @ optimizers.orthogonal(matrix.astype("float32")) @ vt.T
+    values = np.diag(levelled)
+    np.testing.assert_allclose(levelled, np.diag(values), atol=1e-4)
+    assert values.min() > 0.5 and values.max() < 1.3
+
+
+def muon(**overrides):
+    return optimizers.make_optimizer(
+        fields(
+            name="muon",
+            learning_rate=0.5,
+            kernel_learning_rate=0.2,
+            momentum=0.9,
+            schedule="constant",
+            **overrides,
+        ),
+        steps_per_epoch=1,
+        epochs=1,
+    )
+
+
+def step_twice(optimizer, gradients, shape):
+    variable = keras.Variable(np.ones(shape, "float32"))
+    steps = []
+    for gradient in gradients:
+        before = variable.numpy()
+        optimizer.apply_gradients([(keras.ops.array(gradient), variable)])
+        steps.append(variable.numpy() - before)
+    return steps, before
+
+
+def test_muon_moves_convolutions_by_orthogonal_steps():
+    shape = (3, 3, 4, 8)
+    gradients = np.random.default_rng(0).normal(size=(2, *shape))
+    gradients = gradients.astype("float32")
+    # Whatever the length of a gradient, since it has no say.
+    steps, before = step_twice(muon(), 1e3 * gradients, shape)
+    length = 0.5 * 0.2 * np.linalg.norm(before)
+    assert np.linalg.norm(steps[1]) == pytest.approx(length, rel=1e-5)
+    # Nesterov's: 0.6 (0.6 g1 + g2) + g2.
+    ahead = 0.36 * gradients[0] + 1.6 * gradients[1]
+    expected = optimizers.orthogonal(ahead.reshape(36, 8)).numpy()
+    expected *= -length / np.linalg.norm(expected)
+    np.testing.assert_allclose(steps[1].reshape(36, 8), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(36, 8), (8,), (3, 3, 8, 1)])
+def test_muon_is_sgd_for_all_else(shape):
+    gradients = np.random.default_rng(0).normal(size=(2, *shape))
+    gradients = gradients.astype("float32")
+    sgd = keras.optimizers.SGD(0.5, momentum=0.9, nesterov=True)
+    steps, expected = (
+        step_twice(optimizer, gradients, shape)[0]
+        for optimizer in (muon(), sgd)
+    )
+    np.testing.assert_allclose(steps, expected, rtol=1e-6)
+
+
+def test_muon_is_loaded_as_it_was_saved():
+    before = optimizers.Muon(
+        0.1, kernel_learning_rate=0.2, kernel_momentum=0.3, weight_decay=0.1
+    )
+    after = keras.optimizers.deserialize(keras.optimizers.serialize(before))
+    assert isinstance(after, optimizers.Muon)
+    assert (after.kernel_learning_rate, after.kernel_momentum) == (0.2, 0.3)
+    assert after.get_config() == before.get_config()
+
+
+def test_a_field_of_muon_alone_is_no_part_of_other_results():
+    config = config_lib.default_config()
+    field = "teacher.optimizer.kernel_learning_rate"
+    assert field not in config_lib.stage_fields(config, "teacher")
+    config.teacher.optimizer.name = "muon"
+    assert config_lib.stage_fields(config, "teacher")[field] == 0.1

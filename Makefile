@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart cifar10 paper paper-quick report test benchmark lint clean
+.PHONY: help quickstart cifar10 paper paper-quick report test benchmark docs lint clean
 
 help:
 	@echo "make quickstart  distil a digit classifier on the MNIST in the package"
@@ -14,6 +14,7 @@ help:
 	@echo "make paper-quick the same with one seed, shortened (minutes)"
 	@echo "make test        the test suite"
 	@echo "make benchmark   speed beside keras.distillation and PyTorch (15 minutes)"
+	@echo "make docs        the documentation site: site/index.html"
 	@echo "make lint        ruff"
 
 # pip prints errors alone; the marker is written when all went well.
@@ -45,6 +46,16 @@ test: $(VENV)/.installed
 benchmark: $(VENV)/.installed
 	@$(BIN)/python -m pip install -qq --editable '.[benchmark]'
 	@$(BIN)/python -m benchmarks.speed
+
+$(VENV)/.docs: $(VENV)/.installed
+	@$(BIN)/python -m pip install -qq --editable '.[docs]'
+	@touch $@
+
+# Strict: a broken link or a missing reference is an error.
+docs: $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true \
+	    $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "site/index.html"
 
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

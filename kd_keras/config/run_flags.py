@@ -1,11 +1,12 @@
 """The flags of the programs that make runs."""
 
+import os
 import pathlib
 
 from absl import flags
 from ml_collections import config_flags
 
-DEFAULT_CONFIG = pathlib.Path(__file__).parents[2] / "configs" / "mnist.py"
+_DEFAULT_CONFIG = pathlib.Path(__file__).parents[2] / "configs" / "mnist.py"
 
 CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -19,6 +20,18 @@ _WORKDIR = flags.DEFINE_string(
 SAVEDMODELS = flags.DEFINE_string(
     "savedmodels", "savedmodels", "Where exported models go."
 )
+
+
+def find_config(name):
+    """Returns the path of the configuration file `name`, or the default's."""
+    if name is None:
+        return _DEFAULT_CONFIG
+    if not os.path.isfile(name):
+        raise ValueError(
+            "--config must be a Python file with get_config(). "
+            f"Received: {name!r}, which is no file"
+        )
+    return name
 
 
 def workdir():

@@ -1,71 +1,155 @@
-"""What the command lines share: errors in one line, a quiet start."""
+"""Runs a command: quiet start, help, and errors in one line."""
 
 import logging
 import os
 import re
 import shlex
 import sys
+import textwrap
+import traceback
 
 from absl import app, flags
 from absl import logging as absl_logging
 
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
+_HELP_FLAGS = ("--help", "-help", "-h", "-?")
+_LINE_WIDTH = 79
 
 
-def run(main, *, default_config=None):
-    """Runs `main()` as the program; its errors are one line, exit code 1.
+def run(main, *, find_config=None):
+    """Runs `main()` with the flags of the command line, then exits.
+
+    The exit code is 0, 1 after an error, or 130 after an interruption.
+    Errors about the user's input are one line; others keep their traceback.
 
     Args:
-        main: function of nothing.
-        default_config: path of the configuration where `--config` is not
-            given; None for a program that has no such flag.
+        main: function without arguments. `--help` shows the docstring of its
+            module and the module's flags.
+        find_config: function of the value of `--config`, or of None where it
+            is not given, that returns the path of the configuration file or
+            raises a ValueError. None for a command without that flag.
     """
     _prepare_environment()
+    if any(argument in _HELP_FLAGS for argument in sys.argv[1:]):
+        print(_help(main))
+        sys.exit(0)
     app.run(
         lambda argv: _guarded(main, argv),
-        flags_parser=lambda argv: _parse_flags(argv, default_config),
+        flags_parser=lambda argv: _parse_flags(argv, find_config),
     )
 
 
 def command(module):
-    """What was typed, for the record."""
+    """Returns the command as it was typed, for records.
+
+    Args:
+        module: str, what follows `python -m` where the module was run
+            directly. The program `kd-keras` puts its own name and the
+            command's into `sys.argv[0]`.
+    """
+    dispatched = sys.argv[0].startswith(("kd-keras ", "python -m "))
+    program = sys.argv[0] if dispatched else f"python -m {module}"
     arguments = " ".join(shlex.quote(argument) for argument in sys.argv[1:])
-    return f"python -m {module} {arguments}".rstrip()
+    return f"{program} {arguments}".rstrip()
 
 
-def _parse_flags(argv, default_config):
-    if default_config:
-        argv = _with_config_file(argv, default_config)
+def _help(main):
+    """Returns the docstring of a command's module, and its flags."""
+    module = main.__module__
+    # absl files the flags of the main module under the program's path.
+    name = sys.argv[0] if module == "__main__" else module
+    found = flags.FLAGS.get_key_flags_for_module(name)
+    names = {_flag_name(flag): flag for flag in found}
+    width = max(map(len, names), default=0) + 4
+    lines = [
+        textwrap.fill(
+            _flag_help(names[name]),
+            _LINE_WIDTH,
+            initial_indent=f"  {name}".ljust(width),
+            subsequent_indent=" " * width,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        for name in sorted(names, key=lambda name: names[name].name)
+    ]
+    docstring = sys.modules[module].__doc__.strip()
+    return "\n".join([docstring, "", "Flags:", *lines])
+
+
+def _flag_name(flag):
+    return f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+
+
+def _flag_help(flag):
+    default = flag.default
+    if isinstance(default, list):
+        default = ",".join(default)
+    # A configuration has too many fields to show.
+    shown = isinstance(default, (str, int, float)) and default != ""
+    if not shown or default is False:
+        return flag.help
+    return f"{flag.help} (default: {default})"
+
+
+def _parse_flags(argv, find_config):
+    path = None
     try:
+        if find_config:
+            argv, path = _with_config_file(argv, find_config)
         return flags.FLAGS(argv)
     except SystemExit:
-        # absl's --help exits with 1; asking for help is no failure.
+        # absl's --helpfull exits with 1; asking for help is no failure.
         sys.exit(0)
-    except (KeyError, AttributeError) as error:
-        _fail(_unknown_field(str(error.args[0]), argv))
-    except (flags.Error, TypeError, ValueError, OSError) as error:
-        _fail(_one_line(error))
+    except Exception as error:
+        if "--debug" in argv:
+            raise
+        _fail(_parse_error(error, argv, path))
 
 
-def _with_config_file(argv, default):
-    """The arguments with a configuration file that is there."""
-    for argument, following in zip(argv, [*argv[1:], ""]):
-        flag, _, value = argument.partition("=")
-        if flag in ("--config", "-config"):
-            path = (value or following).partition(":")[0]
-            if not os.path.isfile(path):
-                _fail(
-                    "--config must be a Python file with get_config(). "
-                    f"Received: {path!r}, which is no file"
-                )
-            return argv
-    # Not the flag's default, which is loaded with the overrides at once,
-    # where no error could be caught.
-    return [argv[0], f"--config={default}", *argv[1:]]
+def _with_config_file(argv, find_config):
+    """Returns the arguments with the configuration file's path, and the path.
+
+    The default file is inserted as an argument: as the flag's own default it
+    would be loaded when the flag is defined, where no error can be caught.
+    """
+    for i, argument in enumerate(argv):
+        flag, equals, value = argument.partition("=")
+        if flag not in ("--config", "-config"):
+            continue
+        if not equals:
+            value = "".join(argv[i + 1 : i + 2])
+        # What follows a colon is the argument of get_config().
+        name, colon, rest = value.partition(":")
+        path = str(find_config(name))
+        after = i + 1 if equals else i + 2
+        given = f"--config={path}{colon}{rest}"
+        return [*argv[:i], given, *argv[after:]], path
+    path = str(find_config(None))
+    return [argv[0], f"--config={path}", *argv[1:]], path
+
+
+def _parse_error(error, argv, config_path):
+    """Returns the line for an error of the flags or the configuration file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    in_file = any(frame.filename == config_path for frame in frames)
+    text = str(error)
+    if "Error whilst parsing config file" in text:
+        # ml_collections puts the whole traceback into the message.
+        return f"configuration file: {text.strip().splitlines()[-1]}"
+    if in_file or isinstance(error, SyntaxError):
+        return f"configuration file: {type(error).__name__}: {_one_line(error)}"
+    if "no attribute 'get_config'" in text:
+        return (
+            "a configuration file must define get_config(). Received: "
+            f"{config_path}, which does not"
+        )
+    if isinstance(error, (KeyError, AttributeError)):
+        return _unknown_field(str(error.args[0]), argv)
+    return _one_line(error)
 
 
 def _unknown_field(message, argv):
-    """What ml_collections says of a name, with the flag that has it."""
+    """Returns the line for an unknown field, with the flag that names it."""
     name = re.search(r"\w+", message)[0]
     flag = next(
         (x.partition("=")[0] for x in argv if re.search(rf"\.{name}\b", x)),
@@ -74,22 +158,19 @@ def _unknown_field(message, argv):
     close = re.search(r'Did you mean "(\w+)"', message)
     hint = f" Did you mean {close[1]!r}?" if close else ""
     return (
-        "fields of the configuration must be those of kd_keras/config.py. "
+        "fields of the configuration must be those of kd_keras.config. "
         f"Received: {flag}.{hint}"
     )
 
 
 def _one_line(error):
     text = str(error) or repr(error)
-    if "Traceback (most recent call last)" in text:
-        # Of a configuration file, all of which is put into one error.
-        text = f"configuration file: {text.strip().splitlines()[-1]}"
     if isinstance(error, OSError) and error.filename:
         text = (
-            "files must be there to read and free to write. Received: "
+            "files must exist and be readable, or be free to write. Received: "
             f"{error.strerror}: {error.filename}"
         )
-    # TensorFlow puts the place in its graph before the words.
+    # TensorFlow puts the node of its graph before the message.
     text = re.sub(r"^\{\{.*?\}\} ?", "", text.strip())
     return " ".join(text.split())
 
@@ -100,7 +181,7 @@ def _fail(message):
 
 
 def _guarded(main, argv):
-    """`main`, with errors in one line: what must hold, what was received."""
+    """Runs `main()` and turns an expected error into one line."""
     _log_to_stderr()
     try:
         if len(argv) > 1:
@@ -111,7 +192,7 @@ def _guarded(main, argv):
         main()
     except KeyboardInterrupt:
         print(
-            "\ninterrupted; the same command goes on where it was",
+            "\ninterrupted; run the same command again to continue",
             file=sys.stderr,
         )
         sys.exit(130)
@@ -122,18 +203,18 @@ def _guarded(main, argv):
 
 
 def _is_expected(error):
-    """Whether an error is about what the user gave, not about this code."""
+    """Returns whether an error is about the input and not about this code."""
     if isinstance(error, (ValueError, OSError)):
         return True
-    # A full disk, from TensorFlow's own writers; asked for by name, since
-    # TensorFlow need not have been imported.
+    # TensorFlow's own writers raise an OpError when a disk is full. Compared
+    # by name, since TensorFlow may not have been imported.
     return type(error).__module__.startswith("tensorflow") and any(
         base.__name__ == "OpError" for base in type(error).__mro__
     )
 
 
 def _log_to_stderr():
-    """Our lines, plain; of TensorFlow's only the errors."""
+    """Logs the package's own lines plainly, and TensorFlow's errors alone."""
     absl_logging.set_verbosity(absl_logging.ERROR)
     logger = logging.getLogger("kd_keras")
     logger.setLevel(logging.INFO)
@@ -142,7 +223,7 @@ def _log_to_stderr():
 
 
 def _prepare_environment():
-    # Before TensorFlow is imported. oneDNN's kernels are about twice as fast
-    # on CPUs where TensorFlow leaves them off.
+    # TensorFlow reads these when it is imported. oneDNN's kernels are about
+    # twice as fast on CPUs where TensorFlow leaves them off.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import kd_keras
 from kd_keras.data import augmentation as views
-from kd_keras.data import datasets, pipeline
+from kd_keras.data import datasets, pipeline, splits
 from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import losses
 from kd_keras.teachers import loading as teachers
@@ -324,7 +324,7 @@ def test_16_validation_is_split_from_training_and_no_example_is_dropped():
     examples = datasets.Examples(
         nets.make_images(101).astype("uint8"), nets.make_labels(101)
     )
-    train, validation = datasets.split_off(examples, 31)
+    train, validation = splits.split_off(examples, 31)
     assert not set(train.ids) & set(validation.ids)
     sizes = [
         len(labels)

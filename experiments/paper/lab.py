@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from kd_keras import config as config_lib
 from kd_keras import store
-from kd_keras.data import sources
+from kd_keras.data import sources, splits
 from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import class_bias, losses
 from kd_keras.evaluation import metrics
@@ -246,13 +246,17 @@ class Lab:
         return [0]
 
     def parts(self, experiment, seed, *, whole=False):
-        """What its run is trained and measured on: see `stages.split`.
+        """What its run is trained and measured on: see `splits.split`.
 
         `whole` leaves in `train` what the transfer set leaves out.
         """
         config = self.config(experiment, seed)
         dataset = self._dataset or sources.load_dataset(config.data)
-        parts = stages.split(dataset, config)
+        parts = splits.split(
+            dataset,
+            validation_examples=config.data.validation_examples,
+            max_train_examples=config.data.max_train_examples,
+        )
         if whole or experiment.stage == "teacher":
             return parts
         return stages.transfer_parts(parts, config)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras import config as config_lib
-from kd_keras.data import datasets, pipeline, sources
+from kd_keras.data import datasets, pipeline, sources, splits
 from kd_keras.evaluation import metrics
 from kd_keras.teachers import loading as teachers
 from kd_keras.teachers import runtimes
@@ -149,16 +149,15 @@ def load_parts(data):
         fields = config_lib.default_config().data
         fields.name = data
         data = fields
-    validation_examples = 0
-    if not isinstance(data, datasets.Dataset):
-        validation_examples = data.validation_examples
-        data = sources.load_dataset(data)
-    parts = {"name": data.name, "train": data.train, "test": data.test}
-    if validation_examples:
-        parts["train"], parts["validation"] = datasets.split_off(
-            data.train, validation_examples
-        )
-    return {name: part for name, part in parts.items() if part is not None}
+    if isinstance(data, datasets.Dataset):
+        return {"name": data.name, **splits.split(data, validation_examples=0)}
+    dataset = sources.load_dataset(data)
+    parts = splits.split(
+        dataset,
+        validation_examples=data.validation_examples,
+        max_train_examples=data.max_train_examples,
+    )
+    return {"name": dataset.name, **parts}
 
 
 def as_classifier(model, *, mean="arithmetic"):

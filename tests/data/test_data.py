@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from kd_keras import config
 from kd_keras.data import augmentation as views
-from kd_keras.data import datasets, pipeline, sources
+from kd_keras.data import datasets, pipeline, sources, splits
 
 
 def numbered(count, num_classes=10):
@@ -132,12 +132,12 @@ def test_given_logits_are_those_of_the_pictures_beside_them(kind):
 
 @pytest.mark.parametrize("kind", [lambda x: x, streamed])
 def test_splits_are_disjoint_complete_and_always_the_same(kind):
-    rest, split = datasets.split_off(kind(numbered(100)), 30)
+    rest, split = splits.split_off(kind(numbered(100)), 30)
     assert (len(rest), len(split)) == (70, 30)
     np.testing.assert_array_equal(
         np.sort(np.concatenate([rest.ids, split.ids])), np.arange(100)
     )
-    again = datasets.split_off(kind(numbered(100)), 30)[1]
+    again = splits.split_off(kind(numbered(100)), 30)[1]
     np.testing.assert_array_equal(split.ids, again.ids)
     shown = [
         numbers(images)
@@ -152,7 +152,7 @@ def test_an_example_keeps_its_id_and_so_its_view_in_a_subset():
     examples.images[:] = np.random.default_rng(0).integers(
         0, 256, examples.images.shape
     )
-    rest, _ = datasets.split_off(examples, 20)
+    rest, _ = splits.split_off(examples, 20)
 
     def views_by_id(some):
         batch = next(iter(some.batches(50, seed=0, epoch=0, labels=False)))
@@ -174,16 +174,16 @@ def test_a_batch_larger_than_the_data_is_refused():
 
 def test_a_validation_split_of_everything_is_refused():
     with pytest.raises(ValueError, match="30 of 30"):
-        datasets.split_off(numbered(30), 30)
+        splits.split_off(numbered(30), 30)
 
 
 @pytest.mark.parametrize("kind", [lambda x: x, streamed])
 def test_a_transfer_set_has_the_classes_and_the_share_that_it_should(kind):
     # 500 examples, class = id modulo 5; 60 are held out before.
-    rest, held_out = datasets.split_off(kind(numbered(500, num_classes=5)), 60)
+    rest, held_out = splits.split_off(kind(numbered(500, num_classes=5)), 60)
 
     def chosen(**options):
-        subset = datasets.transfer_set(rest, **options)
+        subset = splits.transfer_set(rest, **options)
         assert set(subset.ids) <= set(rest.ids)
         batches = subset.batches(100, labels=True)
         ids, images, labels = map(np.concatenate, zip(*batches))
@@ -206,7 +206,7 @@ def test_a_transfer_set_has_the_classes_and_the_share_that_it_should(kind):
     # Chance, and chance alone, follows from the seed.
     np.testing.assert_array_equal(chosen(fraction=0.1), chosen(fraction=0.1))
     assert set(chosen(fraction=0.1)) != set(chosen(fraction=0.1, seed=1))
-    assert datasets.transfer_set(rest) is rest
+    assert splits.transfer_set(rest) is rest
 
 
 @pytest.mark.parametrize(
@@ -225,15 +225,15 @@ def test_a_transfer_set_that_cannot_be_is_refused(options, message):
     positions = np.r_[0, 1, 2, 3, 4, 5:20, 1]
     examples = numbered(20, num_classes=5).subset(np.delete(positions, 15))
     with pytest.raises(ValueError, match=message):
-        datasets.transfer_set(examples, **options)
+        splits.transfer_set(examples, **options)
 
 
 def test_classes_of_a_set_without_labels_cannot_be_chosen():
     examples = datasets.Examples(numbered(20).images)
-    assert len(datasets.transfer_set(examples, fraction=0.5)) == 10
+    assert len(splits.transfer_set(examples, fraction=0.5)) == 10
     for options in ({"omit_classes": (1,)}, {"balanced": True}):
         with pytest.raises(ValueError, match="need labels"):
-            datasets.transfer_set(examples, **options)
+            splits.transfer_set(examples, **options)
 
 
 def test_mnist_in_the_package_is_the_original(mnist):

@@ -11,7 +11,7 @@ import scipy.special
 import kd_keras
 from kd_keras import config as config_lib
 from kd_keras import evaluation
-from kd_keras.data import datasets
+from kd_keras.data import datasets, splits
 from kd_keras.evaluation import metrics
 
 
@@ -121,7 +121,7 @@ def test_the_calibration_temperature_is_not_of_the_test_set(
     fields.validation_examples = 40
     monkeypatch.setattr(evaluation.sources, "load_dataset", lambda _: data)
     results = kd_keras.evaluate(models[0], data=fields)
-    _, held_out = datasets.split_off(data.train, 40)
+    _, held_out = splits.split_off(data.train, 40)
     test_logits = logits_of(models[0], data.test)
     temperature, of_test = (
         metrics.calibration_temperature(logits=logits, labels=labels)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kd_keras import config as config_lib
-from kd_keras.data import datasets
+from kd_keras.data import datasets, splits
 from kd_keras.teachers import loading as teachers
 from kd_keras.training import callbacks, stages
 
@@ -592,7 +592,7 @@ def test_student_and_baseline_learn_from_the_transfer_set(
     monkeypatch.setattr(callbacks.MetricsLog, "__init__", spy)
     reports = run("teacher", "student", "baseline", config=config)
     # 400 are left of the validation split.
-    train, _ = datasets.split_off(small_mnist.train, 100)
+    train, _ = splits.split_off(small_mnist.train, 100)
     half = round((train.labels != 3).sum() / 2)
     assert sizes == {"teacher": 400, "student": half, "baseline": half}
     # Tested on all the classes, and the card tells the size.

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import datasets
+from kd_keras.data import datasets, splits
 
 _log = logging.getLogger(__name__)
 
@@ -243,7 +243,7 @@ def load_folder(
         test = None
         if class_names and test_fraction:
             count = max(round(len(train) * test_fraction), 1)
-            train, test = datasets.split_off(train, count)
+            train, test = splits.split_off(train, count)
     return datasets.Dataset(
         name=root.name,
         train=train,

@@ -18,7 +18,7 @@ import tensorflow as tf
 from kd_keras import config as config_lib
 from kd_keras import store
 from kd_keras.data import augmentation as views
-from kd_keras.data import datasets, pipeline, sources
+from kd_keras.data import datasets, pipeline, sources, splits
 from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import distiller, losses, specialists, trainer
 from kd_keras.evaluation import metrics
@@ -203,7 +203,11 @@ def _prepare(config, dataset):
     tf.config.experimental.enable_op_determinism()
     if dataset is None:
         dataset = sources.load_dataset(config.data)
-    parts = split(dataset, config)
+    parts = splits.split(
+        dataset,
+        validation_examples=config.data.validation_examples,
+        max_train_examples=config.data.max_train_examples,
+    )
     _log.info(
         "data: %s from %s: %s examples of %s",
         dataset.name,
@@ -269,22 +273,9 @@ def make_strategy(devices):
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
 
 
-def split(dataset, config):
-    """Disjoint `train`, and where there are any `validation` and `test`."""
-    train, validation = dataset.train, None
-    if train.labelled:
-        train, validation = datasets.split_off(
-            train, config.data.validation_examples
-        )
-    if 0 < config.data.max_train_examples < len(train):
-        _, train = datasets.split_off(train, config.data.max_train_examples)
-    parts = {"train": train, "validation": validation, "test": dataset.test}
-    return {name: part for name, part in parts.items() if part is not None}
-
-
 def transfer_parts(parts, config):
     """The same, with what student and baseline train on as `train`."""
-    train = datasets.transfer_set(parts["train"], **config.transfer)
+    train = splits.transfer_set(parts["train"], **config.transfer)
     if train is not parts["train"]:
         _log.info("transfer set: %s of the train examples", len(train))
     return {**parts, "train": train}

@@ -4,22 +4,29 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart cifar10 paper paper-quick report test benchmark docs lint clean
+.PHONY: help quickstart cifar10 paper paper-quick report test test-quick \
+    benchmark docs lint clean
 
 help:
-	@echo "make quickstart  distil a digit classifier on the MNIST in the package"
-	@echo "make cifar10     the CIFAR-10 experiment: teacher, student, baseline"
-	@echo "make report      a page about the shipped CIFAR-10 models: runs/report.html"
-	@echo "make paper       the paper's experiments, docs/paper.md (hours; goes on)"
-	@echo "make paper-quick the same with one seed, shortened (minutes)"
-	@echo "make test        the test suite"
-	@echo "make benchmark   speed beside keras.distillation and PyTorch (15 minutes)"
-	@echo "make docs        the documentation site: site/index.html"
-	@echo "make lint        ruff"
+	@echo "make quickstart   distil a digit classifier on the MNIST in the package"
+	@echo "make cifar10      the CIFAR-10 experiment: teacher, student, baseline"
+	@echo "make report       a page about the shipped CIFAR-10 models: runs/report.html"
+	@echo "make paper        the paper's experiments, docs/paper.md (hours; resumes)"
+	@echo "make paper-quick  the same with one seed, shortened (minutes)"
+	@echo "make test         ruff and the test suite"
+	@echo "make test-quick   ruff and the tests that take a few seconds at most"
+	@echo "make benchmark    speed beside keras.distillation and PyTorch (15 minutes)"
+	@echo "make docs         the documentation site: site/index.html"
+	@echo "make lint         ruff alone"
+	@echo "make clean        remove the environment and the site that make made"
 
-# pip prints errors alone; the marker is written when all went well.
-$(VENV)/.installed: pyproject.toml
+# clean removes an environment with this mark, and none that was there before.
+MADE := $(VENV)/.made_by_make
+
+# pip prints errors alone; .installed is written when all went well.
+$(VENV)/.installed: pyproject.toml setup.py
 	@echo "setting up $(VENV) (once; 2.4 GB with TensorFlow) ..."
+	@test -e $(VENV) || { mkdir $(VENV) && touch $(MADE); }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --upgrade pip
 	@$(BIN)/python -m pip install -qq --editable '.[test]'
@@ -39,8 +46,11 @@ paper paper-quick: $(VENV)/.installed
 report: $(VENV)/.installed
 	@$(BIN)/python -m kd_keras.report --name=cifar10 --output=runs/report.html
 
-test: $(VENV)/.installed
+test: lint
 	@$(BIN)/python -m pytest
+
+test-quick: lint
+	@$(BIN)/python -m pytest -m "not slow"
 
 # A PyTorch that is there already, such as its CPU build, is kept.
 benchmark: $(VENV)/.installed
@@ -61,4 +71,7 @@ lint: $(VENV)/.installed
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) *.egg-info
+	@if test -e $(MADE); then rm -rf $(VENV); fi
+	@if grep -qs 'generator" content="mkdocs' site/index.html; \
+	    then rm -rf site; fi
+	@rm -rf kd_keras.egg-info

@@ -1,18 +1,14 @@
-"""The command line, as a user runs it: in a process of its own."""
+"""`train` and `label` run whole, killed, on a full disk and in parts."""
 
 import json
-import os
-import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 import keras
 import numpy as np
-import pytest
+from commands import REPOSITORY, assert_one_line, command, environment, run
 
-REPOSITORY = pathlib.Path(__file__).parents[2]
 SMALL = (
     "--config.data.max_train_examples=640",
     "--config.data.validation_examples=64",
@@ -22,57 +18,8 @@ SMALL = (
 )
 
 
-def command(*flags, module="train"):
-    return [sys.executable, "-m", f"kd_keras.{module}", *flags]
-
-
-def environment():
-    return {
-        **os.environ,
-        "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'tests'}",
-    }
-
-
-def train(*flags, cwd, prefix=(), timeout=300, module="train"):
-    return subprocess.run(
-        [*prefix, *command(*flags, module=module)],
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-
-
-@pytest.mark.parametrize(
-    ("module", "words"),
-    [
-        ("train", ("--stage", "--config", "--workdir", "restart", "Examples")),
-        ("label", ("--shard", "--config", "--workdir", "store", "Examples")),
-        ("evaluate", ("--model", "--teacher", "--split", "--output", "Examp")),
-        ("export", ("--formats", "litert_int8", "--output", "Examples")),
-        ("latency", ("--models", "--threads", "--output", "Examples")),
-        ("report", ("--workdir", "--exports", "--serve", "Examples")),
-    ],
-)
-def test_help_helps_without_tensorflow(tmp_path, module, words):
-    arguments = command("--help", module=module)[1:]
-    result = subprocess.run(
-        [sys.executable, "-X", "importtime", *arguments],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode == 0
-    for word in words:
-        assert word in result.stdout
-    assert " tensorflow" not in result.stderr
-
-
-def test_all_stages_by_default_then_a_table(tmp_path):
-    result = train(
+def test_train_runs_all_stages_and_prints_a_table(tmp_path):
+    result = run(
         *SMALL,
         "--config.teacher.epochs=1",
         "--config.student.epochs=1",
@@ -92,7 +39,7 @@ def test_all_stages_by_default_then_a_table(tmp_path):
         assert (tmp_path / f"savedmodels/mnist_{stage}/saved_model.pb").exists()
     assert "savedmodels/mnist_student" in result.stdout
     assert "tensorboard.main --logdir runs/mnist" in result.stdout
-    # What is loaded, sizes, device and steps, a line each; nothing else.
+    # Only our lines about data, sizes, devices and steps.
     lines = result.stderr.strip().splitlines()
     assert lines[0].startswith("data: mnist from the kd_keras package: 640")
     assert all(
@@ -102,7 +49,7 @@ def test_all_stages_by_default_then_a_table(tmp_path):
 
 
 def kill_in_epoch(process, log, epoch, deadline=240):
-    """kill -9 as soon as the log shows the epoch's first lines."""
+    """Kills a process as soon as its log shows the start of an epoch."""
     start = time.time()
     while f"Epoch {epoch}/" not in log.read_text():
         assert process.poll() is None and time.time() - start < deadline
@@ -112,14 +59,14 @@ def kill_in_epoch(process, log, epoch, deadline=240):
     process.wait()
 
 
-def test_killed_at_any_moment_it_ends_in_the_same_bits(tmp_path):
+def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
     flags = [
         *SMALL,
         "--stage=teacher",
         "--config.data.max_train_examples=6400",
         "--config.teacher.epochs=4",
     ]
-    whole = train(*flags, "--workdir=whole", "--savedmodels=a", cwd=tmp_path)
+    whole = run(*flags, "--workdir=whole", "--savedmodels=a", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
     log = tmp_path / "log"
     for epoch in (1, 3):
@@ -133,77 +80,20 @@ def test_killed_at_any_moment_it_ends_in_the_same_bits(tmp_path):
             )
             kill_in_epoch(process, log, epoch)
         assert not (tmp_path / "killed/teacher/report.json").exists()
-    rest = train(*flags, "--workdir=killed", "--savedmodels=b", cwd=tmp_path)
+    rest = run(*flags, "--workdir=killed", "--savedmodels=b", cwd=tmp_path)
     assert rest.returncode == 0, rest.stderr
     assert "goes on after epoch" in rest.stderr
     networks = [
-        keras.models.load_model(tmp_path / f"{run}/teacher/teacher.keras")
-        for run in ("whole", "killed")
+        keras.models.load_model(tmp_path / f"{name}/teacher/teacher.keras")
+        for name in ("whole", "killed")
     ]
     for a, b in zip(*(network.get_weights() for network in networks)):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--stage=studnet"], "Did you mean 'student'?"),
-        (["--stag=student"], "Did you mean: stage"),
-        (
-            ["--config.studnet.epochs=3"],
-            "Received: --config.studnet.epochs. Did you mean 'student'?",
-        ),
-        (
-            ["--config.student.epohs=3"],
-            "Received: --config.student.epohs. Did you mean 'epochs'?",
-        ),
-        (
-            ["--config.baseline.optimizer.lerning_rate=3"],
-            "optimizer.lerning_rate. Did you mean 'learning_rate'?",
-        ),
-        (["--config.student.zzz=3"], "Received: --config.student.zzz."),
-        (["--config.student.epochs=many"], "many"),
-        (["--config=nowhere.py"], "Received: 'nowhere.py', which is no file"),
-        (["--config", "nowhere.py"], "'nowhere.py', which is no file"),
-        (
-            [f"--config={REPOSITORY / 'configs/paper_mnist.py'}:nothing"],
-            "configuration file: ValueError: the experiment must be one of",
-        ),
-        (["student"], "must be a flag"),
-        (["--config.distill.temperature=0"], "Received: 0.0"),
-    ],
-)
-def test_a_wrong_command_gives_one_line(tmp_path, flags, message):
-    result = train(*flags, cwd=tmp_path)
-    assert_one_line(result, message)
-    assert not list(tmp_path.iterdir())
-
-
-def assert_one_line(result, message):
-    assert result.returncode == 1
-    lines = result.stderr.strip().splitlines()
-    assert lines[-1].startswith("error: ") and message in lines[-1]
-    assert "Traceback" not in result.stderr
-    # Nothing but our own lines of what was loaded before.
-    assert all(line.startswith(("data: ", "teacher: ")) for line in lines[:-1])
-
-
-def test_errors_from_within_give_one_line_too(tmp_path):
-    assert_one_line(
-        train("--stage=student", cwd=tmp_path), "run --stage=teacher first"
-    )
-    assert not list(tmp_path.iterdir())
-    # A directory that cannot be written: its parent is a file.
-    (tmp_path / "file").touch()
-    assert_one_line(
-        train(*SMALL, "--stage=teacher", "--workdir=file/run", cwd=tmp_path),
-        "Not a directory: file/run",
-    )
-
-
 def test_a_full_disk_gives_one_line(tmp_path):
-    """Files limited to 20 kB stand for a disk that fills up."""
-    result = train(
+    # A limit of 20 kB a file acts like a disk that fills up.
+    result = run(
         *SMALL,
         "--stage=teacher",
         "--config.teacher.epochs=1",
@@ -225,7 +115,7 @@ def test_a_store_is_labelled_in_parts_and_distilled_from(tmp_path):
     ]
 
     def label(*more):
-        return train(*flags, *more, cwd=tmp_path, module="label")
+        return run(*flags, *more, cwd=tmp_path, module="label")
 
     assert_one_line(label("--shard=2", "--num_shards=2"), "2 of 2")
     assert_one_line(label("--config.store.top_k=10"), "Received: 10 of 10")
@@ -234,13 +124,13 @@ def test_a_store_is_labelled_in_parts_and_distilled_from(tmp_path):
     first = label(small_files, "--shard=0", "--num_shards=2")
     assert first.returncode == 0, first.stderr
     assert "others are not yet" in first.stdout
-    # A line a file, with the rate and the time that is left.
+    # One line for each file, with the rate and the remaining time.
     assert "a second, 0 seconds left" in first.stderr
     last = label(small_files, "--shard=1", "--num_shards=2")
     assert "runs/mnist/store is finished" in last.stdout
     again = label(small_files)
     assert "finished before" in again.stderr
-    student = train(
+    student = run(
         *flags,
         "--stage=student",
         "--config.store.path=runs/mnist/store",

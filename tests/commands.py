@@ -1,0 +1,52 @@
+"""Runs a command of the package in a process of its own, as a user does."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+REPOSITORY = pathlib.Path(__file__).parents[1]
+
+
+def command(*flags, module="train"):
+    """The arguments that run a command: list of str."""
+    return [sys.executable, "-m", f"kd_keras.{module}", *flags]
+
+
+def environment():
+    """This process's environment, with the checkout on the path: dict."""
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def run(*flags, cwd, module="train", prefix=(), timeout=300):
+    """Runs a command in a directory.
+
+    Args:
+        *flags: str.
+        cwd: path of the directory.
+        module: str, the command.
+        prefix: sequence of str, arguments in front of the command's.
+        timeout: seconds.
+
+    Returns:
+        `subprocess.CompletedProcess` with text output.
+    """
+    return subprocess.run(
+        [*prefix, *command(*flags, module=module)],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def assert_one_line(result, message):
+    """Asserts that a command failed with one line of error and no traceback."""
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert lines[-1].startswith("error: ") and message in lines[-1]
+    # Only our own lines about what was loaded precede it.
+    assert all(line.startswith(("data: ", "teacher: ")) for line in lines[:-1])

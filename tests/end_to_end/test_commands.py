@@ -1,0 +1,82 @@
+"""Help and errors of every command."""
+
+import subprocess
+import sys
+
+import pytest
+from commands import REPOSITORY, assert_one_line, command, environment, run
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("train", ("--stage", "--config", "--workdir", "restart", "Examples")),
+        ("label", ("--shard", "--config", "--workdir", "store", "Examples")),
+        ("evaluate", ("--model", "--teacher", "--split", "--output", "Examp")),
+        ("export", ("--formats", "litert_int8", "--output", "Examples")),
+        ("latency", ("--models", "--threads", "--output", "Examples")),
+        ("report", ("--workdir", "--exports", "--serve", "Examples")),
+    ],
+)
+def test_help_describes_the_command_without_tensorflow(tmp_path, module, words):
+    arguments = command("--help", module=module)[1:]
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0
+    for word in words:
+        assert word in result.stdout
+    assert " tensorflow" not in result.stderr
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--stage=studnet"], "Did you mean 'student'?"),
+        (["--stag=student"], "Did you mean: stage"),
+        (
+            ["--config.studnet.epochs=3"],
+            "Received: --config.studnet.epochs. Did you mean 'student'?",
+        ),
+        (
+            ["--config.student.epohs=3"],
+            "Received: --config.student.epohs. Did you mean 'epochs'?",
+        ),
+        (
+            ["--config.baseline.optimizer.lerning_rate=3"],
+            "optimizer.lerning_rate. Did you mean 'learning_rate'?",
+        ),
+        (["--config.student.zzz=3"], "Received: --config.student.zzz."),
+        (["--config.student.epochs=many"], "many"),
+        (["--config=nowhere.py"], "'nowhere.py'"),
+        (["--config", "nowhere.py"], "'nowhere.py'"),
+        (
+            [f"--config={REPOSITORY / 'configs/paper_mnist.py'}:nothing"],
+            "configuration file: ValueError: the experiment must be one of",
+        ),
+        (["student"], "must be a flag"),
+        (["--config.distill.temperature=0"], "Received: 0.0"),
+    ],
+)
+def test_a_wrong_argument_gives_one_line(tmp_path, flags, message):
+    assert_one_line(run(*flags, cwd=tmp_path), message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_while_training_gives_one_line(tmp_path):
+    assert_one_line(
+        run("--stage=student", cwd=tmp_path), "run --stage=teacher first"
+    )
+    assert not list(tmp_path.iterdir())
+    # The run directory cannot be made: its parent is a file.
+    (tmp_path / "file").touch()
+    assert_one_line(
+        run("--stage=teacher", "--workdir=file/run", cwd=tmp_path),
+        "Not a directory: file/run",
+    )

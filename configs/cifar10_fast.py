@@ -12,11 +12,11 @@ errors from an earlier teacher of 93.14 %, trained with cutout, 1170 from one of
 92.75 %, without.
 """
 
-from configs import cifar10
+from kd_keras.config import recipes
 
 
 def get_config():
-    config = cifar10.get_config()
+    config = recipes.load("cifar10")
     config.name = "cifar10_fast"
     config.teacher.path = "savedmodels/cifar10_teacher"
     config.store.path = "auto"

@@ -59,11 +59,11 @@ Before, by SGD at one temperature, from a teacher of 92.75 %: student 1426,
 1448, 1428, baseline 1531, 1556, 1571.
 """
 
-from configs import cifar10
+from kd_keras.config import recipes
 
 
 def get_config():
-    config = cifar10.get_config()
+    config = recipes.load("cifar10")
     config.name = "cifar10_resnet8"
     config.teacher.path = "savedmodels/cifar10_teacher"
     # Runs of all seeds see the same views, and so share a store.

@@ -29,11 +29,11 @@ images, since the generalist was trained on all 50,000. Measured, test errors of
 A specialist trains for 8 minutes there.
 """
 
-from configs import cifar10_fast
+from kd_keras.config import recipes
 
 
 def get_config():
-    config = cifar10_fast.get_config()
+    config = recipes.load("cifar10_fast")
     config.name = "cifar10"
     # Students of all seeds see the same views, and so share a store.
     config.data.augment.seed = 0

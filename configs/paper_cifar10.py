@@ -49,7 +49,7 @@ epochs, T = 8 to the end, BatchNorm's averages over two or three batches: two
 students made 1,387, members 1,552, the ensemble 1,207: 48 % of the gain.
 """
 
-from configs import cifar10
+from kd_keras.config import recipes
 
 # Of the networks that are distilled from the ensemble.
 _DISTILLED = {
@@ -97,7 +97,7 @@ def get_config(experiment="ensemble_arithmetic"):
             f"the experiment must be one of {', '.join(EXPERIMENTS)}. "
             f"Received: {experiment!r}"
         )
-    config = cifar10.get_config()
+    config = recipes.load("cifar10")
     config.name = "paper_cifar10"
     # Runs of all seeds see the same views, and so share a store.
     config.data.augment.seed = 0

@@ -39,7 +39,9 @@ _DATA = config_flags.DEFINE_config_dict(
 )
 _SPLIT = flags.DEFINE_string("split", "test", "test, validation or train.")
 _TEMPERATURE = flags.DEFINE_float(
-    "temperature", 4.0, "That of the training, for the softened KL."
+    "temperature",
+    config_lib.DEFAULT_TEMPERATURE,
+    "That of the training, for the softened KL.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "A JSON file with all of it.")
 

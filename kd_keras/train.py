@@ -146,7 +146,7 @@ def _python():
 
 def cli():
     """Runs the command with the arguments of the command line."""
-    command_line.run(main, find_config=run_flags.find_config)
+    command_line.run(main, default_config=run_flags.DEFAULT_CONFIG)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,9 @@ import dataclasses
 import difflib
 import functools
 import hashlib
-import importlib
 import json
 import logging
 import pathlib
-import sys
 import time
 
 import keras
@@ -21,6 +19,7 @@ import tensorflow as tf
 
 from kd_keras import config as config_lib
 from kd_keras import store
+from kd_keras.config import recipes
 from kd_keras.data import sources, splits
 from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import class_bias, losses
@@ -79,8 +78,7 @@ class Experiment:
         group: str, the section of the document that it belongs to.
         title: str, its row there.
         measure: function of `(lab, experiment, seed)` -> dict of results.
-        config: str, `<file>` or `<file>:<name>` of a configuration in
-            `configs/`.
+        config: str, `<recipe>` or `<recipe>:<argument>`, for `recipes.load`.
         stage: str, the stage of the trainer that is run.
         num_seeds: int; the seeds are 0 to `num_seeds - 1`.
         paper: str, the paper's figure.
@@ -219,11 +217,11 @@ class Lab:
 
     def config(self, experiment, seed):
         """The resolved configuration of an experiment's run."""
-        file, _, name = experiment.config.partition(":")
-        config = _config_file(file).get_config(*filter(None, [name]))
+        config = recipes.load(experiment.config)
         config.seed = seed
         if self._quick:
-            config.update_from_flattened_dict(QUICK[file])
+            recipe = experiment.config.partition(":")[0]
+            config.update_from_flattened_dict(QUICK[recipe])
         return config.copy_and_resolve_references()
 
     def _hash(self, experiment, seed):
@@ -321,14 +319,6 @@ class Lab:
             for teacher_seed in self._teacher_seeds(experiment)
         ]
         return ",".join(map(str, paths))
-
-
-@functools.cache
-def _config_file(name):
-    # They are files of the checkout, not of the package.
-    if str(_REPOSITORY) not in sys.path:
-        sys.path.append(str(_REPOSITORY))
-    return importlib.import_module(f"configs.{name}")
 
 
 def predict(network, examples):
@@ -644,11 +634,11 @@ def _experiments():
             paper=figures[1],
         )
     yield from _three_percent(mnist, "mnist")
-    for name in _config_file("paper_mnist").EXPERIMENTS:
+    for name in recipes.module("paper_mnist").EXPERIMENTS:
         if name.startswith("grid_"):
             yield mnist(name, name, group="grid")
     yield mnist("matching", "logit matching", group="matching", num_seeds=1)
-    for name in _config_file("paper_mnist").EXPERIMENTS:
+    for name in recipes.module("paper_mnist").EXPERIMENTS:
         if name.startswith("matching_T"):
             yield mnist(
                 name,

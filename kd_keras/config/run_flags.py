@@ -1,38 +1,58 @@
-"""The flags of the programs that make runs."""
+"""Flags of the commands that make runs."""
 
-import os
-import pathlib
+import sys
 
 from absl import flags
 from ml_collections import config_flags
 
-_DEFAULT_CONFIG = pathlib.Path(__file__).parents[2] / "configs" / "mnist.py"
+from kd_keras.config import recipes, reference
+
+DEFAULT_CONFIG = recipes.DEFAULT
+
+
+class _RecipeParser(flags.ArgumentParser):
+    """Reads a recipe's name or path; its errors fit on one line."""
+
+    def parse(self, argument):
+        config = recipes.load(argument)
+        # Unknown fields are refused from here on.
+        config.lock()
+        return config
+
+
+class _HelpConfigFlag(flags.BooleanFlag):
+    """Prints the reference and exits, as `--help` does."""
+
+    def __init__(self):
+        super().__init__(
+            "help-config",
+            False,
+            "Show every field of the configuration with its default.",
+        )
+
+    def parse(self, argument):
+        if self._parse(argument):
+            print(reference.text())
+            sys.exit(0)
+
 
 CONFIG = config_flags.DEFINE_config_file(
     "config",
     None,
-    "Configuration file (default: configs/mnist.py); --config.field=value "
-    "overrides one of its fields.",
+    "A recipe in configs/, such as cifar10, or the path of a Python file with "
+    f"get_config() (default: {DEFAULT_CONFIG}). --config.field=value "
+    "overrides a field; --help-config shows them all.",
 )
+flags.FLAGS["config"].parser = _RecipeParser()
+flags.DEFINE_flag(_HelpConfigFlag())
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where runs are kept (default: runs/<config name>)."
+    "workdir", None, "Directory of the run (default: runs/<config name>)."
 )
 SAVEDMODELS = flags.DEFINE_string(
-    "savedmodels", "savedmodels", "Where exported models go."
+    "savedmodels", "savedmodels", "Directory of exported models."
 )
-
-
-def find_config(name):
-    """Returns the path of the configuration file `name`, or the default's."""
-    if name is None:
-        return _DEFAULT_CONFIG
-    if not os.path.isfile(name):
-        raise ValueError(
-            "--config must be a Python file with get_config(). "
-            f"Received: {name!r}, which is no file"
-        )
-    return name
 
 
 def workdir():
+    """Returns the directory of the run."""
     return _WORKDIR.value or f"runs/{CONFIG.value.name}"

@@ -5,6 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
+from kd_keras import config as config_lib
 from kd_keras.distillation import losses, trainer
 from kd_keras.teachers import loading as teachers
 
@@ -68,7 +69,7 @@ class Distiller(trainer.ExactTrainer):
         student,
         teacher=None,
         *,
-        temperature=4.0,
+        temperature=config_lib.DEFAULT_TEMPERATURE,
         hard_loss_weight=0.0,
         soft_loss="kl",
         soft_loss_options=None,

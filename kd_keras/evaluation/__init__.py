@@ -23,7 +23,7 @@ def evaluate(
     teacher=None,
     baseline=None,
     split="test",
-    temperature=4.0,
+    temperature=config_lib.DEFAULT_TEMPERATURE,
     mean="arithmetic",
     batch_size=500,
     verbose=None,

@@ -6,7 +6,6 @@ import re
 import shlex
 import sys
 import textwrap
-import traceback
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -16,7 +15,7 @@ _HELP_FLAGS = ("--help", "-help", "-h", "-?")
 _LINE_WIDTH = 79
 
 
-def run(main, *, find_config=None):
+def run(main, *, default_config=None):
     """Runs `main()` with the flags of the command line, then exits.
 
     The exit code is 0, 1 after an error, or 130 after an interruption.
@@ -25,9 +24,8 @@ def run(main, *, find_config=None):
     Args:
         main: function without arguments. `--help` shows the docstring of its
             module and the module's flags.
-        find_config: function of the value of `--config`, or of None where it
-            is not given, that returns the path of the configuration file or
-            raises a ValueError. None for a command without that flag.
+        default_config: str, the value of `--config` where it is not given;
+            None for a command without that flag.
     """
     _prepare_environment()
     if any(argument in _HELP_FLAGS for argument in sys.argv[1:]):
@@ -35,7 +33,7 @@ def run(main, *, find_config=None):
         sys.exit(0)
     app.run(
         lambda argv: _guarded(main, argv),
-        flags_parser=lambda argv: _parse_flags(argv, find_config),
+        flags_parser=lambda argv: _parse_flags(argv, default_config),
     )
 
 
@@ -91,11 +89,10 @@ def _flag_help(flag):
     return f"{flag.help} (default: {default})"
 
 
-def _parse_flags(argv, find_config):
-    path = None
+def _parse_flags(argv, default_config):
+    if default_config:
+        argv = _with_config(argv, default_config)
     try:
-        if find_config:
-            argv, path = _with_config_file(argv, find_config)
         return flags.FLAGS(argv)
     except SystemExit:
         # absl's --helpfull exits with 1; asking for help is no failure.
@@ -103,49 +100,20 @@ def _parse_flags(argv, find_config):
     except Exception as error:
         if "--debug" in argv:
             raise
-        _fail(_parse_error(error, argv, path))
+        if isinstance(error, (KeyError, AttributeError)):
+            _fail(_unknown_field(str(error.args[0]), argv))
+        _fail(_one_line(error))
 
 
-def _with_config_file(argv, find_config):
-    """Returns the arguments with the configuration file's path, and the path.
+def _with_config(argv, default):
+    """Returns the arguments, with the default `--config` if they have none.
 
-    The default file is inserted as an argument: as the flag's own default it
-    would be loaded when the flag is defined, where no error can be caught.
+    As the flag's own default it would be loaded when the flag is defined,
+    where no error can be caught.
     """
-    for i, argument in enumerate(argv):
-        flag, equals, value = argument.partition("=")
-        if flag not in ("--config", "-config"):
-            continue
-        if not equals:
-            value = "".join(argv[i + 1 : i + 2])
-        # What follows a colon is the argument of get_config().
-        name, colon, rest = value.partition(":")
-        path = str(find_config(name))
-        after = i + 1 if equals else i + 2
-        given = f"--config={path}{colon}{rest}"
-        return [*argv[:i], given, *argv[after:]], path
-    path = str(find_config(None))
-    return [argv[0], f"--config={path}", *argv[1:]], path
-
-
-def _parse_error(error, argv, config_path):
-    """Returns the line for an error of the flags or the configuration file."""
-    frames = traceback.extract_tb(error.__traceback__)
-    in_file = any(frame.filename == config_path for frame in frames)
-    text = str(error)
-    if "Error whilst parsing config file" in text:
-        # ml_collections puts the whole traceback into the message.
-        return f"configuration file: {text.strip().splitlines()[-1]}"
-    if in_file or isinstance(error, SyntaxError):
-        return f"configuration file: {type(error).__name__}: {_one_line(error)}"
-    if "no attribute 'get_config'" in text:
-        return (
-            "a configuration file must define get_config(). Received: "
-            f"{config_path}, which does not"
-        )
-    if isinstance(error, (KeyError, AttributeError)):
-        return _unknown_field(str(error.args[0]), argv)
-    return _one_line(error)
+    if any(re.match("--?config(=|$)", argument) for argument in argv):
+        return argv
+    return [argv[0], f"--config={default}", *argv[1:]]
 
 
 def _unknown_field(message, argv):
@@ -158,7 +126,7 @@ def _unknown_field(message, argv):
     close = re.search(r'Did you mean "(\w+)"', message)
     hint = f" Did you mean {close[1]!r}?" if close else ""
     return (
-        "fields of the configuration must be those of kd_keras.config. "
+        "fields of the configuration must be those that --help-config shows. "
         f"Received: {flag}.{hint}"
     )
 

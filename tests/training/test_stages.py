@@ -463,8 +463,8 @@ def test_mixed_precision_exports_float32(run, tmp_path, precision):
         ({"student.model": "resnet9"}, "Did you mean"),
         ({"precision": "float16"}, "precision must be one of"),
         ({"devices": "none"}, "devices must be"),
-        ({"data.augment.mirror": "randon"}, "did you mean 'random'"),
-        ({"student.optimizer.name": "adam"}, "did you mean 'adamw'"),
+        ({"data.augment.mirror": "randon"}, "Did you mean 'random'"),
+        ({"student.optimizer.name": "adam"}, "Did you mean 'adamw'"),
         ({"student.optimizer.learning_rate": -1.0}, "Received: -1.0"),
         ({"data.validation_examples": 500}, "Received: 500 of 500"),
         ({"name": "a/b"}, "without slashes"),
@@ -488,7 +488,7 @@ def test_mixed_precision_exports_float32(run, tmp_path, precision):
         ({"transfer.fraction": 0.1}, "Received: 64 of 40"),
         ({"student.dropout": (1.0,)}, "dropout must be a tuple"),
         ({"student.max_norm": -1.0}, "max_norm must be >= 0"),
-        ({"distill.loss": "kld"}, "did you mean 'kl'"),
+        ({"distill.loss": "kld"}, "Did you mean 'kl'"),
         (
             {"distill.loss": "mse", "distill.standardize": True},
             "distill.standardize must be False unless",
@@ -496,7 +496,7 @@ def test_mixed_precision_exports_float32(run, tmp_path, precision):
         ({"distill.dkd.beta": -1.0}, "distill.dkd.beta must be >= 0"),
         ({"distill.final_temperature": -1.0}, "final_temperature must be"),
         ({"store.path": "nowhere"}, "must be a logit store"),
-        ({"store.dtype": "float61"}, "did you mean 'float16'"),
+        ({"store.dtype": "float61"}, "Did you mean 'float16'"),
         ({"store.views": 0}, "store.views must be > 0"),
         ({"store.path": "auto", "store.top_k": 10}, "Received: 10 of 10"),
         # Nothing is labelled for a student that cannot be.

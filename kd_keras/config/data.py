@@ -1,0 +1,115 @@
+"""Section `data`: the examples and their augmentation."""
+
+from kd_keras.config import field
+from kd_keras.config.field import Field, Section
+
+MIRRORS = ("none", "random", "alternating")
+
+AUGMENT = (
+    Field(
+        "translate",
+        0,
+        "Largest shift in pixels; the border is filled by reflection.",
+        field.NON_NEGATIVE,
+    ),
+    Field(
+        "mirror",
+        "none",
+        "Left-right flips: random flips each view with probability 1/2; "
+        "alternating shows an image one way in epoch 2k and flipped in "
+        "epoch 2k + 1.",
+        field.one_of(MIRRORS),
+    ),
+    Field(
+        "cutout",
+        0,
+        "Side in pixels of a square that is painted grey; 0 for none.",
+        field.NON_NEGATIVE,
+    ),
+    Field(
+        "seed",
+        None,
+        "Seed for augmentation.",
+        field.NON_NEGATIVE,
+        same_as="seed",
+    ),
+)
+
+
+def _check(config):
+    data = config.data
+    field.require(
+        data.mixup + data.cutmix <= 1,
+        config,
+        "data.cutmix",
+        f"at most 1 together with data.mixup={data.mixup}",
+    )
+
+
+SECTION = Section(
+    "data",
+    "The examples.",
+    (
+        Field(
+            "name",
+            "mnist",
+            "mnist (in the package), cifar10, any name of TensorFlow "
+            "Datasets, or folder: PNG and JPEG images in data_dir, flat "
+            "(without labels, for the student stage) or with one subfolder "
+            "per class. Names joined by + are one set of all their classes.",
+        ),
+        Field(
+            "data_dir",
+            "",
+            "Folder of the images or of prepared sets; empty for the default "
+            "of TensorFlow Datasets.",
+        ),
+        Field(
+            "image_size",
+            0,
+            "Resizes images to this height and width; 0 keeps their size, "
+            "which must then be the same for all.",
+            field.NON_NEGATIVE,
+        ),
+        Field(
+            "validation_examples",
+            0,
+            "Training examples that are held out to choose hyperparameters.",
+            field.NON_NEGATIVE,
+        ),
+        Field(
+            "max_train_examples",
+            0,
+            "Largest number of training examples; 0 for all.",
+            field.NON_NEGATIVE,
+        ),
+        Field(
+            "test_fraction",
+            0.1,
+            "Share of the images of a folder that is held out for the test.",
+            field.BELOW_ONE,
+        ),
+        Field(
+            "memory_limit_mb",
+            2000,
+            "A set above this size is streamed from disk in every epoch.",
+            field.NON_NEGATIVE,
+        ),
+        Section("augment", "Augmentation of the training images.", AUGMENT),
+        Field(
+            "mixup",
+            0.0,
+            "Share of the student's views that are a weighted mean of two "
+            "images. Only the student's, since labels are not mixed.",
+            field.UP_TO_ONE,
+        ),
+        Field(
+            "cutmix",
+            0.0,
+            "Share of the student's views in which a box is filled from "
+            "another image.",
+            field.UP_TO_ONE,
+        ),
+    ),
+    _check,
+)

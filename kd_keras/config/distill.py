@@ -1,0 +1,122 @@
+"""Section `distill`: the losses of the student."""
+
+import math
+
+from kd_keras.config import field
+from kd_keras.config.field import Field, Rule, Section
+
+DEFAULT_TEMPERATURE = 4.0
+
+# The options of each loss of `kd_keras.distillation.losses`. They are the
+# fields of the section `distill.<loss>`, and keyword arguments of the loss.
+LOSS_OPTIONS = {
+    "kl": (),
+    "dkd": (
+        Field(
+            "alpha",
+            1.0,
+            "Weight of the teacher's top class against all others (TCKD).",
+            field.NON_NEGATIVE_FINITE,
+        ),
+        Field(
+            "beta",
+            8.0,
+            "Weight of the comparison among the other classes (NCKD).",
+            field.NON_NEGATIVE_FINITE,
+        ),
+    ),
+    "dist": (
+        Field(
+            "beta",
+            1.0,
+            "Weight of the correlation over the classes of an example.",
+            field.NON_NEGATIVE_FINITE,
+        ),
+        Field(
+            "gamma",
+            1.0,
+            "Weight of the correlation over the examples of a batch.",
+            field.NON_NEGATIVE_FINITE,
+        ),
+    ),
+    "mse": (),
+}
+SOFT_LOSSES = tuple(LOSS_OPTIONS)
+
+
+def uses_labels(config):
+    """Whether the student's loss has a term for labels."""
+    return (
+        config.distill.hard_loss_weight > 0
+        or config.distill.final_hard_loss_weight > 0
+    )
+
+
+def _check(config):
+    distill, data = config.distill, config.data
+    field.require(
+        not distill.standardize or distill.loss == "kl",
+        config,
+        "distill.standardize",
+        f"False unless distill.loss is kl; it is {distill.loss}",
+    )
+    field.require(
+        not (uses_labels(config) and (data.mixup or data.cutmix)),
+        config,
+        "distill.hard_loss_weight",
+        "0 with data.mixup or data.cutmix, since labels are not mixed",
+    )
+
+
+SECTION = Section(
+    "distill",
+    "The student's losses.",
+    (
+        Field(
+            "loss",
+            "kl",
+            "The loss on the teacher's predictions: kl (Hinton et al., "
+            "2015), dkd (Zhao et al., 2022), dist (Huang et al., 2022) or "
+            "mse (logit matching). See kd_keras.distillation.losses.",
+            field.one_of(SOFT_LOSSES),
+        ),
+        Field(
+            "standardize",
+            False,
+            "For kl: gives the logits mean 0 and standard deviation 1 first.",
+        ),
+        *(
+            Section(loss, f"Options of the loss {loss}.", options)
+            for loss, options in LOSS_OPTIONS.items()
+            if options
+        ),
+        Field(
+            "temperature",
+            DEFAULT_TEMPERATURE,
+            "Softmax temperature of both predictions.",
+            field.POSITIVE_FINITE,
+        ),
+        Field(
+            "final_temperature",
+            0.0,
+            "Temperature at the end, reached linearly; 0 for a constant "
+            "temperature.",
+            field.NON_NEGATIVE_FINITE,
+        ),
+        Field(
+            "hard_loss_weight",
+            0.0,
+            "Weight of the cross-entropy on labels beside the soft loss; 0 "
+            "trains the student without labels.",
+            field.NON_NEGATIVE_FINITE,
+        ),
+        Field(
+            "final_hard_loss_weight",
+            -1.0,
+            "Weight at the end, reached linearly; negative for a constant "
+            "weight.",
+            Rule("finite", lambda value: value < math.inf),
+        ),
+    ),
+    _check,
+)

@@ -1,0 +1,143 @@
+"""Declares fields: name, default, description, and the rule of their values.
+
+ml_collections, which holds the values and reads the command line, has no
+place for descriptions and rules.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import ml_collections
+
+from kd_keras.utils import suggestions
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A condition on a value.
+
+    Attributes:
+        text: str that follows "must be" in the error: `> 0`.
+        holds: function of the value -> bool.
+        choices: the only values, where they are a list of names.
+    """
+
+    text: str
+    holds: Callable[[object], bool]
+    choices: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A field of the configuration.
+
+    Attributes:
+        name: str.
+        default: value; its type is the only one that the field accepts.
+            None for a field that has `same_as`.
+        description: str, for the reference.
+        rule: `Rule`, or None where the configuration alone cannot tell
+            whether a value is right, such as the name of a network.
+        same_as: str, full name of another field, `data.augment.mirror`:
+            this one follows it until it is set itself.
+    """
+
+    name: str
+    default: object
+    description: str
+    rule: Rule | None = None
+    same_as: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """Fields and subsections under one name.
+
+    Attributes:
+        name: str; empty for the section of everything.
+        description: str, for the reference.
+        entries: tuple of `Field` and `Section`.
+        check: function of the whole configuration that raises a ValueError
+            if several fields do not fit together; or None.
+    """
+
+    name: str
+    description: str
+    entries: tuple
+    check: Callable | None = None
+
+    @property
+    def fields(self):
+        """The fields that are directly in this section."""
+        return [entry for entry in self.entries if isinstance(entry, Field)]
+
+
+def sections(section, prefix=""):
+    """Yields `(full name, section)` of a section and all below it."""
+    yield prefix, section
+    for entry in section.entries:
+        if isinstance(entry, Section):
+            yield from sections(entry, join(prefix, entry.name))
+
+
+def build(section, config, root):
+    """Adds a section's defaults to `config`, a part of `root`."""
+    for entry in section.entries:
+        if isinstance(entry, Section):
+            config[entry.name] = ml_collections.ConfigDict()
+            build(entry, config[entry.name], root)
+        elif entry.same_as:
+            parent, _, name = entry.same_as.rpartition(".")
+            # `identity` makes a new reference, so that setting this field
+            # does not change the other one.
+            config[entry.name] = lookup(root, parent).get_ref(name).identity()
+        else:
+            config[entry.name] = entry.default
+
+
+def check(rule, name, value):
+    """Raises a ValueError unless the value of a field obeys its rule."""
+    if rule.choices:
+        suggestions.check_choice(value, rule.choices, what=name)
+    elif not rule.holds(value):
+        raise ValueError(f"{name} must be {rule.text}. Received: {value!r}")
+
+
+def require(holds, config, name, text):
+    """As `check`, for a rule that depends on other fields."""
+    check(Rule(text, lambda value: holds), name, lookup(config, name))
+
+
+def lookup(config, name):
+    """Returns the value with a full name: `student.optimizer.momentum`."""
+    for part in filter(None, name.split(".")):
+        config = config[part]
+    return config
+
+
+def join(prefix, name):
+    return f"{prefix}.{name}" if prefix else name
+
+
+# Comparisons with NaN are False, so the rules refuse it.
+POSITIVE = Rule("> 0", lambda value: value > 0)
+POSITIVE_FINITE = Rule("> 0 and finite", lambda value: 0 < value < math.inf)
+NON_NEGATIVE = Rule(">= 0", lambda value: value >= 0)
+NON_NEGATIVE_FINITE = Rule(
+    ">= 0 and finite", lambda value: 0 <= value < math.inf
+)
+UP_TO_ONE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
+BELOW_ONE = Rule(">= 0 and < 1", lambda value: 0 <= value < 1)
+
+
+def one_of(choices):
+    """Rule: the value is one of these names."""
+    return Rule(
+        f"one of {', '.join(choices)}", lambda value: value in choices, choices
+    )
+
+
+def each(text, holds):
+    """Rule: `holds` is true of each element of a tuple."""
+    return Rule(f"a tuple of {text}", lambda values: all(map(holds, values)))

@@ -1,0 +1,55 @@
+"""Fields of a network and its training, which teacher and student share."""
+
+from kd_keras.config import field
+from kd_keras.config.field import Field
+
+
+def fields(model):
+    """Returns the fields, with `model` as the default network."""
+    return (
+        Field(
+            "model",
+            model,
+            "A name of kd_keras.models.networks.MODELS, of "
+            "keras.applications, or module:function of your own.",
+        ),
+        Field(
+            "widths",
+            (),
+            "Filters or units of each group of layers; empty for the "
+            "model's own.",
+            field.each("whole numbers > 0", _is_count),
+        ),
+        Field(
+            "dropout",
+            (),
+            "For mlp: dropout rate before each layer of units, from the "
+            "input to the logits; empty for none.",
+            field.each("numbers >= 0 and < 1", lambda rate: 0 <= rate < 1),
+        ),
+        Field(
+            "max_norm",
+            0.0,
+            "For mlp: largest norm of the weights into a hidden unit; 0 for "
+            "no limit.",
+            field.NON_NEGATIVE_FINITE,
+        ),
+        *training_fields(epochs=10),
+    )
+
+
+def training_fields(*, epochs):
+    """Returns the fields of the length of a training."""
+    return (
+        Field(
+            "epochs",
+            epochs,
+            "Passes over the training examples.",
+            field.POSITIVE,
+        ),
+        Field("batch_size", 128, "Examples per step.", field.POSITIVE),
+    )
+
+
+def _is_count(value):
+    return isinstance(value, int) and value > 0

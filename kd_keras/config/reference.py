@@ -1,0 +1,85 @@
+"""The reference of all fields, as text for a terminal and as Markdown."""
+
+import html
+import shutil
+import textwrap
+
+from kd_keras.config import field
+from kd_keras.config.schema import SCHEMA
+from kd_keras.utils import tables
+
+_USE = (
+    "A recipe in configs/ sets fields, and --config.student.epochs=3 overrides "
+    "one on the command line."
+)
+
+
+def text():
+    """Returns all fields with defaults and descriptions, in columns."""
+    parts = [_USE]
+    for name, section in field.sections(SCHEMA):
+        parts += [_heading(name, section), *_columns(name, section)]
+    return "\n\n".join(parts)
+
+
+def markdown():
+    """Returns the same as a page in Markdown, with a table a section."""
+    # The section of optimizers, for example, stands in four others.
+    names = {}
+    for name, section in field.sections(SCHEMA):
+        names.setdefault(id(section), (section, []))[1].append(name)
+    parts = ["# Configuration reference", _USE]
+    for section, places in names.values():
+        titles = [f"`{name}`" if name else "General" for name in places]
+        parts += [f"## {', '.join(titles)}", _escaped(section.description)]
+        rows = [
+            [f"`{entry.name}`", f"`{_default(entry)}`", _escaped(_help(entry))]
+            for entry in section.fields
+        ]
+        if rows:
+            header = ["Field", "Default", "Description"]
+            parts += [tables.markdown([header, *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(name, section):
+    title = f"{name}: " if name else ""
+    return textwrap.fill(title + section.description, _width())
+
+
+def _columns(name, section):
+    """A list of the section's table, or an empty one without fields."""
+    entries = [
+        (field.join(name, entry.name), _default(entry), _help(entry))
+        for entry in section.fields
+    ]
+    if not entries:
+        return []
+    # The indent, and the first two columns, each with a gap of two.
+    used = 2 + sum(max(len(row[i]) for row in entries) + 2 for i in range(2))
+    rows = []
+    for full_name, default, description in entries:
+        first, *more = textwrap.wrap(description, max(_width() - used, 30))
+        rows += [[full_name, default, first]]
+        rows += [["", "", line] for line in more]
+    return [textwrap.indent(tables.aligned(rows, left=3), "  ")]
+
+
+def _width():
+    return max(shutil.get_terminal_size((100, 24)).columns, 80)
+
+
+def _default(entry):
+    if entry.same_as:
+        return f"as {entry.same_as}"
+    return str(entry.default) if entry.default != "" else "''"
+
+
+def _help(entry):
+    if entry.rule is None:
+        return entry.description
+    return f"{entry.description} Must be {entry.rule.text}."
+
+
+def _escaped(words):
+    return html.escape(words, quote=False).replace("*", "\\*")

@@ -1,0 +1,47 @@
+"""Section `store`: stored logits of the teacher."""
+
+from kd_keras.config import field
+from kd_keras.config.field import Field, Section
+
+STORE_DTYPES = ("float16", "float32")
+
+SECTION = Section(
+    "store",
+    "Stored logits of the teacher for each view; see kd_keras.store.",
+    (
+        Field(
+            "path",
+            "",
+            "Empty: the teacher runs in every step. A directory that "
+            "python -m kd_keras.label wrote: the teacher is not loaded. auto: "
+            "<workdir>/store, which is written first if it is missing.",
+        ),
+        Field(
+            "views",
+            10,
+            "Views of each example that are stored; epoch e shows view e "
+            "modulo this number.",
+            field.POSITIVE,
+        ),
+        Field(
+            "dtype",
+            "float16",
+            "Type of a stored logit, of 2 or 4 bytes.",
+            field.one_of(STORE_DTYPES),
+        ),
+        Field(
+            "top_k",
+            0,
+            "Stores only the logits of this many most likely classes, and "
+            "the probability of the rest; 0 stores all.",
+            field.NON_NEGATIVE,
+        ),
+        Field(
+            "shard_views",
+            50_000,
+            "Approximate number of views in a file, which is the most that "
+            "an interruption can lose.",
+            field.POSITIVE,
+        ),
+    ),
+)

@@ -562,7 +562,7 @@ def test_one_alone_then_an_interruption_ends_in_the_same_bits(run, report):
         ({"specialist.special_share": 1.0}, r"special_share must be in \(0"),
         ({"specialist.soft_loss_weight": -1.0}, "soft_loss_weight must be"),
         ({"specialist.temperature": 0.0}, "specialist.temperature must be"),
-        ({"specialist.optimizer.name": "adam"}, "did you mean 'adamw'"),
+        ({"specialist.optimizer.name": "adam"}, "Did you mean 'adamw'"),
     ],
 )
 def test_what_cannot_be_is_refused_and_touches_nothing(run, overrides, message):

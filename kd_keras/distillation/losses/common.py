@@ -1,0 +1,128 @@
+"""Parts that losses share: softening, log predictions, divergence, checks."""
+
+import math
+
+import tensorflow as tf
+
+from kd_keras.config import distill
+
+# Keeps the gradient finite where a variance is 0.
+TINY = 1e-12
+
+
+def soften(*, logits, temperature):
+    """The softened predictions `softmax(logits / temperature)`.
+
+    Args:
+        logits: float tensor `(..., num_classes)`.
+        temperature: float > 0. 1 leaves the predictions as they are; larger
+            temperatures make them softer.
+
+    Returns:
+        float32 tensor `(..., num_classes)`, sums to 1 on the last axis.
+
+    Raises:
+        ValueError: if `temperature` is not positive and finite.
+
+    Reference:
+        - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), eq. 1
+    """
+    return tf.nn.softmax(_scaled(logits, temperature))
+
+
+def soft_cross_entropy(*, soft_targets, student_logits, temperature):
+    """Cross-entropy of the softened student against soft targets.
+
+    With soft targets `p`, student logits `z` and temperature `T` this is
+    `-sum_i p_i log softmax(z / T)_i`, evaluated in log space, so that a
+    confident and wrong student still receives a gradient. Not scaled by
+    `T**2`: `distillation_loss` does that.
+
+    Args:
+        soft_targets: float tensor `(..., num_classes)`, sums to 1 on the
+            last axis. Treated as constant.
+        student_logits: float tensor, same shape.
+        temperature: float > 0, the one `soft_targets` were made with.
+
+    Returns:
+        float32 tensor `(...,)`, in nats.
+
+    Raises:
+        ValueError: if the shapes differ or `temperature` is not positive
+            and finite.
+
+    Reference:
+        - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), eq. 1
+    """
+    soft_targets = tf.stop_gradient(as_float32(soft_targets))
+    log_q = tf.nn.log_softmax(_scaled(student_logits, temperature))
+    check_same_shape(soft_targets=soft_targets, student_logits=log_q)
+    return -tf.reduce_sum(soft_targets * log_q, axis=-1)
+
+
+def default_options(loss):
+    """The default options of a loss, from the configuration: a dict.
+
+    Args:
+        loss: str, its name.
+    """
+    return {field.name: field.default for field in distill.LOSS_OPTIONS[loss]}
+
+
+def log_predictions(*, teacher_logits, student_logits, temperature):
+    """Logarithms of both softened predictions; the teacher's is constant.
+
+    Returns:
+        Two float32 tensors of the logits' shape.
+
+    Raises:
+        ValueError: if the shapes differ or `temperature` is not positive
+            and finite.
+    """
+    teacher = tf.stop_gradient(_scaled(teacher_logits, temperature))
+    student = _scaled(student_logits, temperature)
+    check_same_shape(teacher_logits=teacher, student_logits=student)
+    return tf.nn.log_softmax(teacher), tf.nn.log_softmax(student)
+
+
+def kl_divergence(log_p, log_q):
+    """`KL(p || q)` over the last axis, in nats."""
+    return tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+def check_temperature(temperature):
+    """Raises a ValueError unless `temperature` is positive and finite.
+
+    A tensor, as a schedule returns it, is not checked.
+    """
+    if tf.is_tensor(temperature):
+        return
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise ValueError(
+            "temperature must be > 0 and finite. "
+            f"Received: temperature={temperature}"
+        )
+
+
+def check_same_shape(**tensors):
+    """Raises a ValueError unless two named tensors have the same shape."""
+    (name_a, a), (name_b, b) = tensors.items()
+    if not a.shape.is_compatible_with(b.shape):
+        raise ValueError(
+            f"{name_a} and {name_b} must have the same shape. Received: "
+            f"{name_a} {tuple(a.shape)}, {name_b} {tuple(b.shape)}"
+        )
+
+
+def as_float32(values):
+    """The values as float32.
+
+    Losses convert first: softmax and KL in float16 lose the small
+    probabilities, from which the student learns which classes are similar.
+    """
+    return tf.cast(values, tf.float32)
+
+
+def _scaled(logits, temperature):
+    check_temperature(temperature)
+    return as_float32(logits) / temperature

@@ -1,0 +1,107 @@
+"""Arithmetic over the replicas of a `tf.distribute` strategy.
+
+Each replica has a part of the batch. Parts may be unequal, or even empty
+where a batch is smaller than the number of replicas.
+"""
+
+import keras
+import tensorflow as tf
+
+
+def all_reduce(tensor):
+    """Sum of a tensor over all replicas."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return tensor
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
+def sum_over_batch(tensor):
+    """Sum over the first axis and over all replicas."""
+    return all_reduce(tf.reduce_sum(tensor, axis=0))
+
+
+def weighted_mean(values, weights):
+    """This replica's part of the weighted mean over the whole batch.
+
+    The parts of all replicas add up to the mean, even if they are unequal.
+
+    Args:
+        values, weights: float32 tensors `(batch,)`.
+
+    Returns:
+        float32 scalar; 0 if all weights are 0.
+    """
+    return tf.math.divide_no_nan(
+        tf.reduce_sum(weights * values), sum_over_batch(weights)
+    )
+
+
+def whole_batch_gradients(gradients, optimizer):
+    """Gradients to apply on each replica: those of the whole batch.
+
+    Keras's optimizers clip each replica's gradient and then sum them. Here
+    the sum is clipped first and divided by the number of replicas, so that
+    Keras's own clipping has no effect.
+
+    Args:
+        gradients: list of tensors, of this replica's part of the loss.
+        optimizer: `keras.optimizers.Optimizer` that will apply them.
+
+    Returns:
+        List of tensors.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas == 1:
+        return gradients
+    gradients = [all_reduce(gradient) for gradient in gradients]
+    scale = 1.0
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        scale = (
+            optimizer.dynamic_scale
+            if optimizer.built
+            else optimizer.initial_scale
+        )
+        optimizer = optimizer.inner_optimizer
+    gradients = _clipped(gradients, optimizer, scale)
+    return [gradient / replicas for gradient in gradients]
+
+
+def check_compile(strategy, optimizer, options):
+    """Raises a ValueError for settings that fail in Keras on replicas.
+
+    Args:
+        strategy: `tf.distribute.Strategy` of the model.
+        optimizer: `keras.optimizers.Optimizer`.
+        options: dict of further arguments of `compile`.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return
+    if getattr(optimizer, "gradient_accumulation_steps", None):
+        raise ValueError(
+            "gradient_accumulation_steps must be None on several replicas "
+            "(Keras fails there: keras-team/keras#20582). Received: "
+            f"{optimizer.gradient_accumulation_steps}"
+        )
+    if options.get("steps_per_execution", 1) != 1:
+        raise ValueError(
+            "steps_per_execution must be 1 on several replicas (Keras fails "
+            "there: keras-team/keras#19246). Received: "
+            f"{options['steps_per_execution']}"
+        )
+
+
+def _clipped(gradients, optimizer, scale):
+    """Clips gradients of a loss that was multiplied by `scale`."""
+    if optimizer.clipnorm:
+        limit = optimizer.clipnorm * scale
+        return [tf.clip_by_norm(gradient, limit) for gradient in gradients]
+    if optimizer.global_clipnorm:
+        limit = optimizer.global_clipnorm * scale
+        return tf.clip_by_global_norm(gradients, limit)[0]
+    if optimizer.clipvalue:
+        limit = optimizer.clipvalue * scale
+        return [
+            tf.clip_by_value(gradient, -limit, limit) for gradient in gradients
+        ]
+    return gradients

@@ -1,0 +1,74 @@
+"""Private names of Keras, TensorFlow and TensorFlow Datasets that we use.
+
+No other module may use one (`tests/utils/test_keras_internals.py` checks it),
+so a new version of these packages breaks this file alone.
+"""
+
+
+class TrainingHooks:
+    """Mixin for `keras.Model`: hooks of `fit` under names of our own.
+
+    Subclasses override `build_under_strategy` and `logs_of_epoch`.
+    """
+
+    def build_under_strategy(self):
+        """Creates variables before the first batch.
+
+        Called only by a model that was created in the scope of a
+        `tf.distribute` strategy.
+        """
+        raise NotImplementedError
+
+    def logs_of_epoch(self, logs):
+        """Returns the logs of an epoch, given those of its last step."""
+        raise NotImplementedError
+
+    @property
+    def metrics_from_compile(self):
+        """The metrics given to `compile` as one metric, or None."""
+        return self._compile_metrics
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        del iterator, data_batch
+        if self._distribute_strategy is not None:
+            self.build_under_strategy()
+
+    def _get_metrics_result_or_logs(self, logs):
+        return self.logs_of_epoch(logs)
+
+
+def all_layers(model):
+    """The model and all of its layers, however deep they lie: list."""
+    return model._flatten_layers()
+
+
+def variable_index(optimizer, variable):
+    """Index of a variable among those that the optimizer was built with."""
+    return optimizer._get_variable_index(variable)
+
+
+def with_constants(function):
+    """A concrete function whose variables are constants of its graph."""
+    from tensorflow.python.framework import convert_to_constants
+
+    return convert_to_constants.convert_variables_to_constants_v2(function)
+
+
+def prepare_from_files(builder, find_files):
+    """Prepares a set of TensorFlow Datasets from files that exist already.
+
+    Args:
+        builder: `tfds.core.DatasetBuilder`.
+        find_files: function of what the builder would download, a URL or a
+            dict of URLs; returns paths in the same form.
+    """
+
+    class LocalFiles:
+        def download_and_extract(self, urls):
+            return find_files(urls)
+
+    split_generators = builder._split_generators
+    builder._split_generators = lambda dl_manager: split_generators(
+        LocalFiles()
+    )
+    builder.download_and_prepare()

@@ -17,7 +17,8 @@ from kd_keras.data import augmentation as views
 from kd_keras.data import datasets, pipeline, splits
 from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import losses
-from kd_keras.teachers import loading as teachers
+from kd_keras.teachers import ensemble
+from kd_keras.teachers import teacher as teachers
 from kd_keras.training import stages
 
 
@@ -302,7 +303,7 @@ def test_14_the_gradient_does_not_grow_with_the_number_of_teachers():
     for mean in ("arithmetic", "geometric"):
         three = nets.copy_of(one)
         three.set_weights(start)
-        combined = teachers.combine([member] * 3, mean=mean)
+        combined = ensemble.combine([member] * 3, mean=mean)
         compiled(three, combined).fit(images, shuffle=False, verbose=0)
         nets.assert_same_weights(one, three, atol=1e-5)
 

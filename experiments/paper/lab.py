@@ -25,7 +25,7 @@ from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import class_bias, losses
 from kd_keras.evaluation import metrics
 from kd_keras.models import networks
-from kd_keras.teachers import loading as teachers
+from kd_keras.teachers import ensemble, loading
 from kd_keras.training import run_directory, stages
 from kd_keras.utils import command_line, files, provenance
 
@@ -504,7 +504,7 @@ def _gradient(lab, experiment, seed):
     config = lab.config(experiment, seed)
     train = lab.parts(experiment, seed)["train"]
     images = train.sample(_GRADIENT_EXAMPLES)
-    teacher = teachers.load_teacher(lab.teacher_path(experiment))
+    teacher = loading.load_teacher(lab.teacher_path(experiment))
     keras.utils.set_random_seed(seed)
     student = networks.build_model(
         config.student.model,
@@ -529,12 +529,12 @@ def _measure_ensemble(lab, experiment, seed):
     student = EXPERIMENTS[experiment.of]
     paths = lab.teacher_path(student).split(",")
     began = time.perf_counter()
-    ensemble = teachers.combine(
-        [teachers.load_teacher(path) for path in paths],
+    combined = ensemble.combine(
+        [loading.load_teacher(path) for path in paths],
         mean=lab.config(student, seed).teacher.mean,
     )
     test = lab.parts(student, seed)["test"]
-    logits = stages.logits_of(ensemble, test)
+    logits = stages.logits_of(combined, test)
     return {
         **_origin(provenance.versions()),
         "seconds": round(time.perf_counter() - began, 1),

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.deployment import saved_model as exports
-from kd_keras.teachers import runtimes
+from kd_keras.teachers import c_array as c_array_kind
 from kd_keras.utils import keras_internals, packages
 
 _ONNX_OPSET = 17
@@ -180,7 +180,7 @@ def _smallest_arena(model):
 
 
 def _fits(model, arena_bytes):
-    micro = packages.optional(runtimes.MICRO, "tflite-micro")
+    micro = c_array_kind.runtime()
     try:
         micro.Interpreter.from_bytes(model, arena_size=arena_bytes)
     except RuntimeError:

@@ -11,7 +11,7 @@ import numpy as np
 from kd_keras import evaluation
 from kd_keras.deployment import conversion
 from kd_keras.evaluation import metrics
-from kd_keras.teachers import runtimes
+from kd_keras.teachers import loading
 from kd_keras.utils import files, packages, provenance, quiet
 
 FORMATS = {
@@ -84,8 +84,8 @@ def export(
     names = {format: name + FORMATS[format] for format in formats}
     directory.check([*names.values(), *_RECORDS])
     model = pathlib.Path(model)
-    reference = runtimes.load(model)
-    if reference.format not in ("saved_model", "keras"):
+    reference = loading.load_classifier(model)
+    if reference.kind not in ("saved_model", "keras"):
         raise ValueError(
             "a model that is exported must be a SavedModel or .keras file. "
             f"Received: {model}"
@@ -180,7 +180,7 @@ def _best_int8(source, reference, pictures):
             model = source.litert_int8(pictures[i::parts])
             path = pathlib.Path(folder) / f"{i}.tflite"
             path.write_bytes(model)
-            logits = runtimes.load(path)(pictures)
+            logits = loading.load_classifier(path)(pictures)
             kl = metrics.mean_kl(teacher_logits=expected, student_logits=logits)
             found.append((kl, i, model))
     return min(found)[-1]
@@ -188,7 +188,7 @@ def _best_int8(source, reference, pictures):
 
 def _compared(path, format, test, expected, labels):
     """The row of a file; raises a ValueError if it is not the model."""
-    classifier = runtimes.load(path)
+    classifier = loading.load_classifier(path)
     _, logits = evaluation.predict(
         {"file": classifier},
         test,
@@ -225,7 +225,7 @@ def _row(format, path, logits, labels):
     return {
         "format": format,
         "file": path.name,
-        "bytes": runtimes.size(path),
+        "bytes": loading.size(path),
         "errors": metrics.errors(logits=logits, labels=labels),
         "examples": len(labels),
     }

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from kd_keras.teachers import runtimes
+from kd_keras.teachers import loading
 from kd_keras.utils import quiet
 
 # Long enough for many calls, short beside what disturbs a shared machine.
@@ -22,7 +22,7 @@ def measure(paths, *, batch_size=64, threads=(), rounds=20, on_turn=None):
     """Times models in turn, each in a process for every number of threads.
 
     Args:
-        paths: list of models; see `runtimes.load`.
+        paths: list of models; see `loading.load_classifier`.
         batch_size: int, pictures of a batch.
         threads: ints; 1 and all cores by default.
         rounds: int, turns of each model.
@@ -35,8 +35,8 @@ def measure(paths, *, batch_size=64, threads=(), rounds=20, on_turn=None):
         threads, in batches; `peak_memory_mb` of the process on the least.
 
     Raises:
-        FileNotFoundError, ValueError: as `runtimes.load`; or if a number is
-            less than 1.
+        FileNotFoundError, ValueError: as `loading.load_classifier`; or if a
+            number is less than 1.
     """
     threads = sorted(set(threads) or {1, os.cpu_count()})
     for name, value in (
@@ -147,11 +147,11 @@ def _serve(connection, path, threads):
     """What a worker's process does."""
     try:
         with quiet.without_messages():
-            classifier = runtimes.load(path, threads=threads)
+            classifier = loading.load_classifier(path, threads=threads)
     except (OSError, ValueError) as error:
         connection.send(error)
         return
-    connection.send(classifier.format)
+    connection.send(classifier.kind)
     shape = [size or 32 for size in classifier.image_shape]
     random = np.random.default_rng(0)
     while (batch_size := connection.recv()) is not None:
@@ -191,7 +191,7 @@ def _row(workers, batch_size):
     return {
         "path": first.path,
         "format": first.format,
-        "bytes": runtimes.size(first.path),
+        "bytes": loading.size(first.path),
         "single_ms": milliseconds(1),
         "batch_ms": milliseconds(batch_size),
         "images_per_second": {

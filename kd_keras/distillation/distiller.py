@@ -6,7 +6,7 @@ import tensorflow as tf
 from kd_keras import config as config_lib
 from kd_keras.distillation import labels as labels_lib
 from kd_keras.distillation import losses, replicas, teacher_checks, trainer
-from kd_keras.teachers import loading as teachers
+from kd_keras.teachers import teacher as teachers
 
 _TERMS = (
     "loss",

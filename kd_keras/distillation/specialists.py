@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from kd_keras.distillation import labels as labels_lib
 from kd_keras.distillation import losses, trainer
-from kd_keras.teachers import loading as teachers
+from kd_keras.teachers import teacher as teachers
 
 # Of eq. 5's fixed point: the largest change of any log q that ends it, and
 # the iterations after which it ends in any case.
@@ -343,7 +343,7 @@ class SpecialistTrainer(trainer.ExactTrainer):
 
     Args:
         network: Keras model, images -> logits over all classes.
-        generalist: as `teachers.logits_function` takes it.
+        generalist: as `teacher.logits_function` takes it.
         classes: list of int, the specialist's.
         log_oversampling: float; see `log_oversampling`.
         temperature: float > 0, of the soft targets.

@@ -5,13 +5,13 @@ import sys
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kd_keras import config as config_lib
 from kd_keras.data import datasets, pipeline, sources, splits
 from kd_keras.evaluation import metrics
-from kd_keras.teachers import loading as teachers
-from kd_keras.teachers import runtimes
+from kd_keras.teachers import ensemble, loading
+from kd_keras.teachers import teacher as teachers
+from kd_keras.teachers.classifier import Classifier
 
 SPLITS = ("test", "validation", "train")
 
@@ -41,7 +41,7 @@ def evaluate(
             where `config.data.validation_examples` are held out of training.
         temperature: float > 0, that of the student's training.
         mean: `arithmetic` or `geometric`, the mean of an ensemble's
-            predictions; see `teachers.combine`.
+            predictions; see `ensemble.combine`.
         batch_size: int.
         verbose: 0, 1 or 2, as in Keras; by default a progress bar in a
             terminal.
@@ -161,30 +161,33 @@ def load_parts(data):
 
 
 def as_classifier(model, *, mean="arithmetic"):
-    """Images -> logits, both arrays: a `Teacher` or a `runtimes.Classifier`.
+    """Makes a `Classifier` of a path, a Keras model or a function.
 
-    Several models are one, their ensemble: see `teachers.combine`.
+    A list of several is one classifier, their ensemble: see
+    `ensemble.combine`.
     """
     if isinstance(model, (str, pathlib.Path)):
-        return runtimes.load(model)
+        return loading.load_classifier(model)
     if isinstance(model, (list, tuple)):
         members = [as_classifier(member) for member in model]
         if len(members) == 1:
             return members[0]
-        ensemble = teachers.combine(members, mean=mean)
-        return teachers.Teacher(
-            lambda images: ensemble(images).numpy(),
-            path=ensemble.path,
-            image_shape=ensemble.image_shape,
-            num_classes=ensemble.num_classes,
+        combined = ensemble.combine(members, mean=mean)
+        return Classifier(
+            lambda images: combined(images).numpy(),
+            path=combined.path,
+            kind=None,
+            image_shape=combined.image_shape,
+            num_classes=combined.num_classes,
         )
     function, num_classes = teachers.logits_function(model)
-    run = tf.function(function, reduce_retracing=True)
-    return teachers.Teacher(
-        lambda images: run(tf.constant(images)).numpy(),
-        path=getattr(model, "name", "a function"),
-        image_shape=tuple(getattr(model, "input_shape", ())[1:]),
-        num_classes=num_classes,
+    return teachers.classifier_of(
+        teachers.Teacher(
+            function,
+            path=getattr(model, "name", "a function"),
+            image_shape=tuple(getattr(model, "input_shape", ())[1:]),
+            num_classes=num_classes,
+        )
     )
 
 

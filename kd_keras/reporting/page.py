@@ -15,7 +15,7 @@ from kd_keras import evaluation
 from kd_keras.data import sources
 from kd_keras.evaluation import metrics
 from kd_keras.reporting import charts
-from kd_keras.teachers import runtimes
+from kd_keras.teachers import loading
 from kd_keras.training import run_directory, stages
 from kd_keras.utils import packages, provenance
 
@@ -61,7 +61,7 @@ class Model:
 
     @property
     def format(self):
-        return runtimes.FORMATS["" if self.paths[0].is_dir() else ".keras"]
+        return loading.find_kind(self.paths[0]).name
 
 
 def check_packages():
@@ -224,7 +224,7 @@ def _models(config, workdir, savedmodels):
             teacher = evaluation.as_classifier(files.teacher)
             models.append(_model(role, paths, teacher))
         elif path:
-            models.append(_model(role, [path], runtimes.load(path)))
+            models.append(_model(role, [path], loading.load_classifier(path)))
         elif role != "baseline":
             raise ValueError(
                 f"the report needs a finished {role}: run --stage={role} "
@@ -313,7 +313,7 @@ def _model_row(model, measured, timings, name):
         "examples": measured["examples"],
         "parameters": model.record.get("parameters"),
         "macs": model.record.get("macs"),
-        "bytes": sum(runtimes.size(path) for path in model.paths),
+        "bytes": sum(loading.size(path) for path in model.paths),
         "latency": next(
             (timings["models"][n] for n in names if n in timings["models"]),
             None,

@@ -13,7 +13,7 @@ import tensorflow as tf
 from shipped import REPOSITORY, SHIPPED, cifar10_sample
 
 from kd_keras.deployment import conversion
-from kd_keras.teachers import runtimes
+from kd_keras.teachers import loading
 
 EXPORTS = SHIPPED / "cifar10_student_exports"
 
@@ -25,7 +25,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def expected(images):
-    return runtimes.load(SHIPPED / "cifar10_student")(images)
+    return loading.load_classifier(SHIPPED / "cifar10_student")(images)
 
 
 def snippet(word, language="python"):
@@ -100,7 +100,7 @@ def test_the_shipped_exports_are_as_good_as_their_record_says(
     (row,) = (row for row in record["formats"] if row["format"] == format)
     path = EXPORTS / row["file"]
     assert path.stat().st_size == row["bytes"]
-    logits = runtimes.load(path)(images)
+    logits = loading.load_classifier(path)(images)
     agreement = np.mean(logits.argmax(-1) == expected.argmax(-1))
     spread = np.sqrt(row["agreement"] * (1 - row["agreement"]) / len(images))
     assert agreement >= row["agreement"] - 3 * spread - 1e-9

@@ -13,7 +13,7 @@ import kd_keras
 from kd_keras.data import datasets
 from kd_keras.deployment import exporting, timing
 from kd_keras.deployment import saved_model as exports
-from kd_keras.teachers import runtimes
+from kd_keras.teachers import loading
 
 ALL = [*exporting.FORMATS]
 
@@ -85,7 +85,7 @@ def test_every_format_is_the_model(exported, data):
     assert errors < 100
     assert [row["format"] for row in rows] == ["model", *ALL]
     for row in rows[1:]:
-        classifier = runtimes.load(folder / "out" / row["file"])
+        classifier = loading.load_classifier(folder / "out" / row["file"])
         assert classifier.image_shape == (8, 8, 1)
         assert classifier.num_classes == 10
         logits = classifier(data.test.images)
@@ -109,8 +109,8 @@ def test_every_format_is_the_model(exported, data):
 def test_a_batch_of_any_size_gives_the_same(exported, data, format, batch):
     _, folder, _ = exported
     path = folder / "out" / f"digits{exporting.FORMATS[format]}"
-    logits = runtimes.load(path)(data.test.images)
-    few = runtimes.load(path)(data.test.images[:batch])
+    logits = loading.load_classifier(path)(data.test.images)
+    few = loading.load_classifier(path)(data.test.images[:batch])
     np.testing.assert_allclose(few, logits[:batch], atol=1e-4)
 
 
@@ -139,7 +139,7 @@ def test_the_header_is_the_int8_model_for_a_compiler(exported, tmp_path):
     header = folder / "out" / "digits_int8.h"
     model = (folder / "out" / "digits_int8.tflite").read_bytes()
     (row,) = (row for row in rows if row["format"] == "c_array")
-    assert row["bytes"] == len(model) == runtimes.size(header)
+    assert row["bytes"] == len(model) == loading.size(header)
     (tmp_path / "main.c").write_text(
         f'#include <stdio.h>\n#include "{header}"\n'
         "int main() {\n"
@@ -217,7 +217,7 @@ def test_of_several_calibrations_the_closest_is_kept(monkeypatch):
         error = {b"\1": 0.5, b"\2": 0.1, b"\3": 0.3}[path.read_bytes()]
         return lambda images: np.array([[error, 0.0]] * len(images))
 
-    monkeypatch.setattr(exporting.runtimes, "load", load)
+    monkeypatch.setattr(exporting.loading, "load_classifier", load)
     best = exporting._best_int8(
         Source(), lambda images: np.zeros((len(images), 2)), pictures
     )
@@ -274,18 +274,22 @@ def test_a_file_that_computes_something_else_is_not_written(
     ("name", "content", "words"),
     [
         ("nowhere.onnx", None, "does not exist"),
-        ("model.pb", b"x", "must be a SavedModel directory, .keras, .tflite"),
-        ("model.tflite", b"x" * 99, "must be a whole file"),
-        ("model.onnx", b"x" * 99, "must be a whole file"),
-        ("model.h", b"int x;", "must be a whole file"),
-        ("model.keras", b"x", "must be a whole model"),
+        (
+            "model.pb",
+            b"x",
+            "must be a SavedModel directory .*, .keras file, .tflite",
+        ),
+        ("model.tflite", b"x" * 99, "must be whole"),
+        ("model.onnx", b"x" * 99, "must be whole"),
+        ("model.h", b"int x;", "must be whole"),
+        ("model.keras", b"x", "must be whole"),
     ],
 )
 def test_what_is_no_model_is_refused(tmp_path, name, content, words):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises((ValueError, FileNotFoundError), match=words):
-        runtimes.load(tmp_path / name)
+        loading.load_classifier(tmp_path / name)
 
 
 def test_what_is_no_classifier_is_refused(tmp_path):
@@ -294,7 +298,7 @@ def test_what_is_no_classifier_is_refused(tmp_path):
         tmp_path / "model.keras"
     )
     with pytest.raises(ValueError, match="classifier must take images"):
-        runtimes.load(tmp_path / "model.keras")
+        loading.load_classifier(tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize(

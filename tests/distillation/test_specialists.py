@@ -15,7 +15,7 @@ from kd_keras import train
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets, pipeline
 from kd_keras.distillation import specialists
-from kd_keras.teachers import loading as teachers
+from kd_keras.teachers import loading
 from kd_keras.training import callbacks, stages
 
 # Sets of confusable classes
@@ -457,7 +457,7 @@ def test_the_stage_leaves_its_whole_record(run, report, small_mnist):
     def logits(name):
         path = run.folder / "models" / f"small_{name}"
         cards[name] = (path / "model_card.md").read_text()
-        return teachers.load_teacher(path)(tf.constant(images)).numpy()
+        return loading.load_teacher(path)(tf.constant(images)).numpy()
 
     # What is exported is eq. 5 of what the specialists themselves export.
     sets, generalist = report["class_sets"], logits("teacher")

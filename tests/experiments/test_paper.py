@@ -13,7 +13,7 @@ import tensorflow as tf
 from experiments.paper import document as paper_report
 from experiments.paper import lab as paper_lab
 from kd_keras.data import datasets
-from kd_keras.teachers import loading as teachers
+from kd_keras.teachers import ensemble
 from kd_keras.training import stages
 
 TINY = {
@@ -263,7 +263,7 @@ def test_specialists_and_a_student_of_all_together(make_lab, quick, mnist):
     # It is the specialists together that the student has learned from.
     experiment = paper_lab.EXPERIMENTS["twenty_student_of_specialists"]
     run = lab.run_dir(paper_lab.EXPERIMENTS["twenty_specialists"], 0)
-    teacher = teachers.TeacherFiles([str(run.model_path)])
+    teacher = ensemble.TeacherFiles([str(run.model_path)])
     # Its store lies beside the runs, for the students of all seeds.
     store = lab.workdir / experiment.name / "store" / "manifest.json"
     stored = json.loads(store.read_text())["teacher"]

@@ -24,7 +24,7 @@ from kd_keras.deployment import conversion
 from kd_keras.evaluation import metrics
 from kd_keras.reporting import page as reporting
 from kd_keras.reporting import server as page_server
-from kd_keras.teachers import runtimes
+from kd_keras.teachers import loading
 from kd_keras.training import run_directory
 from kd_keras.utils import files
 
@@ -107,7 +107,9 @@ def predictions(place):
     )
     labels = np.repeat(np.arange(len(CLASSES)), len(ORDER))
     return labels, {
-        role: runtimes.load(place / "runs" / role / f"{role}.keras")(images)
+        role: loading.load_classifier(place / "runs" / role / f"{role}.keras")(
+            images
+        )
         for role in config_lib.STAGES
     }
 
@@ -526,7 +528,9 @@ def test_a_drawing_is_centred_and_answered(panel, place):
     places = np.indices((8, 8)) + 0.5
     centre = np.average(places, axis=(1, 2), weights=image[..., 0])
     np.testing.assert_allclose(centre, 4, atol=0.3)
-    logits = runtimes.load(place / "exports" / "student.onnx")(image[None])[0]
+    logits = loading.load_classifier(place / "exports" / "student.onnx")(
+        image[None]
+    )[0]
     assert said == f"The student says: {CLASSES[logits.argmax()]}"
     np.testing.assert_allclose(
         shares, special.softmax(logits / TEMPERATURE), atol=2e-3
@@ -536,7 +540,7 @@ def test_a_drawing_is_centred_and_answered(panel, place):
 def test_the_readme_s_javascript_gives_python_s_logits(panel):
     images, _ = shipped.cifar10_sample()
     path = shipped.SHIPPED / "cifar10_student_exports/cifar10_student.onnx"
-    expected = runtimes.load(path)(images[:1])[0]
+    expected = loading.load_classifier(path)(images[:1])[0]
     rgba = np.concatenate([images[0], np.full((32, 32, 1), 255)], axis=-1)
     readme = (shipped.REPOSITORY / "README.md").read_text()
     (snippet,) = re.findall(r"```js\n(.*?)```", readme, re.S)

@@ -8,7 +8,9 @@ import tensorflow as tf
 
 import kd_keras
 from kd_keras.deployment import saved_model as exports
-from kd_keras.teachers import loading as teachers
+from kd_keras.teachers import ensemble, loading
+from kd_keras.teachers import fingerprint as fingerprints
+from kd_keras.teachers import teacher as teachers
 
 
 @pytest.fixture(scope="module")
@@ -155,12 +157,12 @@ def test_a_network_s_weights_come_in_its_order(tmp_path):
     deep.save(tmp_path / "deep.keras")
     exports.export_saved_model(deep, tmp_path / "deep")
     for name in ("deep.keras", "deep"):
-        weights = teachers.network_weights(tmp_path / name)
+        weights = loading.network_weights(tmp_path / name)
         for a, b in zip(weights, deep.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
     foreign = write_module(tmp_path / "foreign", {"logits": tf.identity})
-    with pytest.raises(ValueError, match="as this project exports them"):
-        teachers.network_weights(foreign)
+    with pytest.raises(ValueError, match="exported by this project"):
+        loading.network_weights(foreign)
 
 
 def test_the_fingerprint_follows_the_weights_not_the_path(network, tmp_path):
@@ -171,7 +173,7 @@ def test_the_fingerprint_follows_the_weights_not_the_path(network, tmp_path):
     exports.export_saved_model(other, tmp_path / "c")
     network.save(tmp_path / "a.keras")
     a, b, c, file = (
-        teachers.fingerprint(tmp_path / name)
+        fingerprints.fingerprint(tmp_path / name)
         for name in ("a", "b", "c", "a.keras")
     )
     assert a == b == file != c
@@ -187,7 +189,7 @@ def test_a_distiller_takes_every_kind_of_teacher(
     given = {
         "path": lambda: str(path),
         "loaded": lambda: tf.saved_model.load(str(path)),
-        "teacher": lambda: teachers.load_teacher(path),
+        "teacher": lambda: loading.load_teacher(path),
         "keras path": lambda: tmp_path / "teacher.keras",
     }[kind]()
     distiller = kd_keras.Distiller(nets.copy_of(network), given)
@@ -232,7 +234,7 @@ def two_teachers():
     ],
 )
 def test_several_teachers_by_hand(options, expected, images):
-    combined = teachers.combine(two_teachers(), **options)
+    combined = ensemble.combine(two_teachers(), **options)
     p = tf.nn.softmax(combined(images)).numpy()
     np.testing.assert_allclose(p[:, 0], expected, atol=2e-5)
     assert p.shape == (len(images), 2)
@@ -241,11 +243,11 @@ def test_several_teachers_by_hand(options, expected, images):
 def test_teachers_that_do_not_fit_together_are_refused():
     first, second = two_teachers()
     with pytest.raises(ValueError, match="weight > 0 for each.*for 2"):
-        teachers.combine([first, second], weights=(1.0,))
+        ensemble.combine([first, second], weights=(1.0,))
     with pytest.raises(ValueError, match="weight > 0"):
-        teachers.combine([first, second], weights=(1.0, 0.0))
+        ensemble.combine([first, second], weights=(1.0, 0.0))
     with pytest.raises(ValueError, match="arithmetic, geometric.*'mean'"):
-        teachers.combine([first, second], mean="mean")
+        ensemble.combine([first, second], mean="mean")
     second.num_classes = 3
     with pytest.raises(ValueError, match=r"same num_classes.*\[2, 3\]"):
-        teachers.combine([first, second])
+        ensemble.combine([first, second])

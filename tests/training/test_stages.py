@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from kd_keras import config as config_lib
 from kd_keras.data import datasets, splits
-from kd_keras.teachers import loading as teachers
+from kd_keras.teachers import loading
+from kd_keras.teachers import teacher as teachers
 from kd_keras.training import callbacks, stages
 
 
@@ -669,7 +670,7 @@ def no_teacher_loaded(monkeypatch):
     def load(path, **options):
         raise AssertionError("a teacher was loaded")
 
-    monkeypatch.setattr(teachers, "load_teacher", load)
+    monkeypatch.setattr(loading, "load_teacher", load)
 
 
 def test_a_student_from_the_store_is_that_of_the_live_teacher(

@@ -23,7 +23,7 @@ from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import distiller, losses, specialists, trainer
 from kd_keras.evaluation import metrics
 from kd_keras.models import networks, optimizers
-from kd_keras.teachers import loading as teachers
+from kd_keras.teachers import ensemble, loading
 from kd_keras.training import callbacks, run_directory
 from kd_keras.utils import files
 
@@ -154,7 +154,7 @@ def _plan_store(config, parts, teacher_files):
 
 
 def teacher_files(config, savedmodels):
-    """The files of the student's teacher, as `teachers.TeacherFiles`.
+    """The files of the student's teacher, as `ensemble.TeacherFiles`.
 
     Raises:
         ValueError: if one of them is not there; says what to run.
@@ -170,7 +170,7 @@ def teacher_files(config, savedmodels):
                 f"SavedModel or .keras file. Received: {path}, which does "
                 "not exist"
             )
-    return teachers.TeacherFiles(
+    return ensemble.TeacherFiles(
         paths,
         outputs=fields.outputs,
         weights=fields.weights,
@@ -785,7 +785,7 @@ class _Specialists(_Stage):
         with _precision("float32"):
             network = self._build(self.train.num_classes)
         path = self.teacher_files.paths[0]
-        weights = teachers.network_weights(path)
+        weights = loading.network_weights(path)
         fields = self.network_fields
         if [w.shape for w in weights] != [w.shape for w in network.weights]:
             raise ValueError(
@@ -944,7 +944,7 @@ def logits_of(network, examples):
     """The logits of all examples, in order: float32 array.
 
     Args:
-        network: function of images -> logits, such as a `teachers.Teacher`.
+        network: function of images -> logits, such as a `Teacher`.
         examples: `Examples` or `StreamedExamples`.
     """
     progress = keras.utils.Progbar(

@@ -1,0 +1,116 @@
+"""Several teachers as one, and the files of one or several teachers."""
+
+import functools
+import math
+
+import tensorflow as tf
+
+from kd_keras import config
+from kd_keras.teachers import fingerprint, loading
+from kd_keras.teachers.teacher import Teacher
+from kd_keras.utils import suggestions
+
+
+def combine(members, *, weights=(), mean="arithmetic"):
+    """Combines several teachers into one: the mean of their predictions.
+
+    The logits are the logarithm of the weighted mean of the members'
+    probabilities at temperature 1, up to a shift for the geometric mean.
+    They are softened like the logits of a single teacher, so the gradient
+    does not grow with the number of teachers.
+
+    Args:
+        members: list of `Teacher`, with the same number of classes.
+        weights: floats > 0, one for each member; equal by default.
+        mean: `arithmetic` (the mean of the probabilities) or `geometric` (the
+            mean of their logarithms).
+
+    Returns:
+        `Teacher`.
+
+    Raises:
+        ValueError: if the members differ in their classes or image shapes, or
+            if the weights or `mean` are invalid.
+
+    Reference:
+        - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), section 1
+    """
+    suggestions.check_choice(mean, config.MEANS, what="mean")
+    shares = _shares(weights, len(members))
+    for field in ("num_classes", "image_shape"):
+        values = [getattr(member, field) for member in members]
+        if len(set(values)) > 1:
+            raise ValueError(
+                f"teachers that are combined must have the same {field}. "
+                f"Received: {values}"
+            )
+
+    def logits(images):
+        log_probs = [tf.nn.log_softmax(member(images)) for member in members]
+        if mean == "geometric":
+            return tf.add_n([w * x for w, x in zip(shares, log_probs)])
+        return tf.reduce_logsumexp(
+            [math.log(w) + x for w, x in zip(shares, log_probs)], axis=0
+        )
+
+    return Teacher(
+        logits,
+        path=", ".join(member.path for member in members),
+        image_shape=members[0].image_shape,
+        num_classes=members[0].num_classes,
+    )
+
+
+class TeacherFiles:
+    """Files of one or several teachers, identified before they are loaded.
+
+    Args:
+        paths: list of paths; see `loading.load_teacher`.
+        outputs: str; see `loading.load_teacher`.
+        weights: tuple of floats; see `combine`.
+        mean: str; see `combine`.
+
+    Attributes:
+        paths: list of str.
+        record: dict of JSON values that identifies the teacher.
+
+    Raises:
+        FileNotFoundError, ValueError: as `loading.load_teacher`.
+    """
+
+    def __init__(
+        self, paths, *, outputs="logits", weights=(), mean="arithmetic"
+    ):
+        _shares(weights, len(paths))
+        self.paths = [str(path) for path in paths]
+        self._outputs = outputs
+        self._weights = weights
+        self._mean = mean
+        self.record = {
+            "fingerprint": " ".join(map(fingerprint.fingerprint, paths)),
+            "outputs": outputs,
+        }
+        if len(paths) > 1:
+            self.record |= {"mean": mean, "weights": list(weights)}
+
+    @functools.cached_property
+    def teacher(self):
+        """The `Teacher`, loaded on first use."""
+        members = [
+            loading.load_teacher(path, outputs=self._outputs)
+            for path in self.paths
+        ]
+        if len(members) == 1:
+            return members[0]
+        return combine(members, weights=self._weights, mean=self._mean)
+
+
+def _shares(weights, count):
+    """Normalises the weights of `count` teachers to the sum 1."""
+    weights = list(weights) or [1.0] * count
+    if len(weights) != count or not all(weight > 0 for weight in weights):
+        raise ValueError(
+            "there must be a weight > 0 for each teacher. Received: "
+            f"{weights} for {count} teachers"
+        )
+    return [weight / sum(weights) for weight in weights]

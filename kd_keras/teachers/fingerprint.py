@@ -1,0 +1,34 @@
+"""Identifies a model by its weights."""
+
+import pathlib
+
+import numpy as np
+
+from kd_keras.teachers import loading
+from kd_keras.utils import digests
+
+
+def fingerprint(path):
+    """SHA-256 of a model's weights, independent of its path and format.
+
+    The model is not built. A SavedModel and a `.keras` file with the same
+    weights have the same fingerprint.
+
+    Args:
+        path: str or path of a SavedModel or `.keras` file.
+
+    Returns:
+        str, 64 hex digits.
+
+    Raises:
+        FileNotFoundError, ValueError: as `loading.load_teacher`.
+    """
+    path = pathlib.Path(path)
+    arrays = loading.find_teacher_kind(path).weight_arrays(path)
+    # Scalars are hashed as arrays of shape (1,): stored fingerprints are.
+    hashed = [
+        digests.sha256_of_arrays(np.ascontiguousarray(array))
+        for array in arrays
+    ]
+    # Sorted, because names and order differ between the kinds of files.
+    return digests.sha256_of_text("".join(sorted(hashed)))

@@ -1,0 +1,80 @@
+"""Keras networks in a `.keras` file, run by TensorFlow."""
+
+import io
+import zipfile
+
+from kd_keras.teachers import kind
+
+
+def can_load(path):
+    return path.suffix == ".keras" and path.is_file()
+
+
+def load(path, threads=None):
+    from kd_keras.teachers import teacher
+
+    teacher.set_threads(threads)
+    return teacher.classifier_of(load_teacher(path, "logits"), kind=KIND.name)
+
+
+def load_teacher(path, outputs):
+    import keras
+
+    from kd_keras.teachers import teacher
+
+    with kind.errors_of_loading(path):
+        if outputs not in teacher.OUTPUTS:
+            raise kind.Unusable(
+                "outputs must be 'logits' or 'probabilities' for a .keras "
+                f"file. Received: {outputs!r}"
+            )
+        model = keras.models.load_model(path, compile=False)
+        model.trainable = False
+
+        def logits(images):
+            result = model(images, training=False)
+            return teacher.as_logits(result, outputs)
+
+        return teacher.Teacher(
+            logits,
+            path=str(path),
+            image_shape=tuple(model.input_shape[1:]),
+            num_classes=model.output_shape[-1],
+        )
+
+
+def weight_arrays(path):
+    import h5py
+
+    with kind.errors_of_loading(path):
+        with zipfile.ZipFile(path) as archive:
+            weights = io.BytesIO(archive.read("model.weights.h5"))
+        with h5py.File(weights) as file:
+            names = []
+            file.visit(names.append)
+            for name in names:
+                # The states of dropout's random generators are no weights.
+                if (
+                    isinstance(file[name], h5py.Dataset)
+                    and "seed_generator" not in name
+                ):
+                    yield file[name][()]
+
+
+def network_weights(path):
+    import keras
+
+    with kind.errors_of_loading(path):
+        return keras.models.load_model(path, compile=False).get_weights()
+
+
+KIND = kind.TeacherKind(
+    name="keras",
+    title="Keras",
+    expected=".keras file",
+    can_load=can_load,
+    load=load,
+    load_teacher=load_teacher,
+    weight_arrays=weight_arrays,
+    network_weights=network_weights,
+)

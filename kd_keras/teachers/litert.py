@@ -1,0 +1,73 @@
+"""LiteRT files (TensorFlow Lite), float32 or quantized."""
+
+import os
+
+import numpy as np
+
+from kd_keras.teachers import kind
+from kd_keras.teachers.classifier import Classifier
+from kd_keras.utils import packages, quiet
+
+
+def can_load(path):
+    return path.suffix == ".tflite" and path.is_file()
+
+
+def load(path, threads=None):
+    litert = packages.optional("ai_edge_litert.interpreter", "ai-edge-litert")
+    with kind.errors_of_loading(path), quiet.without_messages():
+        interpreter = litert.Interpreter(
+            str(path), num_threads=threads or os.cpu_count()
+        )
+        interpreter.allocate_tensors()
+    source = kind.only(interpreter.get_input_details(), "input", path)
+    target = kind.only(interpreter.get_output_details(), "output", path)
+
+    def run(images):
+        if images.shape != tuple(interpreter.get_tensor(source["index"]).shape):
+            interpreter.resize_tensor_input(source["index"], images.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(source["index"], quantize(images, source))
+        interpreter.invoke()
+        return dequantize(interpreter.get_tensor(target["index"]), target)
+
+    return Classifier(
+        run,
+        path=path,
+        kind=KIND.name,
+        image_shape=source["shape"][1:].tolist(),
+        num_classes=int(target["shape"][-1]),
+    )
+
+
+def quantize(images, details):
+    """Converts images to the integers of a model's input.
+
+    Args:
+        images: array, 0 to 255.
+        details: dict with `dtype` and `quantization`, a pair of scale and
+            zero point; a scale of 0 means no quantization.
+    """
+    dtype, (scale, zero_point) = details["dtype"], details["quantization"]
+    if not scale:
+        return images.astype(dtype)
+    steps = np.round(images / scale) + zero_point
+    limits = np.iinfo(dtype)
+    return np.clip(steps, limits.min, limits.max).astype(dtype)
+
+
+def dequantize(values, details):
+    """Converts a model's output to float32; `details` as in `quantize`."""
+    scale, zero_point = details["quantization"]
+    if not scale:
+        return values.astype("float32")
+    return ((values.astype("float32") - zero_point) * scale).astype("float32")
+
+
+KIND = kind.Kind(
+    name="litert",
+    title="LiteRT",
+    expected=".tflite file",
+    can_load=can_load,
+    load=load,
+)

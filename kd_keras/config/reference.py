@@ -16,7 +16,7 @@ _USE = (
 
 def text():
     """Returns all fields with defaults and descriptions, in columns."""
-    parts = [_USE]
+    parts = [textwrap.fill(_USE, _width())]
     for name, section in field.sections(SCHEMA):
         parts += [_heading(name, section), *_columns(name, section)]
     return "\n\n".join(parts)
@@ -59,7 +59,7 @@ def _columns(name, section):
     used = 2 + sum(max(len(row[i]) for row in entries) + 2 for i in range(2))
     rows = []
     for full_name, default, description in entries:
-        first, *more = textwrap.wrap(description, max(_width() - used, 30))
+        first, *more = textwrap.wrap(description, _width() - used)
         rows += [[full_name, default, first]]
         rows += [["", "", line] for line in more]
     return [textwrap.indent(tables.aligned(rows, left=3), "  ")]

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kd_keras import config
 from kd_keras.distillation import losses
 
 
@@ -355,10 +354,6 @@ def test_every_loss_learns_from_extreme_logits(name, standardize):
     # correlation of saturated probabilities has no slope.
     if name != "dist":
         assert gradient[0, 0] < -1e-3
-
-
-def test_the_configuration_names_the_losses():
-    assert tuple(losses.LOSSES) == config.SOFT_LOSSES
 
 
 @pytest.mark.parametrize("name", losses.LOSSES)

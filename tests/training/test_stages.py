@@ -458,47 +458,14 @@ def test_mixed_precision_exports_float32(run, tmp_path, precision):
     ("fields", "message"),
     [
         ({"distill.temperature": 0.0}, "distill.temperature must be > 0"),
-        ({"distill.temperature": float("nan")}, "Received: nan"),
-        ({"distill.hard_loss_weight": -0.1}, "hard_loss_weight must be >= 0"),
         ({"student.batch_size": 401}, "Received: 401 of 400"),
         ({"student.model": "resnet9"}, "Did you mean"),
-        ({"precision": "float16"}, "precision must be one of"),
-        ({"devices": "none"}, "devices must be"),
-        ({"data.augment.mirror": "randon"}, "Did you mean 'random'"),
-        ({"student.optimizer.name": "adam"}, "Did you mean 'adamw'"),
-        ({"student.optimizer.learning_rate": -1.0}, "Received: -1.0"),
         ({"data.validation_examples": 500}, "Received: 500 of 500"),
-        ({"name": "a/b"}, "without slashes"),
         ({"teacher.path": "nowhere"}, "run --stage=teacher first"),
-        ({"teacher.mean": "harmonic"}, "teacher.mean must be one of"),
-        ({"teacher.weights": (1.0, -1.0)}, "teacher.weights must be"),
         ({"teacher.weights": (1.0, 2.0)}, "for each teacher.*for 1"),
-        ({"data.mixup": 1.5}, r"data.mixup must be in \[0, 1\]"),
-        ({"data.mixup": 0.6, "data.cutmix": 0.6}, "at most 1 together"),
-        (
-            {"data.mixup": 0.5, "distill.hard_loss_weight": 0.1},
-            "0 with data.mixup",
-        ),
-        (
-            {"transfer.omit_classes": (1,), "transfer.only_classes": (2,)},
-            r"omit_classes must be empty with transfer.only_classes=\(2,\)",
-        ),
-        ({"transfer.only_classes": (-1,)}, "only_classes must be a tuple"),
         ({"transfer.omit_classes": (10,)}, "0 to 9. Received: 10"),
-        ({"transfer.fraction": 0.0}, r"fraction must be in \(0, 1\]"),
         ({"transfer.fraction": 0.1}, "Received: 64 of 40"),
-        ({"student.dropout": (1.0,)}, "dropout must be a tuple"),
-        ({"student.max_norm": -1.0}, "max_norm must be >= 0"),
-        ({"distill.loss": "kld"}, "Did you mean 'kl'"),
-        (
-            {"distill.loss": "mse", "distill.standardize": True},
-            "distill.standardize must be False unless",
-        ),
-        ({"distill.dkd.beta": -1.0}, "distill.dkd.beta must be >= 0"),
-        ({"distill.final_temperature": -1.0}, "final_temperature must be"),
         ({"store.path": "nowhere"}, "must be a logit store"),
-        ({"store.dtype": "float61"}, "Did you mean 'float16'"),
-        ({"store.views": 0}, "store.views must be > 0"),
         ({"store.path": "auto", "store.top_k": 10}, "Received: 10 of 10"),
         # Nothing is labelled for a student that cannot be.
         ({"store.path": "auto", "student.model": "resnet9"}, "Did you mean"),
@@ -539,24 +506,13 @@ def test_a_teacher_of_something_else_is_refused(
     assert not (tmp_path / "work").exists()
 
 
-def test_the_teacher_may_see_other_views_than_the_student():
-    config = small_config()
-    resolved = config.copy_and_resolve_references()
-    assert resolved.teacher.augment.translate == 1  # as data.augment
-    config.teacher.augment.cutout = 5
-    config.seed = 3
-    resolved = config.copy_and_resolve_references()
-    assert resolved.teacher.augment.cutout == 5
-    assert resolved.data.augment.cutout == 0
-    assert resolved.data.augment.seed == resolved.teacher.augment.seed == 3
-    config.data.augment.seed = 7
-    assert config.teacher.augment.seed == 7 and config.seed == 3
-    # Only what a stage's result depends on.
+def test_stages_depend_on_their_own_augmentation_alone():
+    config = small_config().copy_and_resolve_references()
     assert not any(
         field.startswith("data.augment")
-        for field in config_lib.stage_fields(resolved, "teacher")
+        for field in config_lib.stage_fields(config, "teacher")
     )
-    student = config_lib.stage_fields(resolved, "student")
+    student = config_lib.stage_fields(config, "student")
     assert student["data.augment.translate"] == 1
     assert not any(field.startswith("teacher.augment") for field in student)
 

@@ -1,0 +1,78 @@
+"""Names that the configuration accepts, against the code that they choose."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_keras import config as config_lib
+from kd_keras.config import data, distill, general, optimizer, store
+from kd_keras.data import augmentation
+from kd_keras.distillation import distiller, losses
+from kd_keras.evaluation import evaluate
+from kd_keras.models import optimizers
+
+
+def test_losses():
+    assert tuple(losses.LOSSES) == distill.SOFT_LOSSES
+
+
+@pytest.mark.parametrize("name", distill.SOFT_LOSSES)
+def test_the_options_of_a_loss_have_the_defaults_of_its_function(name):
+    parameters = inspect.signature(losses.LOSSES[name]).parameters
+    for option in distill.LOSS_OPTIONS[name]:
+        assert parameters[option.name].default == option.default
+
+
+@pytest.mark.parametrize("function", [distiller.Distiller, evaluate])
+def test_the_default_temperature_is_that_of_the_configuration(function):
+    default = inspect.signature(function).parameters["temperature"].default
+    assert default == config_lib.default_config().distill.temperature
+
+
+def test_optimizers_differ():
+    made = {
+        type(make_optimizer(name=name)).__name__
+        for name in optimizer.OPTIMIZERS
+    }
+    assert made == {"SGD", "Muon", "AdamW"}
+
+
+def make_optimizer(**fields):
+    config = config_lib.default_config().student.optimizer
+    config.update(fields)
+    return optimizers.make_optimizer(config, steps_per_epoch=10, epochs=3)
+
+
+def test_schedules_differ():
+    half_way = {
+        float(make_optimizer(schedule=name)._learning_rate(15))
+        for name in optimizer.SCHEDULES
+    }
+    assert len(half_way) == len(optimizer.SCHEDULES)
+
+
+def test_mirrors_differ():
+    images = tf.random.stateless_uniform((64, 4, 4, 1), seed=(0, 0))
+    ids = tf.range(64, dtype=tf.int64)
+    views = set()
+    for mirror in data.MIRRORS:
+        spec = augmentation.ViewSpec(mirror=mirror)
+        epochs = [
+            augmentation.make_views(images, ids, view=view, spec=spec)
+            for view in range(2)
+        ]
+        views.add(np.stack(epochs).tobytes())
+    assert len(views) == len(data.MIRRORS)
+
+
+@pytest.mark.parametrize("name", general.PRECISIONS[1:])
+def test_precisions_are_those_of_keras(name):
+    assert keras.dtype_policies.get(name).name == name
+
+
+@pytest.mark.parametrize("name", store.STORE_DTYPES)
+def test_stored_types_are_those_of_numpy(name):
+    assert np.dtype(name).kind == "f"

@@ -1,8 +1,8 @@
 """Runs many command lines of one program, importing TensorFlow once.
 
 `python tests/forked_commands.py MODULE` reads a JSON list of `[directory,
-flags]` on stdin, and runs `python -m kd_keras.MODULE flags` in a forked process
-for each. It prints a JSON list of `[exit code, stderr]`.
+flags]` on stdin, and calls `cli()` of the module in a forked process for each.
+It prints a JSON list of `[exit code, stderr]`.
 """
 
 import importlib
@@ -13,17 +13,19 @@ import tempfile
 
 
 def run(module, directory, flags):
+    """Runs `cli()` of a module: `[exit code, stderr]`, stdout among it."""
     with tempfile.TemporaryFile() as errors:
         process = os.fork()
         if not process:
             os.chdir(directory)
             os.dup2(errors.fileno(), 1)
             os.dup2(errors.fileno(), 2)
-            # Before the import: flags of a configuration read it there.
+            # Before the import: the flags of a configuration read sys.argv
+            # when they are defined.
             sys.argv = [module, *flags]
             code = 1
             try:
-                importlib.import_module(f"kd_keras.{module}").cli()
+                importlib.import_module(module).cli()
             except SystemExit as exit:
                 code = exit.code or 0
             finally:
@@ -35,7 +37,7 @@ def run(module, directory, flags):
 
 
 def main():
-    # Imported before the forks, used only after them.
+    # Before the forks, so that it is imported once.
     import tensorflow  # noqa: F401
 
     answers = [run(sys.argv[1], *case) for case in json.load(sys.stdin)]

@@ -71,12 +71,7 @@ def check_output(path):
     """
     target = pathlib.Path(path).resolve()
     if not target.exists():
-        blocked = next(p for p in target.parents if p.exists())
-        if not blocked.is_dir():
-            raise ValueError(
-                "an output file must lie in a directory. Received: "
-                f"{path}, where {blocked} is a file"
-            )
+        _check_parents(path, "file")
         return
     if target.is_dir():
         raise ValueError(
@@ -132,6 +127,7 @@ def check_directory(path, *, remedy="take another directory, or remove it"):
     """
     path = pathlib.Path(path)
     if not path.exists() and not path.is_symlink():
+        _check_parents(path, "directory")
         return
     if not path.is_dir():
         raise ValueError(
@@ -142,6 +138,17 @@ def check_directory(path, *, remedy="take another directory, or remove it"):
         raise ValueError(
             "an output directory must be new or hold only what this program "
             f"wrote. Received: {path} with {named(foreign)}; {remedy}"
+        )
+
+
+def _check_parents(path, kind):
+    """Raises a ValueError if a file stands where a directory is needed."""
+    parents = pathlib.Path(path).resolve().parents
+    blocked = next(parent for parent in parents if parent.exists())
+    if not blocked.is_dir():
+        raise ValueError(
+            f"an output {kind} must lie in a directory. Received: {path}, "
+            f"where {blocked} is a file"
         )
 
 

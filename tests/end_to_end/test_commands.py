@@ -69,6 +69,7 @@ def test_a_wrong_argument_gives_one_line(tmp_path, flags, message):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_error_while_training_gives_one_line(tmp_path):
     assert_one_line(
         run("--stage=student", cwd=tmp_path), "run --stage=teacher first"

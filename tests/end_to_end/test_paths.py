@@ -1,58 +1,88 @@
 """No command removes or replaces what it did not write, whatever its paths.
 
-Each path flag of each command gets a folder, a file, and links to both; all
-in a scratch directory.
+Each path flag of each command names a folder, a file, and links to both, all
+of them somebody else's and all in a scratch directory.
 """
 
 import json
-import os
-import pathlib
 import subprocess
 import sys
 
 import pytest
+from commands import REPOSITORY, environment
 from scratch import KINDS, occupy, tree
 
-HERE = pathlib.Path(__file__).parent
-MODEL = str(HERE.parents[1] / "savedmodels" / "mnist_student")
-TRAIN = ("train", "--stage=teacher", "--config.teacher.epochs=1")
-LABEL = (
-    "label",
-    f"--config.teacher.path={MODEL}",
-    "--config.data.max_train_examples=500",
-)
-EXPORT = (
-    "export",
-    f"--model={MODEL}",
-    "--data.name=mnist",
-    "--formats=litert",
-)
+MODEL = REPOSITORY / "savedmodels" / "mnist_student"
+DATA = "--config.data.max_train_examples=500"
+TRAIN = ("--stage=teacher", "--config.teacher.epochs=1", DATA)
+RUN = {"--workdir": ["", "teacher"], "--savedmodels": ["", "mnist_teacher"]}
+EXPORTED = ["", "mnist_student.tflite", "model_card.md", "exports.json"]
+PAPER = ("--experiments=teacher", "--seeds=1")
+PAPER_RUN = {"--workdir": ["teacher/seed0/teacher"]}
 
-# Command, path flag, and what of the given path the command would write.
-TARGETS = [
-    (("evaluate", f"--model={MODEL}"), "--output", ""),
-    (("latency", f"--models={MODEL}"), "--output", ""),
-    (("report", "--name=mnist"), "--output", ""),
-    (EXPORT, "--output", "mnist_student.tflite"),
-    (EXPORT, "--output", "model_card.md"),
-    (EXPORT, "--output", "exports.json"),
-    (TRAIN, "--workdir", "teacher"),
-    ((*TRAIN, "--restart"), "--workdir", "teacher"),
-    (TRAIN, "--savedmodels", "mnist_teacher"),
-    ((*TRAIN, "--restart"), "--savedmodels", "mnist_teacher"),
-    (LABEL, "--workdir", "store"),
-    (EXPORT, "--output", ""),
+# Flags of each command, and for each path flag which paths below the given
+# one the command would write: "" is the given path itself.
+TARGETS = {
+    "kd_keras.evaluate": [((f"--model={MODEL}",), {"--output": [""]})],
+    "kd_keras.latency": [((f"--models={MODEL}",), {"--output": [""]})],
+    "kd_keras.report": [(("--name=mnist",), {"--output": [""]})],
+    "kd_keras.export": [
+        (
+            (f"--model={MODEL}", "--data.name=mnist", "--formats=litert"),
+            {"--output": EXPORTED},
+        )
+    ],
+    "kd_keras.label": [
+        (
+            (f"--config.teacher.path={MODEL}", DATA),
+            {"--workdir": ["", "store"]},
+        )
+    ],
+    "kd_keras.train": [(TRAIN, RUN), ((*TRAIN, "--restart"), RUN)],
+    "experiments.paper.__main__": [
+        (
+            ("--experiments=none",),
+            {"--results": [""], "--docs": ["", "paper.md", "paper_grid.svg"]},
+        ),
+        (
+            ("--experiments=none", "--quick"),
+            {"--workdir": ["", "paper.jsonl", "paper.md", "paper_grid.svg"]},
+        ),
+        (PAPER, PAPER_RUN),
+        ((*PAPER, "--restart"), PAPER_RUN),
+    ],
+}
+# Their paths are folders in which files of others may lie.
+SHARED_FOLDERS = [
+    ("kd_keras.export", "--output"),
+    ("kd_keras.label", "--workdir"),
+    ("kd_keras.train", "--workdir"),
+    ("kd_keras.train", "--savedmodels"),
+    ("experiments.paper.__main__", "--docs"),
+    ("experiments.paper.__main__", "--workdir"),
 ]
 
 
-def run(command, flag, directories):
-    """The answers of a command, with its flag `given`, in directories."""
-    module, *flags = command
-    cases = [[str(d), [*flags, f"{flag}=given"]] for d in directories]
+def cases(module):
+    """Every flag, path and kind to try: list of `(flags, inside, kind)`."""
+    return [
+        ([*flags, f"{flag}=given"], inside, kind)
+        for flags, paths in TARGETS[module]
+        for flag, insides in paths.items()
+        for inside in insides
+        for kind in KINDS
+        if inside
+        or (module, flag) not in SHARED_FOLDERS
+        or kind in ("file", "link_to_file")
+    ]
+
+
+def run(module, command_lines):
+    """Runs a module's command lines: list of `[exit code, stderr]`."""
     result = subprocess.run(
-        [sys.executable, str(HERE.parent / "forked_commands.py"), module],
-        input=json.dumps(cases),
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+        [sys.executable, str(REPOSITORY / "tests/forked_commands.py"), module],
+        input=json.dumps(command_lines),
+        env=environment(),
         capture_output=True,
         text=True,
     )
@@ -60,19 +90,23 @@ def run(command, flag, directories):
     return json.loads(result.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(("command", "flag", "inside"), TARGETS)
-def test_nothing_of_somebody_else_is_touched(tmp_path, command, flag, inside):
-    kinds = KINDS
-    if not inside and command is EXPORT:
-        # Exported files may lie beside other files in a folder.
-        kinds = ("file", "link_to_file")
-    for kind in kinds:
-        occupy(tmp_path / kind / "given" / inside, kind)
+@pytest.mark.slow
+@pytest.mark.parametrize("module", TARGETS)
+def test_a_path_of_somebody_else_is_refused_and_kept(tmp_path, module):
+    command_lines = []
+    for i, (flags, inside, kind) in enumerate(cases(module)):
+        occupy(tmp_path / str(i) / "given" / inside, kind)
+        command_lines.append([str(tmp_path / str(i)), flags])
     before = tree(tmp_path)
-    answers = run(command, flag, [tmp_path / kind for kind in kinds])
-    assert tree(tmp_path) == before
-    for code, errors in answers:
+    answers = run(module, command_lines)
+    after = tree(tmp_path)
+    if module == "experiments.paper.__main__":
+        # It writes its document of what was measured before an error.
+        after = {path: after[path] for path in before}
+    assert after == before
+    for (_, flags), (code, errors) in zip(command_lines, answers, strict=True):
         lines = [x for x in errors.splitlines() if x.startswith("error: ")]
-        assert code == 1 and len(lines) == 1, errors
-        assert "Received: " in lines[0] and "given" in lines[0]
-        assert "Traceback" not in errors
+        assert code == 1 and len(lines) == 1, (flags, errors)
+        assert "given" in lines[0], (flags, errors)
+        assert "Received: " in lines[0], (flags, errors)
+        assert "Traceback" not in errors, (flags, errors)

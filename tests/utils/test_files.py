@@ -176,6 +176,14 @@ def test_a_directory_is_not_written_over_a_file(tmp_path):
     assert path.read_text() == "years of work"
 
 
+def test_an_output_directory_needs_a_directory_above(tmp_path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "run" / "teacher"
+    with pytest.raises(ValueError, match="must lie in a directory. Received"):
+        files.check_directory(path)
+    files.check_directory(tmp_path / "new" / "run" / "teacher")
+
+
 def test_files_of_an_output_directory(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     directory = files.OutputDirectory(tmp_path)
@@ -213,6 +221,6 @@ def test_an_output_file_of_a_killed_process_is_still_ours(
     assert (tmp_path / "card.md").read_text() == "three"
 
 
-def test_many_names_are_told_in_part():
+def test_an_error_shortens_a_long_list_of_names():
     assert files.named(["a", "b"]) == "a, b"
     assert files.named("abcdefgh") == "a, b, c, d, e and 3 more"

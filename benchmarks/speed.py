@@ -105,7 +105,7 @@ def say(text):
 def save_images(path, count):
     code = (
         "import sys, numpy as np; from kd_keras.data import sources; "
-        "images = sources.load_tfds('cifar10').train.images; "
+        "images = sources.load_dataset('cifar10').train.images; "
         "np.save(sys.argv[1], images[: int(sys.argv[2])])"
     )
     subprocess.run(

@@ -30,7 +30,7 @@ def mnist():
     """MNIST from the package: `datasets.Dataset`."""
     from kd_keras.data import sources
 
-    return sources.load_mnist()
+    return sources.load_dataset("mnist")
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,6 @@ import pytest
 import tensorflow as tf
 
 import kd_keras
-from kd_keras.data import augmentation as views
-from kd_keras.data import datasets, pipeline, splits
 from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import losses
 from kd_keras.teachers import ensemble
@@ -263,34 +261,6 @@ def test_12_a_checkpoint_has_optimizer_random_state_and_position(tmp_path):
     assert any("seed" in v.path for v in second.network.variables)
 
 
-def test_13_teacher_outputs_belong_to_the_picture_that_the_teacher_saw():
-    """Stored logits by (id, epoch) equal the live teacher, shuffled or not."""
-    teacher = nets.make_network()
-    examples = datasets.Examples(nets.make_images(40).astype("uint8"))
-    spec = views.ViewSpec(translate=2, mirror="random", cutout=2)
-    stored = {}
-    for epoch in range(2):
-        # Labelled in the order of the ids, in batches of another size.
-        for ids, images in examples.batches(7, labels=False):
-            seen = views.make_views(images, ids, view=epoch, spec=spec)
-            for i, logits in zip(ids.numpy(), teacher(seen).numpy()):
-                stored[i, epoch] = logits
-    batches = pipeline.training_batches(
-        examples, batch_size=16, seed=0, epochs=2, spec=spec, labels=False
-    )
-    orders = [
-        ids.numpy()
-        for epoch in range(2)
-        for ids, _ in examples.batches(16, labels=False, seed=0, epoch=epoch)
-    ]
-    assert not np.array_equal(orders[0], np.sort(orders[0]))
-    for step, (images, ids) in enumerate(zip(batches, orders)):
-        epoch = step // 3
-        np.testing.assert_allclose(
-            teacher(images), [stored[i, epoch] for i in ids], atol=1e-4
-        )
-
-
 def test_14_the_gradient_does_not_grow_with_the_number_of_teachers():
     """The mean of a teacher with itself is that teacher."""
     teacher, images = nets.make_network(), nets.make_images(16)
@@ -319,19 +289,6 @@ def test_15_the_loss_of_float16_logits_is_float32():
     )
     assert half.dtype == tf.float32
     np.testing.assert_allclose(half, exact, rtol=1e-6)
-
-
-def test_16_validation_is_split_from_training_and_no_example_is_dropped():
-    examples = datasets.Examples(
-        nets.make_images(101).astype("uint8"), nets.make_labels(101)
-    )
-    train, validation = splits.split_off(examples, 31)
-    assert not set(train.ids) & set(validation.ids)
-    sizes = [
-        len(labels)
-        for _, labels in pipeline.evaluation_batches(validation, batch_size=8)
-    ]
-    assert sum(sizes) == 31
 
 
 def test_17_the_caller_s_teacher_is_as_it_was():

@@ -1,30 +1,30 @@
-"""Sets of examples, in memory or streamed."""
+"""Examples, in memory or streamed from disk, and the datasets of them."""
 
 import dataclasses
 import functools
-import hashlib
 
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import augmentation as views
+from kd_keras.data import order
+from kd_keras.utils import digests
 
 # Examples of a stream that are shuffled together.
 _SHUFFLE_WINDOW = 10_000
-# Pictures of a stream that stand for all in its fingerprint.
+# Images of a stream that its fingerprint is computed from.
 _FINGERPRINT_SAMPLE = 256
 
 
 class Examples:
-    """A set in memory: uint8 pictures, their ids, perhaps their labels.
+    """Examples in memory.
 
     Args:
         images: array `(n, height, width[, channels])`, 0 to 255.
         labels: int array `(n,)` or None.
-        num_classes: int; by default the largest label and one, or None
+        num_classes: int; by default the largest label plus one, or None
             without labels.
-        ids: int64 array `(n,)`: what identifies an example whatever subset
-            it is in; 0 to n - 1 by default.
+        ids: int64 array `(n,)`, by default 0 to n - 1. An example keeps its
+            id in every subset.
 
     Raises:
         ValueError: if there are no images, or not one label for each.
@@ -43,7 +43,7 @@ class Examples:
             labels = np.asarray(labels).astype("int32").reshape(-1)
             if len(labels) != len(images):
                 raise ValueError(
-                    "images and labels must be equally many. Received: "
+                    "there must be one label for each image. Received: "
                     f"{len(images)} images, {len(labels)} labels"
                 )
             if num_classes is None:
@@ -65,7 +65,7 @@ class Examples:
         return self.images.shape[1:]
 
     def subset(self, positions):
-        """The examples at `positions`, with the ids that they have."""
+        """Selects the examples at `positions`; they keep their ids."""
         return Examples(
             self.images[positions],
             None if self.labels is None else self.labels[positions],
@@ -74,22 +74,22 @@ class Examples:
         )
 
     def sample(self, count):
-        """Up to `count` pictures, spread evenly over the set."""
+        """Selects up to `count` images, spread evenly over the examples."""
         return self.images[:: max(len(self.ids) // count, 1)][:count]
 
     @functools.cached_property
     def fingerprint(self):
-        """SHA-256 of ids and pictures, without the labels: 64 hex digits."""
-        return _digest(self.ids, self.images)
+        """SHA-256 of the ids and images, without labels: 64 hex digits."""
+        return digests.sha256_of_arrays(self.ids, self.images)
 
     def at(self, positions):
-        """`(ids, images)` tensors of the examples at `positions`."""
+        """Reads the examples at `positions`: `(ids, images)` tensors."""
         return tuple(tf.gather(p, positions) for p in self._tensors[:2])
 
     @functools.cached_property
     def _tensors(self):
-        # Eager, also when a pipeline is being traced: as constants of its
-        # graph they would be copied and searched each time.
+        # Eager, also while a pipeline is traced: constants of its graph would
+        # be copied and searched each time.
         with tf.init_scope(), tf.device("CPU:0"):
             parts = [self.ids, self.images]
             if self.labelled:
@@ -97,10 +97,18 @@ class Examples:
             return [tf.constant(part) for part in parts]
 
     def batches(self, batch_size, *, labels, seed=None, epoch=None):
-        """`(ids, images[, labels])` batches.
+        """Batches the examples.
 
-        Without a seed in order, the last one with what is left; else in the
-        order of (seed, epoch), and equally large within one example.
+        Args:
+            batch_size: int, the largest size of a batch.
+            labels: bool, whether the batches have labels.
+            seed: int, to shuffle by seed and epoch into batches whose sizes
+                differ by one at most; None for the order of the examples and
+                a smaller last batch.
+            epoch: int or int64 scalar; with a seed only.
+
+        Returns:
+            `tf.data.Dataset` of `(ids, images[, labels])`.
         """
         count = len(self.ids) if seed is None else len(self)
         steps = -(-count // batch_size)
@@ -113,33 +121,34 @@ class Examples:
 
         def shuffled(step):
             start, stop = step * count // steps, (step + 1) * count // steps
-            return tuple(tf.gather(part, order[start:stop]) for part in parts)
+            chosen = positions[start:stop]
+            return tuple(tf.gather(part, chosen) for part in parts)
 
         if seed is not None:
-            order = self._epoch_positions(seed=seed, epoch=epoch)
+            positions = self._epoch_positions(seed=seed, epoch=epoch)
         return tf.data.Dataset.range(steps).map(
             in_order if seed is None else shuffled,
             num_parallel_calls=tf.data.AUTOTUNE,
         )
 
     def _epoch_positions(self, *, seed, epoch):
-        """Whom an epoch shows, in its order: int `(len(self),)`."""
-        return views.epoch_order(self._tensors[0], seed=seed, epoch=epoch)
+        """Positions of an epoch's examples, in its order: int `(n,)`."""
+        return order.epoch_order(self._tensors[0], seed=seed, epoch=epoch)
 
 
 class EnrichedExamples(Examples):
-    """Examples of which training sees some classes more often than there are.
+    """Examples whose epochs hold a given share of some special classes.
 
-    Of any examples that follow each other in an epoch the share of special
-    ones is `share`, within one example. An epoch shows each example once at
-    most: as many as there can be, so that the scarcer kind is shown whole,
-    and of the other a part that is new in every epoch. Its length is that of
-    an epoch.
+    An epoch has as many examples as it can without showing one twice. Either
+    the special examples or the others are all in it; of the rest each epoch
+    draws another subset. Special and other examples alternate evenly: in
+    every stretch of an epoch the share is right within one example. `len` is
+    the number of examples in an epoch.
 
     Args:
         examples: `Examples` with labels.
-        classes: list of int, the special ones.
-        share: float in (0, 1).
+        classes: list of int, the special classes.
+        share: float in (0, 1), of special examples in an epoch.
 
     Raises:
         ValueError: if there are no special examples, or no others.
@@ -152,11 +161,11 @@ class EnrichedExamples(Examples):
             num_classes=examples.num_classes,
             ids=examples.ids,
         )
-        # Its tensors serve for both: a copy would cost the whole set.
+        # Shares the tensors: a copy would take the memory of all images.
         self._whole = examples
         special = np.isin(self.labels, classes)
         self._positions = np.flatnonzero(special), np.flatnonzero(~special)
-        # Of special examples and of others, how many an epoch shows.
+        # How many special and how many other examples an epoch shows.
         total = int(min(special.sum() / share, (~special).sum() / (1 - share)))
         self._shown = round(total * share), total - round(total * share)
         if not all(self._shown):
@@ -176,11 +185,11 @@ class EnrichedExamples(Examples):
     def _epoch_positions(self, *, seed, epoch):
         chosen = []
         for positions, shown in zip(self._positions, self._shown):
-            order = views.epoch_order(
+            shuffled = order.epoch_order(
                 tf.gather(self._tensors[0], positions), seed=seed, epoch=epoch
             )
-            chosen.append(tf.gather(positions, order[:shown]))
-        # The special ones, as evenly spread as whole numbers can be.
+            chosen.append(tf.gather(positions, shuffled[:shown]))
+        # Spreads the special examples evenly over the epoch.
         place = np.arange(len(self))
         before = place * self._shown[0] // len(self)
         after = (place + 1) * self._shown[0] // len(self)
@@ -191,17 +200,17 @@ class EnrichedExamples(Examples):
 
 
 class StreamedExamples:
-    """A set that is read from disk in every epoch.
+    """Examples that are read from disk in every epoch.
 
     Args:
-        open_stream: function of nothing that returns a `tf.data.Dataset` of
-            single `(id, image[, label])`, always in the same order; the id is
-            the example's position in it.
-        count: int, how many it yields.
-        image_shape: `(height, width, channels)`, of every picture.
-        labelled: bool.
+        open_stream: function without arguments that returns a
+            `tf.data.Dataset` of single `(id, image[, label])`, always in the
+            same order. The id is the example's position in the stream.
+        count: int, the number of examples in the stream.
+        image_shape: `(height, width, channels)` of every image.
+        labelled: bool, whether the stream has labels.
         num_classes: int or None.
-        ids: int64 array of those ids that belong to this set; all by default.
+        ids: int64 array, which examples of the stream to use; by default all.
     """
 
     def __init__(
@@ -226,14 +235,14 @@ class StreamedExamples:
 
     @functools.cached_property
     def labels(self):
-        """int32 array `(n,)`, read in a pass over the set, or None."""
+        """int32 array `(n,)`, or None; the first access reads the stream."""
         if not self.labelled:
             return None
         batches = self.batches(_SHUFFLE_WINDOW, labels=True)
         return np.concatenate([labels for _, _, labels in batches])
 
     def subset(self, positions):
-        """The examples at `positions`, with the ids that they have."""
+        """Selects the examples at `positions`; they keep their ids."""
         return StreamedExamples(
             self.open_stream,
             count=self.count,
@@ -244,17 +253,19 @@ class StreamedExamples:
         )
 
     def sample(self, count):
-        """The first `count` pictures."""
+        """Reads the first `count` images."""
         batch = next(iter(self.batches(count, labels=False)))
         return batch[1].numpy()
 
     @functools.cached_property
     def fingerprint(self):
-        """SHA-256 of the ids and the first pictures: 64 hex digits."""
-        return _digest(self.ids, self.sample(_FINGERPRINT_SAMPLE))
+        """SHA-256 of all ids and the first images: 64 hex digits."""
+        return digests.sha256_of_arrays(
+            self.ids, self.sample(_FINGERPRINT_SAMPLE)
+        )
 
     def batches(self, batch_size, *, labels, seed=None, epoch=None):
-        """As `Examples.batches`, shuffled 10,000 at a time."""
+        """As `Examples.batches`, but shuffled in windows of 10,000."""
         member = np.zeros(self.count, bool)
         member[self.ids] = True
         member = tf.constant(member)
@@ -264,33 +275,25 @@ class StreamedExamples:
         if seed is None:
             return stream.batch(batch_size)
 
-        # Not `shuffle`, whose order is in its state and its buffer.
+        # Not `tf.data.Dataset.shuffle`: its order depends on hidden state.
         def reorder(ids, *rest):
-            order = views.epoch_order(ids, seed=seed, epoch=epoch)
-            return tuple(tf.gather(part, order) for part in (ids, *rest))
+            positions = order.epoch_order(ids, seed=seed, epoch=epoch)
+            return tuple(tf.gather(part, positions) for part in (ids, *rest))
 
         stream = stream.batch(_SHUFFLE_WINDOW).map(reorder).unbatch()
         steps = -(-len(self) // batch_size)
         return stream.batch(-(-len(self) // steps))
 
 
-def _digest(*arrays):
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.shape}{array.dtype}".encode())
-        digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
-
-
 @dataclasses.dataclass
 class Dataset:
-    """Examples to train on and to test with.
+    """A named dataset with training and test examples.
 
     Attributes:
         name: str.
         train: `Examples` or `StreamedExamples`.
-        test: the same, or None: a flat folder of pictures has no test set.
-        source: str, where it was loaded from, for the log and the card.
+        test: the same, or None: a flat folder of images has no test set.
+        source: str, where it was loaded from, for the log and model card.
         class_names: list of str, or None.
     """
 
@@ -302,31 +305,33 @@ class Dataset:
 
 
 def join(parts):
-    """Several sets as one, the classes of each after those before it.
+    """Joins datasets into one with the classes of all.
+
+    The classes of the second dataset are numbered after those of the first,
+    and so on.
 
     Args:
         parts: list of `Dataset`, in memory, with labels and test examples.
 
     Returns:
-        `Dataset`, its name theirs with `+` between.
+        `Dataset`, named `<first>+<second>`.
 
     Raises:
-        ValueError: if one is streamed, lacks labels, class names or test
-            examples, or has pictures of another size.
+        ValueError: if a part is streamed, lacks labels, class names or test
+            examples, or has images of another size.
     """
     for part in parts:
         if not (
             isinstance(part.train, Examples) and part.class_names and part.test
         ):
             raise ValueError(
-                "sets that are joined must be in memory (data.memory_limit_mb)"
-                ", with labels and test examples. Received one that is not: "
-                f"{part.name}"
+                "joined datasets must be in memory (data.memory_limit_mb), "
+                f"with labels and test examples. Received: {part.name}"
             )
     shapes = {part.name: part.train.image_shape for part in parts}
     if len(set(shapes.values())) > 1:
         raise ValueError(
-            "sets that are joined must have pictures of one size, or "
+            "joined datasets must have images of one size, or "
             f"data.image_size must be set. Received: {shapes}"
         )
     counts = [len(part.class_names) for part in parts]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kd_keras.data import augmentation as views
+from kd_keras.data import order
 
 # The split is part of the data, not of the run: every seed validates on the
 # same examples.
@@ -36,14 +36,14 @@ def split(dataset, *, validation_examples, max_train_examples=0):
 
 
 def split_off(examples, count):
-    """Splits `count` examples off, the same ones in every run.
+    """Splits `count` random examples off, the same ones in every run.
 
     Args:
         examples: `Examples` or `StreamedExamples`.
         count: int.
 
     Returns:
-        `(rest, split)`, disjoint; `split` is None for `count=0`.
+        `(rest, part)`, disjoint; `part` is None for `count=0`.
 
     Raises:
         ValueError: if nothing would be left.
@@ -52,13 +52,15 @@ def split_off(examples, count):
         return examples, None
     if count >= len(examples):
         raise ValueError(
-            "data.validation_examples must be less than the number of "
-            f"training examples. Received: {count} of {len(examples)}"
+            "examples must be left for training: lower "
+            "data.validation_examples or data.test_fraction. Received: "
+            f"{count} of {len(examples)} to split off"
         )
-    order = views.epoch_order(examples.ids, seed=_SPLIT_SEED, epoch=0).numpy()
+    positions = order.epoch_order(examples.ids, seed=_SPLIT_SEED, epoch=0)
+    positions = positions.numpy()
     return (
-        examples.subset(np.sort(order[count:])),
-        examples.subset(np.sort(order[:count])),
+        examples.subset(np.sort(positions[count:])),
+        examples.subset(np.sort(positions[:count])),
     )
 
 
@@ -71,50 +73,53 @@ def transfer_set(
     balanced=False,
     seed=0,
 ):
-    """Chooses the examples that student and baseline learn from.
+    """Selects the examples that student and baseline are trained on.
 
     Args:
         examples: `Examples` or `StreamedExamples`.
-        omit_classes: tuple of ints, the classes that are left out.
-        only_classes: tuple of ints, the only ones that are kept; empty for
-            all.
-        fraction: float in (0, 1], the share of what is left then.
+        omit_classes: tuple of ints, classes to leave out.
+        only_classes: tuple of ints, the only classes to keep; empty for all.
+        fraction: float in (0, 1], the share to keep of those classes.
         balanced: bool; True keeps equally many examples of each class.
-        seed: int, which the choice follows from.
+        seed: int, of the random selection.
 
     Returns:
-        Subset of `examples`, in their order; `examples` if all are kept.
+        Subset of `examples`, in their order; `examples` itself if all are
+        kept.
 
     Raises:
-        ValueError: if classes are named that there are not, labels are
-            needed that there are not, or nothing or too little is left.
+        ValueError: if a class does not exist, labels are needed and missing,
+            or there are too few examples.
     """
     if fraction == 1 and not (omit_classes or only_classes or balanced):
         return examples
-    order = views.epoch_order(examples.ids, seed=seed, epoch=0).numpy()
+    positions = order.epoch_order(examples.ids, seed=seed, epoch=0).numpy()
     if omit_classes or only_classes or balanced:
-        labels = _labels_to_choose_by(examples)
+        labels = _labels(examples)
         _check_classes(omit_classes + only_classes, examples.num_classes)
         kept = np.isin(labels, omit_classes, invert=True)
         if only_classes:
             kept = np.isin(labels, only_classes)
-        order = order[kept[order]]
-    count = round(fraction * len(order))
+        positions = positions[kept[positions]]
+    count = round(fraction * len(positions))
     if not count:
         raise ValueError(
             "the transfer set must have an example. Received: none of the "
             f"{len(examples)} training examples by transfer.omit_classes="
             f"{omit_classes}, only_classes={only_classes}, fraction={fraction}"
         )
-    order = _balanced(order, labels, count) if balanced else order[:count]
-    return examples.subset(np.sort(order))
+    if balanced:
+        chosen = _balanced(positions, labels, count)
+    else:
+        chosen = positions[:count]
+    return examples.subset(np.sort(chosen))
 
 
-def _labels_to_choose_by(examples):
+def _labels(examples):
     if not examples.labelled:
         raise ValueError(
             "transfer.omit_classes, only_classes and balanced need labels. "
-            "Received: examples without any"
+            "Received: examples without labels"
         )
     return examples.labels
 
@@ -128,11 +133,13 @@ def _check_classes(classes, num_classes):
             )
 
 
-def _balanced(order, labels, count):
-    """The first of each class, `count` or a few less in all."""
-    classes = np.unique(labels[order])
+def _balanced(positions, labels, count):
+    """Selects the first of each class, `count` or slightly fewer in all."""
+    classes = np.unique(labels[positions])
     share = count // len(classes)
-    chosen = [order[labels[order] == number][:share] for number in classes]
+    chosen = [
+        positions[labels[positions] == number][:share] for number in classes
+    ]
     smallest = min(map(len, chosen))
     if not 0 < share == smallest:
         raise ValueError(

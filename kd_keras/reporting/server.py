@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 
-from kd_keras.data import sources
+from kd_keras.data.sources import packages
 from kd_keras.reporting import page as reporting
 from kd_keras.utils import files
 
@@ -44,7 +44,7 @@ def runtime_dir():
     if not folder.is_dir():
         with tempfile.TemporaryDirectory() as temporary:
             try:
-                package = sources.fetch_npm_package(_RUNTIME, temporary)
+                package = packages.fetch_npm_package(_RUNTIME, temporary)
             except ValueError as error:
                 raise ValueError(
                     "the try-it panel needs its runtime from npm. "

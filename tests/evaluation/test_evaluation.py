@@ -181,3 +181,12 @@ def test_unlabelled_pictures_cannot_be_evaluated_on(models):
     )
     with pytest.raises(ValueError, match="needs labels"):
         kd_keras.evaluate(models[0], data=data)
+
+
+def test_evaluation_has_the_parts_of_the_run(data, monkeypatch):
+    monkeypatch.setattr(evaluation.sources, "load_dataset", lambda _: data)
+    fields = config_lib.default_config().data
+    fields.update(validation_examples=10, max_train_examples=20)
+    parts = evaluation.load_parts(fields)
+    sizes = {name: len(parts[name]) for name in evaluation.SPLITS}
+    assert sizes == {"test": 43, "validation": 10, "train": 20}

@@ -1,41 +1,36 @@
-"""Views: replayable augmented versions of examples, a whole batch at a time.
+"""Augments images into views that can be computed again at any time.
 
-A view is a pure function of (seed, view number, example id): nothing hides
-in a random generator, so the same three numbers give the same picture in any
-batch, order or process.
+A view is a pure function of the seed, the view's number and the example's id:
+these three numbers give the same image in any batch, order or process.
 """
 
 import dataclasses
 
 import tensorflow as tf
 
-# Cutout's fill; about the mean of natural pictures.
-_GREY = 128
-
-# One number for each use of chance, so that they are independent.
-_ORDER, _SHIFT_Y, _SHIFT_X, _MIRROR, _CUT_Y, _CUT_X = range(6)
-_PARTNER, _MIX, _COEFFICIENT, _BOX_Y, _BOX_X = range(6, 11)
-# Steps of the unit interval in which coefficients are drawn.
-_UNIT = 2**24
+from kd_keras.data import order
+from kd_keras.data.augmentation import cutout, geometric, mixing
 
 
 @dataclasses.dataclass(frozen=True)
 class ViewSpec:
-    """What views are made of an example; the default leaves it as it is.
+    """Settings of the augmentation; by default images stay as they are.
+
+    The manifest of a store holds these fields: names and defaults are fixed.
 
     Attributes:
-        seed: int; other seeds give other views.
-        translate: int, largest shift in pixels, either way, filled by
-            reflection.
-        mirror: `none`; `random`, each view by a coin; `alternating`, every
-            two successive views show both mirror images.
-        cutout: int, side in pixels of the grey square; 0 for none.
-        mixup: float, the share of views that are a weighted mean of the
-            example's picture and a partner's; the weight is uniform in
+        seed: int; another seed gives other views.
+        translate: int, largest shift in pixels, in each direction. Pixels
+            from outside of the image are filled by reflection.
+        mirror: `none`; `random`, each view is mirrored with probability 1/2;
+            `alternating`, an example is mirrored in every second view.
+        cutout: int, side in pixels of a grey square; 0 for none.
+        mixup: float, the share of views that are a weighted mean of two
+            images, the example's and its partner's. The weight is uniform in
             [0, 1).
         cutmix: float, the share of views in which a box of the partner's
-            picture stands; its share of the area, before it is cut at the
-            edge, is uniform in [0, 1).
+            image is pasted. The box's share of the area, before it is
+            clipped at the edge, is uniform in (0, 1].
 
     Reference:
         - mixup: [Zhang et al., 2018](https://arxiv.org/abs/1710.09412)
@@ -56,12 +51,26 @@ class ViewSpec:
 
     @property
     def mixes(self):
-        """Whether a view needs a partner."""
-        return self.mixup > 0 or self.cutmix > 0
+        """Whether views are mixed with those of a partner."""
+        return any(getattr(self, field) > 0 for field in _MIXING)
+
+
+# The augmentations of one image, in the order in which they are applied, each
+# with the fields of `ViewSpec` that it needs. Functions of `(images, draws,
+# **fields)`. Draw numbers are unique over all modules and never change: they
+# decide which views a store's logits belong to.
+_AUGMENTATIONS = {
+    geometric.mirror_and_translate: ("translate", "mirror"),
+    cutout.cover_square: ("cutout",),
+}
+# The augmentations with a second image, by the field of `ViewSpec` that is
+# their share of the views; a view gets one at most. Functions of `(images,
+# partner_images, draws)`.
+_MIXING = {"mixup": mixing.mixup, "cutmix": mixing.cutmix}
 
 
 def make_views(images, ids, *, view, spec):
-    """Translates, mirrors and cuts a batch of pictures; see `mix` too.
+    """Augments a batch of images, except for mixing: see `mix`.
 
     Args:
         images: tensor `(batch, height, width, channels)`, any dtype.
@@ -72,143 +81,52 @@ def make_views(images, ids, *, view, spec):
     Returns:
         Tensor of the shape and dtype of `images`.
     """
-    height, width = images.shape[1:3]
-
-    def draw(use, count):
-        return _draw(ids, seed=spec.seed, view=view, use=use, count=count)
-
-    if spec.translate or spec.mirror != "none":
-        rows = tf.range(height)[tf.newaxis]
-        columns = tf.range(width)[tf.newaxis]
-        if spec.mirror == "random":
-            mirrored = draw(_MIRROR, 2)[:, tf.newaxis] == 1
-            columns = tf.where(mirrored, width - 1 - columns, columns)
-        elif spec.mirror == "alternating":
-            first = _draw(ids, seed=spec.seed, view=0, use=_MIRROR, count=2)
-            parity = tf.cast((tf.cast(view, tf.int64) % 2), tf.int32)
-            mirrored = (first != parity)[:, tf.newaxis]
-            columns = tf.where(mirrored, width - 1 - columns, columns)
-        if spec.translate:
-            reach = spec.translate
-            shift_y = draw(_SHIFT_Y, 2 * reach + 1)[:, tf.newaxis] - reach
-            shift_x = draw(_SHIFT_X, 2 * reach + 1)[:, tf.newaxis] - reach
-            rows = _reflect(rows + shift_y, height)
-            columns = _reflect(columns + shift_x, width)
-            images = tf.gather(images, rows, axis=1, batch_dims=1)
-        images = tf.gather(images, columns, axis=2, batch_dims=1)
-    if spec.cutout:
-        inside_y = _inside(draw(_CUT_Y, height), spec.cutout, height)
-        inside_x = _inside(draw(_CUT_X, width), spec.cutout, width)
-        cut = inside_y[:, :, tf.newaxis] & inside_x[:, tf.newaxis, :]
-        grey = tf.cast(_GREY, images.dtype)
-        images = tf.where(cut[..., tf.newaxis], grey, images)
+    draws = order.Draws(ids, spec.seed, view)
+    off = ViewSpec()
+    for augment, names in _AUGMENTATIONS.items():
+        fields = {name: getattr(spec, name) for name in names}
+        if any(value != getattr(off, name) for name, value in fields.items()):
+            images = augment(images, draws, **fields)
     return images
 
 
 def partners(ids, *, view, spec, count):
-    """Whom each view is mixed with: int32 `(batch,)`, 0 to `count - 1`."""
-    return _draw(ids, seed=spec.seed, view=view, use=_PARTNER, count=count)
+    """Draws the position of each view's mixing partner.
+
+    Args:
+        ids: int64 tensor `(batch,)`, the examples' ids.
+        view: int or int64 scalar, the view's number.
+        spec: `ViewSpec`.
+        count: int, the number of examples to draw from.
+
+    Returns:
+        int32 tensor `(batch,)`, 0 to `count - 1`.
+    """
+    return mixing.partners(order.Draws(ids, spec.seed, view), count)
 
 
 def mix(images, partner_images, ids, *, view, spec):
-    """Mixes views with their partners', as `spec.mixup` and `.cutmix` say.
+    """Mixes a share of the views with those of their partners.
 
     Args:
-        images: tensor `(batch, height, width, channels)`: the views.
-        partner_images: the same, of the examples that `partners` names.
-        ids: int64 tensor `(batch,)`, of `images`.
+        images: tensor `(batch, height, width, channels)`, the views.
+        partner_images: the same, the views of the `partners`.
+        ids: int64 tensor `(batch,)`, the examples' ids.
         view: int or int64 scalar, the view's number.
         spec: `ViewSpec`.
 
     Returns:
-        Tensor of the shape and dtype of `images`, rounded for whole numbers:
-        teacher and student must see the same picture.
+        Tensor of the shape and dtype of `images`. Integers are rounded here,
+        so that teacher and student see the same image.
     """
-    height, width = images.shape[1:3]
-
-    def draw(use, count):
-        return _draw(ids, seed=spec.seed, view=view, use=use, count=count)
-
-    kind = tf.cast(draw(_MIX, _UNIT), tf.float32) / _UNIT
-    weight = tf.cast(draw(_COEFFICIENT, _UNIT), tf.float32) / _UNIT
-
-    own = weight[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    mean = own * tf.cast(images, tf.float32) + (1.0 - own) * tf.cast(
-        partner_images, tf.float32
-    )
-    if images.dtype.is_integer:
-        mean = tf.round(mean)
-    mean = tf.cast(mean, images.dtype)
-
-    side = tf.sqrt(1.0 - weight)[:, tf.newaxis]
-    box_height = tf.cast(tf.round(side * height), tf.int32)
-    box_width = tf.cast(tf.round(side * width), tf.int32)
-    inside_y = _inside(draw(_BOX_Y, height), box_height, height)
-    inside_x = _inside(draw(_BOX_X, width), box_width, width)
-    box = inside_y[:, :, tf.newaxis] & inside_x[:, tf.newaxis, :]
-    pasted = tf.where(box[..., tf.newaxis], partner_images, images)
-
-    def chosen(low, high):
-        return ((kind >= low) & (kind < high))[
-            :, tf.newaxis, tf.newaxis, tf.newaxis
-        ]
-
-    images = tf.where(chosen(0.0, spec.mixup), mean, images)
-    return tf.where(
-        chosen(spec.mixup, spec.mixup + spec.cutmix), pasted, images
-    )
-
-
-def epoch_order(ids, *, seed, epoch):
-    """The positions of `ids` in the order of an epoch: int64 `(n,)`."""
-    return tf.argsort(
-        _hash(ids, seed=seed, view=epoch, use=_ORDER), stable=True
-    )
-
-
-def _draw(ids, *, seed, view, use, count):
-    """A whole number from 0 to `count - 1` for each id: int32 `(batch,)`."""
-    high = tf.bitwise.right_shift(
-        _hash(ids, seed=seed, view=view, use=use), tf.constant(32, tf.int64)
-    )
-    # An arithmetic shift leaves the sign, which floormod takes out.
-    return tf.cast(tf.math.floormod(high, count), tf.int32)
-
-
-def _hash(ids, *, seed, view, use):
-    """64 bits that look random, from four whole numbers: int64 `(batch,)`."""
-    value = tf.cast(seed, tf.uint64)
-    for number in (use, view):
-        value = _mix(value + tf.cast(number, tf.uint64))
-    return tf.bitcast(_mix(value + tf.cast(ids, tf.uint64)), tf.int64)
-
-
-def _mix(value):
-    """One step of SplitMix64 (Steele et al., 2014) on a uint64 tensor."""
-
-    def constant(number):
-        return tf.constant(number, tf.uint64)
-
-    def fold(value, bits):
-        shifted = tf.bitwise.right_shift(value, constant(bits))
-        return tf.bitwise.bitwise_xor(value, shifted)
-
-    value += constant(0x9E3779B97F4A7C15)
-    value = fold(value, 30) * constant(0xBF58476D1CE4E5B9)
-    value = fold(value, 27) * constant(0x94D049BB133111EB)
-    return fold(value, 31)
-
-
-def _reflect(index, size):
-    """Folds indices outside of `[0, size)` back, without the edge twice."""
-    index = tf.abs(index)
-    return size - 1 - tf.abs(size - 1 - index)
-
-
-def _inside(centre, side, size):
-    """Which of `size` positions lie in the cut: bool `(batch, size)`.
-
-    `side` is an int, or int32 `(batch, 1)`.
-    """
-    offset = tf.range(size)[tf.newaxis] - centre[:, tf.newaxis] + side // 2
-    return (offset >= 0) & (offset < side)
+    draws = order.Draws(ids, spec.seed, view)
+    chance = mixing.chance(draws)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    mixed, low = images, 0.0
+    for field, combine in _MIXING.items():
+        share = getattr(spec, field)
+        if share:
+            chosen = (chance >= low) & (chance < low + share)
+            combined = combine(images, partner_images, draws)
+            mixed = tf.where(chosen, combined, mixed)
+        low += share
+    return mixed

@@ -1,0 +1,93 @@
+"""Random numbers and epoch orders, as pure functions of seed, view and id.
+
+There is no generator and so no hidden state: the same seed, view number and
+example id give the same random numbers in any batch, order or process.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+# The draw that sorts an epoch.
+DRAWS = (_ORDER,) = (0,)
+# Steps of the unit interval; float32 holds each of them exactly.
+_UNIT_STEPS = 2**24
+
+
+def epoch_order(ids, *, seed, epoch):
+    """Shuffles examples for an epoch.
+
+    Args:
+        ids: int64 tensor or array `(n,)`, the examples' ids.
+        seed: int.
+        epoch: int or int64 scalar.
+
+    Returns:
+        int32 tensor `(n,)`, a permutation of the positions 0 to n - 1.
+    """
+    keys = _hash(ids, seed=seed, view=epoch, draw=_ORDER)
+    return tf.argsort(keys, stable=True)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Draws:
+    """Random numbers for one view of each example in a batch.
+
+    Each purpose has a draw number of its own, which makes its random numbers
+    independent of all others.
+
+    Attributes:
+        ids: int64 tensor `(batch,)`, the examples' ids.
+        seed: int.
+        view: int or int64 scalar, the view's number.
+    """
+
+    ids: tf.Tensor
+    seed: int
+    view: int | tf.Tensor
+
+    def integers(self, draw, count):
+        """Draws whole numbers from 0 to `count - 1`: int32 `(batch,)`."""
+        high = tf.bitwise.right_shift(
+            _hash(self.ids, seed=self.seed, view=self.view, draw=draw),
+            tf.constant(32, tf.int64),
+        )
+        # The shift keeps the sign; floormod makes the result positive.
+        return tf.cast(tf.math.floormod(high, count), tf.int32)
+
+    def fractions(self, draw):
+        """Draws numbers uniformly from [0, 1): float32 `(batch,)`."""
+        steps = self.integers(draw, _UNIT_STEPS)
+        return tf.cast(steps, tf.float32) / _UNIT_STEPS
+
+    def of_view(self, view):
+        """Returns the `Draws` of the same examples for another view."""
+        return dataclasses.replace(self, view=view)
+
+
+def _hash(ids, *, seed, view, draw):
+    """Hashes four whole numbers to 64 bits: int64 `(batch,)`."""
+    value = tf.cast(seed, tf.uint64)
+    for number in (draw, view):
+        value = _split_mix(value + tf.cast(number, tf.uint64))
+    return tf.bitcast(_split_mix(value + tf.cast(ids, tf.uint64)), tf.int64)
+
+
+def _split_mix(value):
+    """Scrambles a uint64 tensor: one step of SplitMix64.
+
+    Reference:
+        - [Steele et al., 2014](https://doi.org/10.1145/2660193.2660195)
+    """
+
+    def constant(number):
+        return tf.constant(number, tf.uint64)
+
+    def fold(value, bits):
+        shifted = tf.bitwise.right_shift(value, constant(bits))
+        return tf.bitwise.bitwise_xor(value, shifted)
+
+    value += constant(0x9E3779B97F4A7C15)
+    value = fold(value, 30) * constant(0xBF58476D1CE4E5B9)
+    value = fold(value, 27) * constant(0x94D049BB133111EB)
+    return fold(value, 31)

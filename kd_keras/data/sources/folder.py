@@ -1,0 +1,151 @@
+"""A folder of PNG and JPEG images."""
+
+import pathlib
+
+import tensorflow as tf
+
+from kd_keras.data import datasets, splits
+from kd_keras.data.sources import images
+from kd_keras.utils import progress
+
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+# Reading fewer images takes no time worth a progress bar.
+_BAR_FROM_IMAGES = 2000
+
+
+def load(fields):
+    """Loads a folder of images.
+
+    A flat folder is a transfer set without labels. With one subfolder per
+    class the images have labels. `test_fraction` of them is then held out as
+    the test set, unless the folder is split into `train/` and `test/`, each
+    with one subfolder per class.
+
+    Args:
+        fields: `config.data`. `data_dir` is the folder. `image_size` is the
+            side that images are resized to; 0 keeps them as they are, and
+            then they must have one size. A set larger than `memory_limit_mb`
+            is streamed.
+
+    Returns:
+        `datasets.Dataset`.
+
+    Raises:
+        ValueError: if the folder is missing or empty, or if an image cannot
+            be read or has another size.
+    """
+    root = pathlib.Path(fields.data_dir)
+    if not fields.data_dir or not root.is_dir():
+        raise ValueError(
+            "data.data_dir must be a folder of PNG or JPEG images. "
+            f"Received: {fields.data_dir!r}"
+        )
+    if (root / "train").is_dir() and (root / "test").is_dir():
+        class_names = _class_names(root / "train")
+        train = _read(root / "train", class_names, fields)
+        test = _read(root / "test", class_names, fields)
+    else:
+        class_names = _class_names(root)
+        train = _read(root, class_names, fields)
+        test = None
+        if class_names and fields.test_fraction:
+            count = max(round(len(train) * fields.test_fraction), 1)
+            train, test = splits.split_off(train, count)
+    return datasets.Dataset(
+        name=root.name,
+        train=train,
+        test=test,
+        source=f"folder {fields.data_dir}",
+        class_names=class_names or None,
+    )
+
+
+def _class_names(root):
+    return sorted(path.name for path in root.iterdir() if path.is_dir())
+
+
+def _read(root, class_names, fields):
+    """Reads the images of a folder: `Examples` or `StreamedExamples`."""
+    paths, labels = _list_images(root, class_names)
+    shape = _check_images(paths, fields.image_size)
+
+    def read(i, item):
+        path, label = item
+        contents = tf.io.read_file(path)
+        image = images.resize(_decode(contents, channels=shape[-1]), shape)
+        return (i, image, label) if class_names else (i, image)
+
+    def open_stream():
+        stream = tf.data.Dataset.from_tensor_slices((paths, labels))
+        return stream.enumerate().map(read, num_parallel_calls=tf.data.AUTOTUNE)
+
+    streamed = datasets.StreamedExamples(
+        open_stream,
+        count=len(paths),
+        image_shape=shape,
+        labelled=bool(class_names),
+        num_classes=len(class_names) or None,
+    )
+    return images.in_memory_if_small(streamed, fields.memory_limit_mb)
+
+
+def _list_images(root, class_names):
+    """Returns `(paths, labels)`, lists; all labels are 0 without classes."""
+    folders = [root / name for name in class_names] or [root]
+    paths, labels = [], []
+    for label, folder in enumerate(folders):
+        found = sorted(
+            str(path)
+            for path in folder.iterdir()
+            if path.suffix.lower() in _SUFFIXES
+        )
+        paths += found
+        labels += [label] * len(found)
+    if not paths:
+        raise ValueError(
+            "the folder must hold PNG or JPEG images, flat or in one "
+            f"subfolder per class. Received: none in {root}"
+        )
+    return paths, labels
+
+
+def _check_images(paths, image_size):
+    """Reads every image once.
+
+    Returns:
+        `(height, width, channels)` that all images will have.
+
+    Raises:
+        ValueError: if an image cannot be read or has another size.
+    """
+    shape = None
+    silent = len(paths) < _BAR_FROM_IMAGES
+    bar = progress.bar(len(paths), "image", verbose=0 if silent else None)
+    for count, path in enumerate(paths, start=1):
+        try:
+            image = _decode(tf.io.read_file(path))
+        except tf.errors.OpError as error:
+            raise ValueError(
+                "every image must be a complete PNG or JPEG file. Received "
+                f"one that cannot be read: {path}"
+            ) from error
+        if shape is None:
+            # Transparency is dropped.
+            channels = 1 if image.shape[-1] <= 2 else 3
+            shape = (*image.shape[:2], channels)
+            if image_size:
+                shape = (image_size, image_size, channels)
+        if not image_size and image.shape[:2] != shape[:2]:
+            raise ValueError(
+                f"images must have one size ({shape[0]} x {shape[1]} like "
+                "the first), or data.image_size must be set. Received: "
+                f"{image.shape[0]} x {image.shape[1]} in {path}"
+            )
+        bar.update(count)
+    return shape
+
+
+def _decode(contents, channels=0):
+    return tf.io.decode_image(
+        contents, channels=channels, expand_animations=False
+    )

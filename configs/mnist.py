@@ -2,8 +2,8 @@
 
     python -m kd_keras.train
 
-Measured, seed 0, errors of 10,000 test images and seconds of training (AMD EPYC,
-2 cores, float32); about 2 minutes in all:
+Measured, seed 0, errors of 10,000 test images and seconds of training (AMD
+EPYC, 2 cores, float32); about 2 minutes in all:
 
     teacher      77 errors   56 s
     student     106 errors   29 s

@@ -1,1 +1,1 @@
-"""Datasets, replayable views and batches."""
+"""Datasets, their splits, augmented views and batches."""

@@ -1,4 +1,4 @@
-"""Examples, in memory or streamed from disk, and the datasets of them."""
+"""Examples in memory or streamed from disk, and datasets made of them."""
 
 import dataclasses
 import functools
@@ -139,11 +139,11 @@ class Examples:
 class EnrichedExamples(Examples):
     """Examples whose epochs hold a given share of some special classes.
 
-    An epoch has as many examples as it can without showing one twice. Either
-    the special examples or the others are all in it; of the rest each epoch
-    draws another subset. Special and other examples alternate evenly: in
-    every stretch of an epoch the share is right within one example. `len` is
-    the number of examples in an epoch.
+    No epoch shows an example twice. Within this limit it is as long as
+    possible: it shows all examples of the scarcer kind, special or other, and
+    a random subset of the other kind. Special examples are spread evenly: in
+    every stretch of an epoch their share is exact within one example. `len`
+    is the number of examples in an epoch.
 
     Args:
         examples: `Examples` with labels.
@@ -292,7 +292,7 @@ class Dataset:
     Attributes:
         name: str.
         train: `Examples` or `StreamedExamples`.
-        test: the same, or None: a flat folder of images has no test set.
+        test: the same, or None, as for a flat folder of images.
         source: str, where it was loaded from, for the log and model card.
         class_names: list of str, or None.
     """

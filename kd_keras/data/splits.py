@@ -14,10 +14,10 @@ def split(dataset, *, validation_examples, max_train_examples=0):
 
     Args:
         dataset: `datasets.Dataset`.
-        validation_examples: int, how many of the training examples are held
-            out. Ignored without labels, which validation needs.
-        max_train_examples: int, how many of the others are kept at most; 0
-            for all.
+        validation_examples: int, the number of training examples to hold out.
+            Ignored if there are no labels to validate with.
+        max_train_examples: int, the largest number of the remaining training
+            examples to keep; 0 for all.
 
     Returns:
         Dict of `train` and, as far as they exist, `validation` and `test`:
@@ -79,9 +79,10 @@ def transfer_set(
         examples: `Examples` or `StreamedExamples`.
         omit_classes: tuple of ints, classes to leave out.
         only_classes: tuple of ints, the only classes to keep; empty for all.
-        fraction: float in (0, 1], the share to keep of those classes.
+        fraction: float in (0, 1], the share of these classes' examples to
+            keep.
         balanced: bool; True keeps equally many examples of each class.
-        seed: int, of the random selection.
+        seed: int, for the random selection.
 
     Returns:
         Subset of `examples`, in their order; `examples` itself if all are

@@ -240,8 +240,8 @@ def test_cutmix_pastes_one_box_of_the_partner():
         for line in (rows, columns):
             assert np.abs(np.diff(line.astype(int))).sum() <= 2
     share = pasted.mean(axis=(1, 2))
-    # Uniform but for what falls over the edge: for sides s of the picture's,
-    # a mean of E[(s - s**2 / 4)**2] = 1/2 - 1/5 + 1/48.
+    # Boxes are clipped at the edge. With sides s, as shares of the image's,
+    # the mean is E[(s - s**2 / 4)**2] = 1/2 - 1/5 + 1/48.
     assert share.mean() == pytest.approx(0.321, abs=0.04)
 
 

@@ -32,9 +32,10 @@ def test_every_epoch_shows_every_example_once_with_its_label(kind):
         assert not np.array_equal(seen, np.sort(seen))
 
 
-def test_batches_of_an_epoch_are_equally_large():
+def test_batch_sizes_of_an_epoch_differ_by_one_at_most():
     sizes = {len(y) for _, y in training_batches(numbered(500))}
-    assert sizes <= {31, 32}  # 500 / 32 steps, not 15 x 32 and one of 20
+    # 16 steps of 31 or 32 examples; not 15 steps of 32 and one of 20.
+    assert sizes == {31, 32}
 
 
 @pytest.mark.parametrize("kind", [in_memory, streamed])
@@ -58,13 +59,13 @@ def test_another_seed_gives_another_order():
 
 
 @pytest.mark.parametrize("kind", [in_memory, streamed])
-def test_without_labels_the_pipeline_has_none(kind):
+def test_batches_without_labels_hold_images_only(kind):
     batches = training_batches(kind(numbered(100)), labels=False)
     assert isinstance(batches.element_spec, tf.TensorSpec)
 
 
 @pytest.mark.parametrize("kind", [in_memory, streamed])
-def test_evaluation_shows_all_in_order_with_the_last_partial_batch(kind):
+def test_evaluation_shows_all_examples_in_order(kind):
     batches = list(
         pipeline.evaluation_batches(kind(numbered(70)), batch_size=32)
     )
@@ -97,7 +98,7 @@ def test_given_logits_are_those_of_the_images_in_the_batch(kind):
     assert sum(len(images) for images, _ in batches) == 70
 
 
-def test_an_example_keeps_its_id_and_so_its_view_in_a_subset():
+def test_an_example_has_the_same_view_in_a_subset():
     spec = augmentation.ViewSpec(translate=1, mirror="random", cutout=2)
     examples = numbered(50)
     examples.images[:] = np.random.default_rng(0).integers(
@@ -179,7 +180,7 @@ def test_a_batch_larger_than_the_data_is_refused():
         training_batches(numbered(10))
 
 
-def test_no_iterator_waits_for_autotuning():
+def test_autotuning_is_off():
     examples = numbered(64)
     spec = augmentation.ViewSpec()
     for batches in (

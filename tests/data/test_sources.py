@@ -12,7 +12,7 @@ from kd_keras.utils import digests
 
 
 def test_mnist_in_the_package_is_the_original(mnist):
-    folder = mnist_source._FOLDER
+    folder = mnist_source.FOLDER
     licence = (folder / "LICENSE.md").read_text()
     for file in folder.glob("*.gz"):
         digest = digests.sha256(gzip.decompress(file.read_bytes()))

@@ -24,7 +24,14 @@ def test_parts_are_disjoint_complete_and_the_same_again(kind):
     np.testing.assert_array_equal(np.concatenate(shown), part.ids)
 
 
-def test_validation_is_split_from_training_and_no_example_is_dropped():
+def test_splits_stay_what_stores_and_results_were_made_with():
+    _, part = splits.split_off(numbered(100), 8)
+    assert part.ids.tolist() == [11, 12, 20, 27, 38, 60, 86, 91]
+    chosen = splits.transfer_set(numbered(100), fraction=0.08, seed=1)
+    assert chosen.ids.tolist() == [35, 53, 60, 61, 68, 70, 74, 79]
+
+
+def test_validation_drops_no_example():
     examples = datasets.Examples(
         nets.make_images(101).astype("uint8"), nets.make_labels(101)
     )
@@ -34,6 +41,7 @@ def test_validation_is_split_from_training_and_no_example_is_dropped():
         len(labels)
         for _, labels in pipeline.evaluation_batches(validation, batch_size=8)
     ]
+    # A last batch of 7 included.
     assert sum(sizes) == 31
 
 
@@ -56,7 +64,7 @@ def test_a_dataset_is_split_into_train_validation_and_test():
     np.testing.assert_array_equal(parts["validation"].ids, validation.ids)
 
 
-def test_the_limit_on_training_examples_leaves_the_validation_part():
+def test_max_train_examples_does_not_change_the_validation_part():
     options = {"validation_examples": 30}
     whole = splits.split(dataset(numbered(100)), **options)
     few = splits.split(dataset(numbered(100)), max_train_examples=25, **options)

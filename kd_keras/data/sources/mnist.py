@@ -7,7 +7,7 @@ import numpy as np
 
 from kd_keras.data import datasets
 
-_FOLDER = pathlib.Path(__file__).parent / "mnist_files"
+FOLDER = pathlib.Path(__file__).parent / "mnist_files"
 
 
 def load(fields):
@@ -36,5 +36,5 @@ def _read(name):
 
 
 def _unpack(name, header_bytes):
-    with gzip.open(_FOLDER / f"{name}.gz") as file:
+    with gzip.open(FOLDER / f"{name}.gz") as file:
         return np.frombuffer(file.read(), np.uint8, offset=header_bytes)

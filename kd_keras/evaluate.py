@@ -16,7 +16,7 @@ Examples:
 --data.validation_examples=N holds as many training examples out as the
 training did, and fits on them the temperature that calibrates a model; on
 examples that it was trained on, that would be no calibration. Other fields of
---data are those of config.data in kd_keras/config.py.
+--data are those of the section `data` in kd_keras.train --help-config.
 """
 
 from absl import flags

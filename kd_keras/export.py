@@ -17,7 +17,7 @@ Examples:
 
 Labels of the test set only tell the errors; calibration takes none. The
 packages of all formats: pip install -e '.[export]'. Other fields of --data
-are those of config.data in kd_keras/config.py.
+are those of the section `data` in kd_keras.train --help-config.
 """
 
 import pathlib

@@ -6,14 +6,14 @@ DIR is that directory, does not load the teacher, and may be trained again and
 again: with other networks, losses, temperatures, learning rates.
 
 Examples:
-  python -m kd_keras.label --config=configs/cifar10.py
-  python -m kd_keras.label --config=configs/cifar10.py --config.store.views=4
-  python -m kd_keras.label --config=configs/cifar10.py --shard=0 --num_shards=2
+  python -m kd_keras.label --config=cifar10
+  python -m kd_keras.label --config=cifar10 --config.store.views=4
+  python -m kd_keras.label --config=cifar10 --shard=0 --num_shards=2
 
 The same command goes on after an interruption. Several processes, on as many
 machines or GPUs as share the directory, may each do a part: give all the same
 --num_shards, and each its own --shard from 0; the last one finishes the store.
-kd_keras/config.py documents every field of the configuration.
+--help-config shows every field of the configuration.
 """
 
 from absl import flags

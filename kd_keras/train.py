@@ -10,16 +10,16 @@ Stages:
 
 Examples:
   python -m kd_keras.train
-  python -m kd_keras.train --stage=teacher --config=configs/cifar10.py
-  python -m kd_keras.train --stage=student --config=configs/cifar10.py \\
+  python -m kd_keras.train --stage=teacher --config=cifar10
+  python -m kd_keras.train --stage=student --config=cifar10 \\
       --config.distill.temperature=8 --config.student.epochs=20
   python -m kd_keras.train --stage=student --config.teacher.path=teacher \\
       --config.data.name=folder --config.data.data_dir=pictures
 
 A stage works in <workdir>/<stage>/ and exports a SavedModel to
 <savedmodels>/<config name>_<stage>/. The same command goes on after an
-interruption, and does nothing where a stage is finished. kd_keras/config.py
-documents every field of the configuration.
+interruption, and does nothing where a stage is finished. --help-config shows
+every field of the configuration.
 """
 
 import difflib

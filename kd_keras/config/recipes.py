@@ -9,8 +9,10 @@ from kd_keras.utils import suggestions
 DEFAULT = "mnist"
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
-# In an installed package, and in a checkout of the repository.
-_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
+# In an installed package; else beside it, in a checkout of the repository.
+_FOLDER = _PACKAGE / "configs"
+if not _FOLDER.is_dir():
+    _FOLDER = _PACKAGE.parent / "configs"
 
 
 def load(recipe):
@@ -55,9 +57,8 @@ def module(name):
 
 def names():
     """The recipes in `configs/`, in alphabetical order."""
-    folder = next((path for path in _FOLDERS if path.is_dir()), None)
-    files = folder.glob("*.py") if folder else ()
-    return sorted(path.stem for path in files if path.stem != "__init__")
+    stems = {path.stem for path in _FOLDER.glob("*.py")}
+    return sorted(stems - {"__init__"})
 
 
 def find(name):
@@ -67,11 +68,10 @@ def find(name):
         ValueError: if it does not exist.
     """
     path = pathlib.Path(name)
-    is_name = path.name == name and path.suffix != ".py"
-    candidates = [f / f"{name}.py" for f in _FOLDERS] if is_name else [path]
-    for candidate in candidates:
-        if candidate.suffix == ".py" and candidate.is_file():
-            return candidate
+    if name in names():
+        path = _FOLDER / f"{name}.py"
+    if path.suffix == ".py" and path.is_file():
+        return path
     raise ValueError(
         f"a configuration must be one of {', '.join(names())}, or the path of "
         f"a Python file with get_config(). Received: {name!r}, which does not "

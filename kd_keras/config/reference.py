@@ -23,7 +23,7 @@ def text():
 
 
 def markdown():
-    """Returns the same as a page in Markdown, with a table a section."""
+    """Returns the same as a page in Markdown, with one table for each kind of section."""
     # The section of optimizers, for example, stands in four others.
     names = {}
     for name, section in field.sections(SCHEMA):

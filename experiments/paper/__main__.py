@@ -1,9 +1,9 @@
-"""Runs the experiments of "Distilling the Knowledge in a Neural Network".
+"""Reproduces "Distilling the Knowledge in a Neural Network" (Hinton, 2015).
 
-Each is a configuration of the ordinary trainer (configs/paper_mnist.py and
-configs/paper_cifar10.py), run with several seeds. A run lies in
-<workdir>/<experiment>/seed<n>/, its result is a line of --results, and
-paper.md and paper_grid.svg in --docs are made of those lines.
+Each experiment is a configuration of the trainer (`configs/paper_mnist.py`,
+`paper_cifar10.py`, `paper_twenty.py`), run with several seeds in
+<workdir>/<experiment>/seed<n>/. Its result is a line of --results, and paper.md
+and paper_grid.svg in --docs are written from these lines.
 
 Examples:
   python -m experiments.paper --quick
@@ -11,12 +11,10 @@ Examples:
   python -m experiments.paper --experiments=teacher,soft,grid --seeds=1
   python -m experiments.paper --experiments=none
 
-The same command goes on after an interruption: an experiment whose line is
-there, with the configuration that it has now, is not run again. The last
-example only writes the document anew. --quick takes one seed, shortened
-schedules, less of the data, one of the two means of an ensemble, no mixed
-pictures and the specialists of twenty classes alone, and keeps all in
-<workdir>.
+After an interruption the same command resumes: an experiment that has a result
+with its present configuration is not run again. The last example only rewrites
+the document. --quick takes one seed, shortened schedules and less of the data,
+leaves out some experiments, and writes everything to <workdir>.
 """
 
 import pathlib
@@ -35,18 +33,18 @@ _QUICK = flags.DEFINE_bool(
 _RESTART = flags.DEFINE_bool(
     "restart",
     False,
-    "Begin the experiments anew: removes their runs and results.",
+    "Remove the runs and results of the experiments and start again.",
 )
 _SEEDS = flags.DEFINE_integer(
-    "seeds", None, "Seeds of each experiment at most (default: all it has)."
+    "seeds", None, "Largest number of seeds of an experiment (default: all)."
 )
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where runs are kept (default: runs/paper)."
+    "workdir", None, "Directory of the runs (default: runs/paper)."
 )
 _RESULTS = flags.DEFINE_string(
-    "results", "results/paper.jsonl", "Where results are kept."
+    "results", "results/paper.jsonl", "File of the results."
 )
-_DOCS = flags.DEFINE_string("docs", "docs", "Where paper.md goes.")
+_DOCS = flags.DEFINE_string("docs", "docs", "Directory of paper.md.")
 
 
 def main():
@@ -57,22 +55,21 @@ def main():
         results, docs = f"{workdir}/paper.jsonl", workdir
 
     with quiet.without_messages():
-        from experiments.paper import document as paper_report
-        from experiments.paper import lab as paper_lab
+        from experiments.paper import catalogue, document, runner
 
     for name in ("paper.md", "paper_grid.svg"):
         files.check_output(pathlib.Path(docs) / name)
-    experiments = paper_lab.choose(_EXPERIMENTS.value)
-    lab = paper_lab.Lab(workdir=workdir, results=results, quick=_QUICK.value)
+    experiments = catalogue.choose(_EXPERIMENTS.value)
+    lab = runner.Lab(workdir=workdir, results_path=results, quick=_QUICK.value)
     if _RESTART.value:
         lab.forget(experiments)
     try:
         for experiment in experiments:
-            for seed in lab.seeds(experiment)[: _SEEDS.value]:
+            for seed in lab.plan.seeds(experiment)[: _SEEDS.value]:
                 lab.result(experiment, seed)
     finally:
-        document = paper_report.write(lab.lines, docs)
-    print(f"{document}, from {results}")
+        path = document.write(lab.lines, docs)
+    print(f"{path}, from {results}")
 
 
 def cli():

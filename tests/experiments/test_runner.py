@@ -1,0 +1,92 @@
+"""Running the paper's experiments: once each, resumed, removed."""
+
+import json
+
+import keras
+import paper_lab
+import pytest
+
+from experiments.paper import catalogue, runner
+
+
+def test_results_and_runs_are_reused(make_lab, quick, tmp_path, monkeypatch):
+    names = ("no_threes", "no_threes_bias")
+    lines = paper_lab.measure(make_lab(), *names)
+    results = tmp_path / "results" / "paper.jsonl"
+    written = [json.loads(line) for line in results.read_text().splitlines()]
+    assert written == lines
+    for line, name in zip(lines, names):
+        assert line["experiment"] == name and line["seed"] == 0
+        assert {"commit", "hardware", "config_hash"} <= line.keys()
+        assert line["test_examples"] == 300 and line["seconds"] > 0
+
+    # Neither a result nor a finished run is made again.
+    monkeypatch.setattr(keras.Model, "fit", None)
+    assert paper_lab.measure(make_lab(), *names) == lines
+    plain = lines[0]
+    results.write_text(json.dumps({**plain, "config_hash": "another"}) + "\n")
+    assert paper_lab.measure(make_lab(), "no_threes") == [plain]
+    assert results.read_text() == json.dumps(plain) + "\n"
+
+
+def test_a_changed_teacher_is_refused_until_its_run_is_forgotten(
+    make_lab, quick, tmp_path
+):
+    (plain, _) = paper_lab.measure(make_lab(), "no_threes", "no_threes_bias")
+    quick(**{"teacher.epochs": 2})
+    with pytest.raises(ValueError, match=r"epochs \(was 1, is 2\).*restart"):
+        paper_lab.measure(make_lab(), "no_threes")
+    lab = make_lab()
+    names = ("teacher", "no_threes")
+    lab.forget([catalogue.EXPERIMENTS[name] for name in names])
+    assert [line["experiment"] for line in lab.lines] == ["no_threes_bias"]
+    work = tmp_path / "work"
+    assert (work / "no_threes_bias" / "seed0").exists()
+    assert not any(path.is_file() for path in (work / "no_threes").rglob("*"))
+    again = paper_lab.measure(lab, *names)
+    assert [line["epochs"] for line in again] == [2, 2]
+    assert again[1]["config_hash"] != plain["config_hash"]
+
+
+def test_forget_removes_nothing_beside_files_of_others(make_lab, quick):
+    lab = make_lab()
+    paper_lab.measure(lab, "teacher")
+    teacher = catalogue.EXPERIMENTS["teacher"]
+    run_dir = lab.run_dir(teacher, 0)
+    (run_dir.path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match=r"thesis\.txt"):
+        lab.forget([teacher])
+    assert run_dir.model_path.exists() and len(lab.lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [
+        ("ensemble_geometric", True),
+        ("twenty_student_of_specialists", True),
+        # Each seed has other views.
+        ("soft_hard", False),
+        # Each seed has other images.
+        ("cifar10_3_percent_soft_mixed", False),
+    ],
+)
+def test_students_that_see_the_same_views_share_a_store(
+    make_lab, monkeypatch, name, shared
+):
+    lab = make_lab()
+    stores = {}
+    monkeypatch.setattr(
+        runner.stages,
+        "label",
+        lambda config, *, workdir, **_: (workdir / "store", True),
+    )
+    monkeypatch.setattr(
+        runner.stages,
+        "run",
+        lambda config, **_: stores.update({config.seed: config.store.path}),
+    )
+    monkeypatch.setattr(lab, "teacher_path", lambda _: "")
+    for seed in (0, 1):
+        lab.trained(catalogue.EXPERIMENTS[name], seed)
+    path = str(lab.workdir / name / "store") if shared else "auto"
+    assert stores == {0: path, 1: path}

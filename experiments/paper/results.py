@@ -24,12 +24,10 @@ class Results:
         try:
             lines = self._path.read_text().splitlines()
             results = [json.loads(line) for line in lines]
-            assert all("experiment" in result for result in results)
-        except (OSError, ValueError, TypeError, AssertionError) as error:
-            raise ValueError(
-                "--results must be a file of this command, a JSON object with "
-                f"an experiment in each line. Received: {self._path}"
-            ) from error
+        except (OSError, ValueError) as error:
+            raise self._refusal() from error
+        if not all(map(_is_result, results)):
+            raise self._refusal()
         return results
 
     def find(self, key):
@@ -49,7 +47,17 @@ class Results:
         """Removes the lines of the experiments with these names."""
         self._write([x for x in self.lines if x["experiment"] not in names])
 
+    def _refusal(self):
+        return ValueError(
+            "--results must be a file of this command, a JSON object with an "
+            f"experiment and a seed in each line. Received: {self._path}"
+        )
+
     def _write(self, lines):
         self._path.parent.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(line) + "\n" for line in lines)
         files.write_text(self._path, text)
+
+
+def _is_result(value):
+    return isinstance(value, dict) and {"experiment", "seed"} <= value.keys()

@@ -23,7 +23,7 @@ def text():
 
 
 def markdown():
-    """Returns the same as a page in Markdown, with one table for each kind of section."""
+    """Returns the same as a Markdown page, with one table per section."""
     # The section of optimizers, for example, stands in four others.
     names = {}
     for name, section in field.sections(SCHEMA):

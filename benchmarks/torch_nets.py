@@ -13,7 +13,10 @@ class Normalise(nn.Module):
 
 
 class Airbench(nn.Module):
-    """`kd_keras.models.airbench`; the weights do not matter for the speed."""
+    """`kd_keras.models.networks.airbench`, at other weights.
+
+    They do not matter for the speed.
+    """
 
     def __init__(self, widths):
         super().__init__()

@@ -69,7 +69,7 @@ def tensorflow(nets, images):
     from kd_keras.data import augmentation as views
     from kd_keras.data import datasets, pipeline
     from kd_keras.deployment import saved_model as exports
-    from kd_keras.models import networks as networks_lib
+    from kd_keras.models import build
 
     folder = tempfile.TemporaryDirectory()
     examples = datasets.Examples(images, labels=np.arange(len(images)) % 10)
@@ -77,7 +77,7 @@ def tensorflow(nets, images):
     networks = []
     for name, widths in WIDTHS[nets]:
         networks.append(
-            networks_lib.build_model(
+            build.build_model(
                 name,
                 image_shape=(32, 32, 3),
                 num_classes=10,

@@ -1,7 +1,7 @@
-"""Batch normalisation by the kernel that TensorFlow has for it.
+"""Faster batch normalisation by TensorFlow's fused kernel.
 
-Keras 3 composes it of some dozen operations, each a pass over memory: a quarter
-of a training step of ResNet-8 on a CPU.
+Keras 3 composes it from about a dozen operations, each a pass over memory:
+a quarter of a training step of ResNet-8 on a CPU.
 """
 
 import contextlib
@@ -13,21 +13,21 @@ import tensorflow as tf
 from kd_keras.utils import keras_internals
 
 _DTYPES = ("float32", "bfloat16", "float16")
-# cuDNN takes no smaller one.
+# The smallest epsilon that cuDNN takes.
 _GPU_EPSILON = 1.001e-5
 
 
 @contextlib.contextmanager
 def fused(network):
-    """Within it, `network(x)` is computed faster, the same up to rounding.
+    """Context in which `network(x)` uses the fused kernel.
 
-    Moving averages are kept as ever. Layers that the kernel cannot compute,
-    of channels that are not last, of vectors or of several replicas, stay as
-    they are.
+    Outputs and moving averages are the same up to rounding. Layers that the
+    kernel cannot compute are unchanged: inputs of other than 4 axes,
+    channels that are not last, several replicas.
 
     Args:
-        network: Keras model; its BatchNormalization layers are found however
-            deep they lie, and are unchanged after.
+        network: Keras model. Its BatchNormalization layers are found at any
+            depth, and restored at the end.
     """
     layers = []
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
@@ -47,7 +47,7 @@ def _has_kernel(layer):
         isinstance(layer, keras.layers.BatchNormalization)
         # A subclass may compute something else.
         and type(layer).call is keras.layers.BatchNormalization.call
-        # Older Keras has none.
+        # Older Keras does not have it.
         and not getattr(layer, "renorm", False)
         and (
             layer.epsilon >= _GPU_EPSILON

@@ -12,10 +12,10 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         peak: float, the largest learning rate.
-        warmup_steps: int, steps of the rise.
+        warmup_steps: int, number of steps of the rise.
         total_steps: int, the step at which the decay ends.
         shape: `linear`, `cosine` or `constant`.
-        final_factor: float, the last learning rate over the peak.
+        final_factor: float, the last learning rate as a share of the peak.
     """
 
     def __init__(self, *, peak, warmup_steps, total_steps, shape, final_factor):
@@ -28,7 +28,7 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         step = tf.cast(step, tf.float32)
-        # The first step already moves: (step + 1) / warmup.
+        # Not step / warmup: the first step must not be 0.
         rise = (step + 1.0) / max(self.warmup_steps, 1)
         decay_steps = max(self.total_steps - self.warmup_steps, 1)
         done = tf.clip_by_value(
@@ -54,22 +54,26 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable(package="kd_keras")
 class Muon(keras.optimizers.SGD):
-    """Nesterov's SGD whose steps of convolutions are orthogonal matrices.
+    """Nesterov SGD with orthogonal steps for convolutions.
 
-    The momentum of a kernel `(height, width, in, out)` is a matrix of a
-    column for each filter; its nearest matrix with all singular values alike
-    takes its place, at the length of learning rate times the kernel's own
-    norm. The length of a gradient has then no say, and no direction that the
-    filters share drowns the others. A kernel needs no weight decay: where its
-    norm has no effect, as before BatchNorm, what it would control, the step
-    relative to the weights, is the learning rate. All else is trained by SGD.
+    The momentum of a kernel `(height, width, in, out)` is a matrix with a
+    column for each filter. It is replaced by the nearest matrix whose
+    singular values are all alike, scaled to the learning rate times the
+    norm of the kernel. The size of a gradient then has no effect, and no
+    direction that the filters share dominates the others. All other
+    variables are trained by SGD.
 
-    `keras.optimizers.Muon` leaves convolutions to Adam.
+    Convolutions need no weight decay: where a kernel's norm has no effect,
+    as before BatchNorm, decay controls the size of the step relative to the
+    weights, which is the learning rate here.
+
+    `keras.optimizers.Muon` trains convolutions by Adam instead.
 
     Args:
         learning_rate: float or schedule, of SGD.
-        kernel_learning_rate: float, that of convolutions over it.
-        kernel_momentum: float, theirs.
+        kernel_learning_rate: float, learning rate of convolutions as a
+            multiple of `learning_rate`.
+        kernel_momentum: float, momentum of convolutions.
         **kwargs: as for `keras.optimizers.SGD`.
 
     Reference:
@@ -119,10 +123,10 @@ class Muon(keras.optimizers.SGD):
 
 
 def orthogonal(matrix):
-    """About the nearest matrix whose singular values are all alike, near 1.
+    """Approximates the nearest matrix whose singular values are all 1.
 
-    Five steps of a Newton-Schulz iteration, which brings all but the
-    smallest singular values between 0.7 and 1.2.
+    Five steps of a Newton-Schulz iteration bring all but the smallest
+    singular values between 0.7 and 1.2.
 
     Args:
         matrix: float tensor `(rows, columns)`.
@@ -143,6 +147,17 @@ def orthogonal(matrix):
     return tf.transpose(x) if tall else x
 
 
+def make_schedule(fields, *, steps_per_epoch, epochs):
+    """Builds the learning rate schedule of a stage; see `make_optimizer`."""
+    return WarmupThenDecay(
+        peak=fields.learning_rate,
+        warmup_steps=round(fields.warmup_epochs * steps_per_epoch),
+        total_steps=epochs * steps_per_epoch,
+        shape=fields.schedule,
+        final_factor=fields.final_factor,
+    )
+
+
 def make_optimizer(fields, *, steps_per_epoch, epochs):
     """Builds the optimizer of a stage.
 
@@ -154,34 +169,42 @@ def make_optimizer(fields, *, steps_per_epoch, epochs):
     Returns:
         A `keras.optimizers.Optimizer`.
     """
-    schedule = WarmupThenDecay(
-        peak=fields.learning_rate,
-        warmup_steps=round(fields.warmup_epochs * steps_per_epoch),
-        total_steps=epochs * steps_per_epoch,
-        shape=fields.schedule,
-        final_factor=fields.final_factor,
+    schedule = make_schedule(
+        fields, steps_per_epoch=steps_per_epoch, epochs=epochs
     )
-    options = {"global_clipnorm": fields.clip_norm or None}
-    if fields.name == "sgd":
-        optimizer = keras.optimizers.SGD(
-            schedule,
-            momentum=fields.momentum,
-            nesterov=fields.momentum > 0,
-            weight_decay=fields.weight_decay or None,
-            **options,
-        )
-    elif fields.name == "muon":
-        optimizer = Muon(
-            schedule,
-            kernel_learning_rate=fields.kernel_learning_rate,
-            momentum=fields.momentum,
-            nesterov=True,
-            weight_decay=fields.weight_decay or None,
-            **options,
-        )
-    else:
-        optimizer = keras.optimizers.AdamW(
-            schedule, weight_decay=fields.weight_decay, **options
-        )
+    optimizer = OPTIMIZERS[fields.name](
+        schedule, fields, global_clipnorm=fields.clip_norm or None
+    )
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     return optimizer
+
+
+def _sgd(schedule, fields, **options):
+    return keras.optimizers.SGD(
+        schedule,
+        momentum=fields.momentum,
+        nesterov=fields.momentum > 0,
+        weight_decay=fields.weight_decay or None,
+        **options,
+    )
+
+
+def _muon(schedule, fields, **options):
+    return Muon(
+        schedule,
+        kernel_learning_rate=fields.kernel_learning_rate,
+        momentum=fields.momentum,
+        nesterov=True,
+        weight_decay=fields.weight_decay or None,
+        **options,
+    )
+
+
+def _adamw(schedule, fields, **options):
+    return keras.optimizers.AdamW(
+        schedule, weight_decay=fields.weight_decay, **options
+    )
+
+
+# Functions of the schedule, the fields and further options.
+OPTIMIZERS = {"sgd": _sgd, "muon": _muon, "adamw": _adamw}

@@ -277,7 +277,7 @@ def test_accuracy_is_counted_by_how_many_cover_the_true_class():
     def logits(classes):
         return np.eye(6)[classes]
 
-    rows = specialists.accuracy_by_covering(
+    rows = specialists.accuracy_by_coverage(
         labels=np.array([0, 0, 3, 5, 1]),
         generalist_logits=logits([0, 1, 2, 5, 1]),
         logits=logits([0, 0, 3, 1, 0]),
@@ -475,7 +475,7 @@ def test_the_stage_leaves_its_whole_record(run, report, small_mnist):
         atol=1e-4,
     )
     assert report["test_errors"] == (together.argmax(-1) != labels).sum()
-    assert report["by_covering"]["test"] == specialists.accuracy_by_covering(
+    assert report["by_covering"]["test"] == specialists.accuracy_by_coverage(
         labels=labels,
         generalist_logits=generalist,
         logits=together,

@@ -1,4 +1,4 @@
-"""BatchNormalization by the fused kernel: what Keras computes, faster."""
+"""The fused kernel computes what Keras computes."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import distiller
-from kd_keras.models import batch_norm, networks
+from kd_keras.models import batch_norm, build
 
 SHAPE = (6, 5, 4, 3)
 
@@ -20,7 +20,7 @@ def images(shape=SHAPE, dtype="float32"):
 def network(**options):
     inputs = keras.Input(SHAPE[1:])
     layer = keras.layers.BatchNormalization(**options)
-    # A layer of a layer is found, too.
+    # Layers inside layers are found, too.
     inner = keras.Sequential([keras.layers.Conv2D(3, 1), layer])
     model = keras.Model(inputs, inner(inputs))
     rng = np.random.default_rng(1)
@@ -46,7 +46,7 @@ def step(model, x, *, fused, training=True):
 
 
 def kernels(model, x):
-    """Types of the operations that a traced call in training has."""
+    """Types of the operations of a traced call in training."""
 
     @tf.function
     def call(x):
@@ -69,7 +69,7 @@ def kernels(model, x):
         {"trainable": False},
     ],
 )
-def test_it_computes_what_keras_does(options, training):
+def test_results_are_those_of_keras(options, training):
     model, _ = network(**options)
     x = images()
     assert "FusedBatchNormV3" in kernels(model, x)
@@ -93,7 +93,7 @@ def test_averages_are_float32_in_mixed_precision(policy):
     np.testing.assert_allclose(variance, keras_variance, rtol=1e-3)
 
 
-def test_layers_that_it_cannot_compute_stay_as_they_are():
+def test_layers_that_the_kernel_cannot_compute_are_unchanged():
     class Own(keras.layers.BatchNormalization):
         def call(self, inputs, training=None, mask=None):
             return inputs
@@ -112,7 +112,7 @@ def test_layers_that_it_cannot_compute_stay_as_they_are():
     other(keras.layers.BatchNormalization(), shape=(7,))
 
 
-def test_the_network_is_unchanged_after_it():
+def test_the_network_is_restored_after_an_error():
     model, layer = network()
     with pytest.raises(KeyError), batch_norm.fused(model):
         assert "call" in vars(layer)
@@ -121,8 +121,8 @@ def test_the_network_is_unchanged_after_it():
     assert layer.call.__func__ is keras.layers.BatchNormalization.call
 
 
-def test_a_training_step_uses_it():
-    student = networks.build_model(
+def test_a_training_step_uses_the_kernel():
+    student = build.build_model(
         "resnet8",
         image_shape=(8, 8, 3),
         num_classes=5,
@@ -138,7 +138,7 @@ def test_a_training_step_uses_it():
     assert types.count("FusedBatchNormGradV3") == 7
 
 
-def test_an_exported_model_uses_it(tmp_path):
+def test_an_exported_model_uses_the_kernel(tmp_path):
     model, _ = network()
     exports.export_saved_model(model, tmp_path / "model")
     assert (

@@ -1,4 +1,4 @@
-"""Schedules by hand, and optimizers that do what the fields say."""
+"""Learning rate schedules by hand, and the optimizers' steps."""
 
 import keras
 import nets
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kd_keras import config as config_lib
+from kd_keras.config import optimizer as optimizer_config
 from kd_keras.models import optimizers
 
 
@@ -16,10 +17,9 @@ def fields(**overrides):
 
 
 def rates(steps, **overrides):
-    optimizer = optimizers.make_optimizer(
+    schedule = optimizers.make_schedule(
         fields(**overrides), steps_per_epoch=10, epochs=4
     )
-    schedule = optimizer._learning_rate
     return [float(schedule(step)) for step in steps]
 
 
@@ -40,7 +40,7 @@ def test_schedules_by_hand(overrides, expected):
     )
 
 
-def test_cosine_and_linear_differ_on_the_way():
+def test_cosine_and_linear_differ_before_the_end():
     cosine, linear = (
         rates([10], learning_rate=1.0, schedule=schedule)[0]
         for schedule in ("cosine", "linear")
@@ -49,8 +49,12 @@ def test_cosine_and_linear_differ_on_the_way():
     assert cosine == pytest.approx(0.5 + 0.5 * np.cos(np.pi / 4))
 
 
-@pytest.mark.parametrize("name", ["sgd", "muon", "adamw"])
-def test_weight_decay_spares_biases_and_batch_norm(name):
+def test_the_configuration_has_the_optimizers():
+    assert tuple(optimizers.OPTIMIZERS) == optimizer_config.OPTIMIZERS
+
+
+@pytest.mark.parametrize("name", [*optimizers.OPTIMIZERS])
+def test_weight_decay_leaves_biases_and_batch_norm_out(name):
     optimizer = optimizers.make_optimizer(
         fields(
             name=name, learning_rate=0.1, weight_decay=0.5, schedule="constant"
@@ -77,7 +81,7 @@ def test_clip_norm_clips_the_whole_gradient():
     assert unclipped.global_clipnorm is None
 
 
-def test_sgd_is_nesterov_s():
+def test_sgd_uses_nesterov_momentum():
     optimizer = optimizers.make_optimizer(
         fields(
             name="sgd", momentum=0.5, learning_rate=1.0, schedule="constant"
@@ -93,7 +97,7 @@ def test_sgd_is_nesterov_s():
 
 
 @pytest.mark.parametrize("shape", [(36, 8), (8, 36), (8, 8)])
-def test_orthogonal_keeps_directions_and_levels_singular_values(shape):
+def test_orthogonal_keeps_directions_and_equalises_singular_values(shape):
     matrix = np.random.default_rng(0).normal(size=shape).astype("float32")
     # Singular values over two orders of magnitude, as those of gradients.
     u, _, vt = np.linalg.svd(matrix, full_matrices=False)
@@ -129,11 +133,11 @@ def step_twice(optimizer, gradients, shape):
     return steps, before
 
 
-def test_muon_moves_convolutions_by_orthogonal_steps():
+def test_muon_steps_of_convolutions_are_orthogonal():
     shape = (3, 3, 4, 8)
     gradients = np.random.default_rng(0).normal(size=(2, *shape))
     gradients = gradients.astype("float32")
-    # Whatever the length of a gradient, since it has no say.
+    # The length of a gradient has no effect.
     steps, before = step_twice(muon(), 1e3 * gradients, shape)
     length = 0.5 * 0.2 * np.linalg.norm(before)
     assert np.linalg.norm(steps[1]) == pytest.approx(length, rel=1e-5)
@@ -145,7 +149,7 @@ def test_muon_moves_convolutions_by_orthogonal_steps():
 
 
 @pytest.mark.parametrize("shape", [(36, 8), (8,), (3, 3, 8, 1)])
-def test_muon_is_sgd_for_all_else(shape):
+def test_muon_trains_all_other_variables_by_sgd(shape):
     gradients = np.random.default_rng(0).normal(size=(2, *shape))
     gradients = gradients.astype("float32")
     sgd = keras.optimizers.SGD(0.5, momentum=0.9, nesterov=True)
@@ -156,7 +160,7 @@ def test_muon_is_sgd_for_all_else(shape):
     np.testing.assert_allclose(steps, expected, rtol=1e-6)
 
 
-def test_muon_is_loaded_as_it_was_saved():
+def test_muon_keeps_its_settings_when_saved():
     before = optimizers.Muon(
         0.1, kernel_learning_rate=0.2, kernel_momentum=0.3, weight_decay=0.1
     )
@@ -166,7 +170,7 @@ def test_muon_is_loaded_as_it_was_saved():
     assert after.get_config() == before.get_config()
 
 
-def test_a_field_of_muon_alone_is_no_part_of_other_results():
+def test_kernel_learning_rate_affects_results_of_muon_only():
     config = config_lib.default_config()
     field = "teacher.optimizer.kernel_learning_rate"
     assert field not in config_lib.stage_fields(config, "teacher")

@@ -7,7 +7,7 @@ import tensorflow as tf
 from experiments.paper.measures import runs
 from kd_keras.distillation import losses
 from kd_keras.evaluation import metrics
-from kd_keras.models import networks
+from kd_keras.models import build
 from kd_keras.teachers import loading
 
 # Training images on which the gradients of two losses are compared.
@@ -52,7 +52,7 @@ def loss_gradient(lab, experiment, seed):
     images = train.sample(_GRADIENT_EXAMPLES)
     teacher = loading.load_teacher(lab.teacher_path(experiment))
     keras.utils.set_random_seed(seed)
-    student = networks.build_model(
+    student = build.build_model(
         config.student.model,
         image_shape=train.image_shape,
         num_classes=train.num_classes,

@@ -22,7 +22,7 @@ from kd_keras.data import datasets, pipeline, sources, splits
 from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import distiller, losses, specialists, trainer
 from kd_keras.evaluation import metrics
-from kd_keras.models import networks, optimizers
+from kd_keras.models import build, macs, optimizers
 from kd_keras.teachers import ensemble, loading
 from kd_keras.training import callbacks, run_directory
 from kd_keras.utils import files
@@ -378,14 +378,14 @@ class _Stage:
             model.compile(optimizer)
             # Compiling may have wrapped it, for the loss scale of float16.
             model.optimizer.build(network.trainable_variables)
-        macs = networks.count_macs(network)
+        num_macs = macs.count_macs(network)
         _log.info(
             "%s: %s, %s parameters, %s multiply-accumulates, %d epochs of %d "
             "steps, batch %d, %s, %d x %s",
             self.stage,
             self.network_fields.model,
             f"{network.count_params():,}",
-            f"{macs:,}",
+            f"{num_macs:,}",
             self.fields.epochs,
             steps,
             self.fields.batch_size,
@@ -401,7 +401,7 @@ class _Stage:
             self.run_dir.remove()
         self.run_dir.start(self.config, command=self.command, **inputs)
         self._fit(model, network, steps)
-        return self._finish(network, num_classes, macs)
+        return self._finish(network, num_classes, num_macs)
 
     def _check_paths(self, restart):
         """Refuses to write over files of others, before any work is done."""
@@ -466,11 +466,11 @@ class _Stage:
         )
 
     def _build(self, num_classes):
-        return networks.build_model(
+        return build.build_model(
             self.network_fields.model,
             image_shape=self.train.image_shape,
             num_classes=num_classes,
-            images=self.train.sample(networks.STATISTICS_EXAMPLES),
+            images=self.train.sample(build.STATISTICS_EXAMPLES),
             widths=self.network_fields.widths,
             dropout=self.network_fields.dropout,
             max_norm=self.network_fields.max_norm,
@@ -610,7 +610,7 @@ class _Stage:
             self.run_dir.tensorboard_dir / "views", make_views, predictors
         )
 
-    def _finish(self, network, num_classes, macs):
+    def _finish(self, network, num_classes, num_macs):
         # What is shipped computes in float32, which is fast and exact on
         # every machine; the variables have always been.
         with _precision("float32"):
@@ -620,7 +620,7 @@ class _Stage:
         report = {
             "stage": self.stage,
             "parameters": network.count_params(),
-            "macs": macs,
+            "macs": num_macs,
             **evaluate(
                 final, self.teacher, self.parts.get("test"), store=self.store
             ),
@@ -843,7 +843,7 @@ class _Specialists(_Stage):
         report = {
             "stage": self.stage,
             "parameters": final.count_params(),
-            "macs": networks.count_macs(final),
+            "macs": macs.count_macs(final),
             **evaluate(final, self.teacher, self.parts.get("test")),
             "seconds": round(sum(r["seconds"] for r in reports), 1),
             "epochs": self.fields.epochs,
@@ -855,14 +855,14 @@ class _Specialists(_Stage):
         return report
 
     def _by_covering(self, final, class_sets):
-        """`specialists.accuracy_by_covering` of validation and test."""
+        """`specialists.accuracy_by_coverage` of validation and test."""
         tables = {}
         for name in ("validation", "test"):
             if name in self.parts:
                 labels, logits, generalist_logits = _predictions(
                     final, self.teacher, self.parts[name]
                 )
-                tables[name] = specialists.accuracy_by_covering(
+                tables[name] = specialists.accuracy_by_coverage(
                     labels=labels,
                     generalist_logits=generalist_logits,
                     logits=logits,

@@ -1,0 +1,102 @@
+"""Builds classifiers by name."""
+
+import importlib
+import inspect
+
+from kd_keras.models import applications
+from kd_keras.models.networks import MODELS
+from kd_keras.utils import suggestions
+
+# Images that the constants of the input are computed from.
+STATISTICS_EXAMPLES = 5000
+
+
+def build_model(
+    name,
+    *,
+    image_shape,
+    num_classes,
+    images,
+    widths=(),
+    dropout=(),
+    max_norm=0.0,
+):
+    """Builds a classifier by name.
+
+    Args:
+        name: a key of `networks.MODELS`, a `keras.applications` class name,
+            or `module:function` of your own. Such a function is called with
+            `image_shape` and `num_classes` (and those of the following three
+            that are given) and returns a Keras model that takes images from
+            0 to 255 and ends in logits.
+        image_shape: `(height, width, channels)`.
+        num_classes: int, the number of logits.
+        images: uint8 array `(n, height, width, channels)` of training
+            images; the first `STATISTICS_EXAMPLES` set the input constants.
+        widths: tuple of ints, filters or units of each group of layers;
+            empty for the architecture's own.
+        dropout: tuple of floats, dropout rates; empty for none.
+        max_norm: float, largest norm of a hidden unit's incoming weights;
+            0 for no limit.
+
+    Returns:
+        A built `keras.Model`, `(batch, *image_shape)` -> float32 logits
+        `(batch, num_classes)`.
+
+    Raises:
+        ValueError: if the name is unknown, the architecture does not take
+            one of the options, or the result is not `(batch, num_classes)`.
+    """
+    arguments = {"image_shape": image_shape, "num_classes": num_classes}
+    options = {
+        "widths": tuple(widths),
+        "dropout": tuple(dropout),
+        "max_norm": max_norm,
+    }
+    options = {key: value for key, value in options.items() if value}
+    if ":" in name:
+        build = _user_function(name)
+    else:
+        build = _function_of(name)
+        _check_options(name, build, options)
+        arguments["images"] = images[:STATISTICS_EXAMPLES]
+    model = build(**arguments, **options)
+    if tuple(model.output_shape) != (None, num_classes):
+        raise ValueError(
+            f"model {name!r} must return logits of shape (None, {num_classes})"
+            f". Received: {model.output_shape}"
+        )
+    return model
+
+
+def _user_function(name):
+    module, _, function = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"model {name!r} must name an importable module:function. "
+            f"Received an error: {error}"
+        ) from error
+
+
+def _function_of(name):
+    build = MODELS.get(name) or applications.find(name)
+    if build is None:
+        choices = [*MODELS, *applications.names()]
+        raise ValueError(
+            f"model must be one of {', '.join(MODELS)}, a keras.applications "
+            f"name, or module:function. Received: {name!r}."
+            f"{suggestions.did_you_mean(name, choices)}"
+        )
+    return build
+
+
+def _check_options(name, build, options):
+    """Raises a ValueError for options that an architecture does not take."""
+    arguments = inspect.signature(build).parameters
+    for option, value in options.items():
+        if option not in arguments:
+            raise ValueError(
+                f"{name} takes no {option}. Received: {option}={value}"
+            )

@@ -1,0 +1,42 @@
+"""Layers that the architectures share."""
+
+import keras
+import numpy as np
+
+
+def normalised_input(image_shape, images):
+    """An input of images from 0 to 255, and the same normalised.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        images: uint8 array of training images, whose mean and variance each
+            channel is normalised by.
+
+    Returns:
+        `(inputs, normalised)`, two Keras tensors.
+    """
+    inputs = keras.Input(image_shape, name="images")
+    pixels = images.reshape(-1, image_shape[-1]).astype("float64")
+    # Avoids a division by 0 for a channel that never varies (all black, say).
+    variance = np.maximum(pixels.var(axis=0), 1.0)
+    normalise = keras.layers.Normalization(
+        mean=pixels.mean(axis=0).tolist(),
+        variance=variance.tolist(),
+        dtype="float32",
+        name="normalise",
+    )
+    return inputs, normalise(inputs)
+
+
+def classifier(name, inputs, features, num_classes):
+    """A model that ends in a dense layer of logits."""
+    # float32 in mixed precision too: the loss is computed from these.
+    logits = keras.layers.Dense(num_classes, name="logits", dtype="float32")
+    return keras.Model(inputs, logits(features), name=name)
+
+
+def batch_norm(**options):
+    """Synchronized BatchNorm whose averages follow within some 20 steps."""
+    return keras.layers.BatchNormalization(
+        momentum=0.9, synchronized=True, **options
+    )

@@ -1,0 +1,215 @@
+"""The manifest of a store: its contents, its files, and checks of both."""
+
+import contextlib
+import json
+import pathlib
+
+from kd_keras import config as config_lib
+from kd_keras.utils import files
+
+FORMAT = 1
+NAME = "manifest.json"
+# Images that the teacher labels at once.
+BATCH_SIZE = 500
+# Most shards of a part: a reader keeps each of them open.
+_MAX_SHARDS = 256
+
+
+def plan(
+    parts,
+    *,
+    teacher,
+    num_classes,
+    spec,
+    views_count,
+    dtype="float16",
+    top_k=0,
+    shard_views=50_000,
+):
+    """Plans a store: its manifest, with `checksums` None until it is finished.
+
+    Args:
+        parts: dict of `train` and perhaps `validation` and `test` to their
+            examples.
+        teacher: dict of JSON values that identifies the teacher.
+        num_classes: int.
+        spec: `ViewSpec` of the training examples.
+        views_count: int, views of each of them.
+        dtype: `float16` or `float32`.
+        top_k: int, the number of classes whose logits are kept, the most
+            likely ones; 0 for all.
+        shard_views: int, approximate number of views in a file.
+
+    Returns:
+        dict of JSON values.
+
+    Raises:
+        ValueError: if `top_k` is not less than the number of classes.
+    """
+    if top_k >= num_classes:
+        raise ValueError(
+            "store.top_k must be less than the number of classes, or 0 for "
+            f"all. Received: {top_k} of {num_classes}"
+        )
+    described = describe(parts)
+    for name, examples in parts.items():
+        count = views_count if name == "train" else 1
+        described[name] |= {
+            "views": count,
+            "shard_examples": _shard_examples(
+                len(examples), views=count, shard_views=shard_views
+            ),
+        }
+    return {
+        "format": FORMAT,
+        "teacher": teacher,
+        "num_classes": num_classes,
+        "spec": vars(spec).copy(),
+        "dtype": dtype,
+        "top_k": top_k,
+        "parts": described,
+        "checksums": None,
+    }
+
+
+def describe(parts):
+    """Identifies the parts of a dataset: `{name: fingerprint and count}`."""
+    return {
+        name: {
+            "fingerprint": examples.fingerprint,
+            "examples": len(examples),
+        }
+        for name, examples in parts.items()
+    }
+
+
+def comparable(manifest):
+    """The contents of a store as a flat dict, without the sizes of its files.
+
+    Two stores with the same contents hold the same logits.
+    """
+    fields = config_lib.flatten(
+        {key: value for key, value in manifest.items() if key != "checksums"}
+    )
+    return {
+        key: value
+        for key, value in fields.items()
+        if not key.endswith(".shard_examples")
+    }
+
+
+def read(path):
+    """Reads the manifest of a store; None if there is no manifest.
+
+    Args:
+        path: `pathlib.Path` of the store's directory.
+
+    Raises:
+        ValueError: if it is damaged or of another format.
+    """
+    try:
+        manifest = json.loads((path / NAME).read_text())
+        if not isinstance(manifest, dict):
+            raise ValueError(f"{type(manifest).__name__} instead of an object")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise ValueError(
+            "a logit store's manifest must be as it was written. Received: "
+            f"{path / NAME}, which is damaged ({error})"
+        ) from error
+    if manifest.get("format") != FORMAT:
+        raise ValueError(
+            f"a logit store must be of format {FORMAT}. Received: {path}, "
+            f"format {manifest.get('format')}"
+        )
+    return manifest
+
+
+def is_finished(path, manifest):
+    """Whether a store of this plan exists and is finished.
+
+    Raises:
+        ValueError: if a store of another plan exists, finished or not, or
+            the directory holds other files.
+    """
+    path = pathlib.Path(path)
+    existing = read(path)
+    if existing is None:
+        _check_free(path)
+        return False
+    check_same(comparable(existing), comparable(manifest), path)
+    return existing["checksums"] is not None
+
+
+def check_same(was, now, path):
+    """Raises a ValueError that lists the entries in which two dicts differ.
+
+    Args:
+        was: dict, entries of the store's manifest, as `comparable` returns.
+        now: dict, the entries that it must have.
+        path: path of the store.
+    """
+    differing = config_lib.differing(was, now)
+    if differing:
+        raise ValueError(
+            "a logit store must be of the same teacher, images and views. "
+            f"Received: {path}. Differing: {'; '.join(differing)}. Label into "
+            "another --workdir, or remove this store"
+        )
+
+
+def remove(path):
+    """Removes a store's files; other files in its directory remain."""
+    path = pathlib.Path(path)
+    manifest = read(path)
+    if manifest is not None:
+        for name in [*all_files(manifest), NAME]:
+            (path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+def ids_file(part):
+    """Name of the file with a part's ids."""
+    return f"{part}-ids.npy"
+
+
+def shard_files(part, manifest):
+    """Names of the files with a part's logits, in order."""
+    fields = manifest["parts"][part]
+    count = -(-fields["examples"] // fields["shard_examples"])
+    return [f"{part}-{i:05d}-of-{count:05d}.npy" for i in range(count)]
+
+
+def all_files(manifest):
+    """Names of all files of a store except the manifest."""
+    return [
+        file
+        for part in manifest["parts"]
+        for file in (ids_file(part), *shard_files(part, manifest))
+    ]
+
+
+def _shard_examples(count, *, views, shard_views):
+    """How many of `count` examples a file holds: whole batches.
+
+    The teacher then computes each batch from the same images, and so to the
+    same bits, whichever process labels the shard.
+    """
+    shards = min(-(-count * views // shard_views), _MAX_SHARDS)
+    examples = -(-count // shards)
+    return -(-examples // BATCH_SIZE) * BATCH_SIZE
+
+
+def _check_free(path):
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"a store needs a directory. Received: {path}, a file")
+    found = files.files_below(path)
+    # Read again: another process may have begun the store just now.
+    if found and read(path) is None:
+        raise ValueError(
+            "a store needs a new or empty directory. Received: "
+            f"{path} without {NAME}, with {files.named(sorted(found))}; "
+            "take another --workdir"
+        )

@@ -1,0 +1,233 @@
+"""Reads stored logits by example id and view."""
+
+import mmap
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.store import manifest as manifest_lib
+from kd_keras.store import records
+from kd_keras.utils import digests
+
+# Rows after which a part releases the pages of its mapped files. Until then
+# the pages count as memory of this process.
+_ROWS_BEFORE_RELEASE = 4096
+
+
+class LogitStore:
+    """A finished store, opened to read; see `open`.
+
+    Attributes:
+        path: `pathlib.Path` of the directory.
+        manifest: dict, as in `manifest.json`.
+        views: int, number of stored views of each training example.
+        num_classes: int.
+    """
+
+    def __init__(self, path, manifest):
+        self.path = pathlib.Path(path)
+        self.manifest = manifest
+        self.views = manifest["parts"]["train"]["views"]
+        self.num_classes = manifest["num_classes"]
+        self._parts = {
+            name: _Part(self.path, name, manifest) for name in manifest["parts"]
+        }
+
+    @classmethod
+    def open(cls, path, *, verify=True):
+        """Opens a store.
+
+        Args:
+            path: the directory.
+            verify: bool; False skips reading every file for its checksum.
+
+        Returns:
+            `LogitStore`.
+
+        Raises:
+            ValueError: if there is no store, it is unfinished or of another
+                format, or a file is missing or damaged.
+        """
+        path = pathlib.Path(path)
+        manifest = manifest_lib.read(path)
+        if manifest is None:
+            raise ValueError(
+                "store.path must be a logit store, made by `kd-keras label`. "
+                f"Received: {path}, without {manifest_lib.NAME}"
+            )
+        _check_files(path, manifest, verify=verify)
+        return cls(path, manifest)
+
+    def logits(self, ids, view=0, part="train"):
+        """The teacher's logits for a view of some examples.
+
+        Args:
+            ids: int array `(n,)`, the examples' ids.
+            view: int, the view's number.
+            part: `train`, `validation` or `test`.
+
+        Returns:
+            float32 array `(n, num_classes)`. If the store holds only the
+            `top_k` classes, the others share the remaining probability
+            evenly.
+
+        Raises:
+            ValueError: if the store lacks the part, an id or the view.
+        """
+        if part not in self._parts:
+            raise ValueError(
+                f"part must be one of {', '.join(self._parts)}. "
+                f"Received: {part!r}"
+            )
+        rows = self._parts[part].rows(np.asarray(ids), int(view))
+        return records.decode(rows, self.manifest)
+
+    def lookup(self, ids, view=0, part="train"):
+        """`logits` as a TensorFlow operation, for `tf.data.Dataset.map`.
+
+        Args:
+            ids: int64 tensor `(n,)`.
+            view: int64 scalar.
+            part: as in `logits`.
+
+        Returns:
+            float32 tensor `(n, num_classes)`.
+        """
+        logits = tf.numpy_function(
+            lambda ids, view: self.logits(ids, view, part),
+            [ids, view],
+            tf.float32,
+            stateful=False,
+        )
+        return tf.ensure_shape(logits, (None, self.num_classes))
+
+    def attach(self, dataset, view=0, part="train"):
+        """Joins stored logits to a dataset, by the examples' ids.
+
+        Args:
+            dataset: `tf.data.Dataset` of batches `(ids, images)` or `(ids,
+                images, labels)`, the images being this view of them.
+            view: int or int64 scalar.
+            part: str, as in `logits`.
+
+        Returns:
+            `tf.data.Dataset` of `(images, y)` for a `Distiller` without a
+            teacher: `y` is a dict of `teacher_logits`, and `labels` if any.
+        """
+
+        def join(ids, images, labels=None):
+            y = {"teacher_logits": self.lookup(ids, view, part)}
+            if labels is not None:
+                y["labels"] = labels
+            return images, y
+
+        return dataset.map(join, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def check(self, **expected):
+        """Raises a ValueError that lists the entries that are not as expected.
+
+        Args:
+            **expected: entries that the manifest must have, as in `plan`; of
+                `parts`, those that `describe` returns.
+        """
+        was = manifest_lib.comparable(self.manifest)
+        now = manifest_lib.comparable(expected)
+        was = {key: was.get(key) for key in now}
+        manifest_lib.check_same(was, now, self.path)
+
+
+class _Part:
+    """The examples of one part: their ids and memory-mapped shards."""
+
+    def __init__(self, path, name, manifest):
+        self._name = name
+        self._views = manifest["parts"][name]["views"]
+        self._shard_examples = manifest["parts"][name]["shard_examples"]
+        mapped = [
+            np.load(path / file, mmap_mode="r")
+            for file in manifest_lib.shard_files(name, manifest)
+        ]
+        self._memory = [shard.base for shard in mapped]
+        # Plain arrays: indexing an np.memmap is slow.
+        self._shards = [np.asarray(shard) for shard in mapped]
+        ids = np.load(path / manifest_lib.ids_file(name))
+        # Most sets are numbered from 0 on, and need no search.
+        self._numbered = np.array_equal(ids, np.arange(len(ids)))
+        self._count = len(ids)
+        if not self._numbered:
+            self._positions = np.argsort(ids, kind="stable")
+            self._ids = ids[self._positions]
+        self._rows_read = 0
+
+    def rows(self, ids, view):
+        """The stored rows of a view of some examples: array `(n, ...)`."""
+        if not 0 <= view < self._views:
+            raise ValueError(
+                f"view must be >= 0 and < {self._views}. Received: {view}"
+            )
+        positions = self._find(ids)
+        shard_of, rest = np.divmod(positions, self._shard_examples)
+        rows = np.empty(
+            (len(ids), *self._shards[0].shape[2:]), self._shards[0].dtype
+        )
+        order = np.argsort(shard_of, kind="stable")
+        ends = np.cumsum(np.bincount(shard_of, minlength=len(self._shards)))
+        start = 0
+        for shard, end in zip(self._shards, ends):
+            if end > start:
+                chosen = order[start:end]
+                rows[chosen] = shard[view, rest[chosen]]
+                start = end
+        self._release_memory(len(ids))
+        return rows
+
+    def _find(self, ids):
+        """Positions of ids among the part's examples."""
+        if self._numbered:
+            known = (ids >= 0) & (ids < self._count)
+            positions = ids
+        else:
+            found = np.searchsorted(self._ids, ids)
+            found = np.minimum(found, self._count - 1)
+            known = self._ids[found] == ids
+            positions = self._positions[found]
+        if not known.all():
+            raise ValueError(
+                f"ids must be in the store's part {self._name!r}. Received: "
+                f"{ids[~known][0]} and {(~known).sum() - 1} more that are not"
+            )
+        return positions
+
+    def _release_memory(self, rows):
+        self._rows_read += rows
+        if self._rows_read < _ROWS_BEFORE_RELEASE:
+            return
+        self._rows_read = 0
+        # Windows has no madvise.
+        if hasattr(mmap, "MADV_DONTNEED"):
+            for memory in self._memory:
+                memory.madvise(mmap.MADV_DONTNEED)
+
+
+def _check_files(path, manifest, *, verify):
+    names = manifest_lib.all_files(manifest)
+    if manifest["checksums"] is None:
+        missing = [name for name in names if not (path / name).exists()]
+        raise ValueError(
+            "a logit store must be finished; the same `kd-keras label` "
+            f"resumes it. Received: {path}, which lacks {len(missing)} of "
+            f"{len(names)} files"
+        )
+    for name, checksum in manifest["checksums"].items():
+        if not (path / name).exists():
+            raise ValueError(
+                "a logit store must have all of its files. Received: "
+                f"{path / name}, which is missing"
+            )
+        if verify and digests.sha256_of_file(path / name) != checksum:
+            raise ValueError(
+                "a logit store's files must be as they were written. "
+                f"Received: {path / name}, which is damaged (its SHA-256 "
+                "differs from the manifest's)"
+            )

@@ -1,0 +1,181 @@
+"""Labels views with a teacher and writes a store, file by file."""
+
+import logging
+import pathlib
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.data import augmentation as views
+from kd_keras.data import pipeline
+from kd_keras.store import manifest as manifest_lib
+from kd_keras.store import records
+from kd_keras.utils import digests, files, progress
+
+_log = logging.getLogger(__name__)
+
+
+def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
+    """Writes a store, or those of its files that do not exist yet.
+
+    Files are written whole or not at all. `num_shards` processes may write
+    one store together, on machines that share the directory; the last one
+    finishes it. The bytes do not depend on the number of processes.
+
+    Args:
+        path: the directory.
+        manifest: dict that `plan` returned.
+        parts: as given to `plan`.
+        teacher: function of images -> float32 logits.
+        shard: int, number of this process, from 0.
+        num_shards: int, number of processes.
+        verbose: 1 for a progress bar, 2 for a line a file.
+
+    Returns:
+        bool, whether the store is finished.
+
+    Raises:
+        ValueError: if the directory holds another store, or the logits do
+            not fit the dtype.
+    """
+    path = pathlib.Path(path)
+    if manifest_lib.is_finished(path, manifest):
+        return True
+    # A store that was begun keeps the size of its files.
+    manifest = manifest_lib.read(path) or manifest
+    _begin(path, manifest, parts)
+    missing = {
+        name: _missing_shards(path, manifest, name, shard, num_shards)
+        for name in parts
+    }
+    report = _Progress(_count_views(manifest, missing), verbose)
+    for name, examples in parts.items():
+        if missing[name]:
+            _label_part(
+                path, manifest, name, examples, missing[name], teacher, report
+            )
+    return _finish(path, manifest)
+
+
+def _begin(path, manifest, parts):
+    path.mkdir(parents=True, exist_ok=True)
+    if not (path / manifest_lib.NAME).exists():
+        files.write_json(path / manifest_lib.NAME, manifest)
+    for name, examples in parts.items():
+        ids_path = path / manifest_lib.ids_file(name)
+        if not ids_path.exists():
+            _save(ids_path, examples.ids)
+
+
+def _missing_shards(path, manifest, part, shard, num_shards):
+    """Indices of the files of a part that this process has to write."""
+    shards = list(enumerate(manifest_lib.shard_files(part, manifest)))
+    return [
+        index
+        for index, file in shards[shard::num_shards]
+        if not (path / file).exists()
+    ]
+
+
+def _count_views(manifest, shards):
+    """Number of views in some shards: `{part: indices}`."""
+    return sum(
+        part["views"]
+        * sum(
+            min(part["shard_examples"], part["examples"] - start)
+            for start in (i * part["shard_examples"] for i in shards[name])
+        )
+        for name, part in manifest["parts"].items()
+    )
+
+
+def _label_part(path, manifest, name, examples, indices, teacher, report):
+    """Writes the shards `indices` of a part, in one pass over its examples."""
+    part = manifest["parts"][name]
+    size = part["shard_examples"]
+    ranges = [
+        np.arange(index * size, min((index + 1) * size, len(examples)))
+        for index in indices
+    ]
+    # Shards hold whole batches, so no batch spans two shards.
+    batches = iter(
+        pipeline.labelling_batches(
+            examples,
+            examples.subset(np.concatenate(ranges)),
+            batch_size=manifest_lib.BATCH_SIZE,
+            views_count=part["views"],
+            spec=views.ViewSpec(**manifest["spec"])
+            if name == "train"
+            else views.ViewSpec(),
+        )
+    )
+    predict = tf.function(teacher, reduce_retracing=True)
+    shard_files = manifest_lib.shard_files(name, manifest)
+    for index, positions in zip(indices, ranges):
+        shape = (part["views"], len(positions))
+        rows = np.empty(shape, records.row_dtype(manifest))
+        for start in range(0, len(positions), manifest_lib.BATCH_SIZE):
+            for _ in range(part["views"]):
+                view, images = next(batches)
+                logits = predict(images).numpy()
+                stop = start + len(logits)
+                rows[int(view), start:stop] = records.encode(logits, manifest)
+                report.add(len(logits))
+        _save(path / shard_files[index], rows)
+        report.end_file(path / shard_files[index])
+
+
+def _finish(path, manifest):
+    """Adds the checksums if all files exist; returns whether they do."""
+    names = manifest_lib.all_files(manifest)
+    if not all((path / name).exists() for name in names):
+        return False
+    checksums = {name: digests.sha256_of_file(path / name) for name in names}
+    files.write_json(
+        path / manifest_lib.NAME, {**manifest, "checksums": checksums}
+    )
+    return True
+
+
+def _save(path, array):
+    with files.replacing_file(path) as temporary:
+        np.save(temporary, array)
+
+
+class _Progress:
+    """Progress of labelling: a bar, or a line for each file."""
+
+    def __init__(self, total, verbose):
+        self._total = total
+        self._done = 0
+        self._began = time.perf_counter()
+        self._bar = None
+        if verbose == 1 and total:
+            self._bar = progress.bar(
+                total,
+                "view",
+                verbose=verbose,
+                stateful_metrics=["views_per_second"],
+            )
+
+    def add(self, count):
+        self._done += count
+        if self._bar:
+            self._bar.update(self._done, [("views_per_second", self._rate())])
+
+    def end_file(self, path):
+        if self._bar:
+            return
+        rate = self._rate()
+        _log.info(
+            "%s: %d of %d views, %.0f a second, %.0f seconds left",
+            path,
+            self._done,
+            self._total,
+            rate,
+            (self._total - self._done) / rate,
+        )
+
+    def _rate(self):
+        return self._done / (time.perf_counter() - self._began)

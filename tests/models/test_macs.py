@@ -1,0 +1,33 @@
+"""Counts of parameters and multiply-accumulates, against the literature."""
+
+import built
+import pytest
+
+from kd_keras.models import macs
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "num_parameters", "num_macs"),
+    [
+        # MLPerf Tiny's reference, and facts of the literature.
+        ("resnet8", {}, 78_666, 12_501_632),
+        ("resnet20", {}, 274_442, 40_813_184),
+        # 27 x 64 x 3 and so on, by hand.
+        ("mlp", {"widths": (20,)}, 3072 * 20 + 20 + 210, 3072 * 20 + 200),
+        ("airbench", {"widths": (64, 128, 128)}, 570_296, 54_223_904),
+        ("airbench", {"widths": (32, 64, 128)}, 295_544, 19_887_392),
+    ],
+)
+def test_parameters_and_macs(name, options, num_parameters, num_macs):
+    model = built.network(name, **options)
+    assert model.count_params() == num_parameters
+    assert macs.count_macs(model) == num_macs
+
+
+def test_macs_of_a_small_network_by_hand():
+    model = built.network("cnn", shape=(28, 28, 1), widths=(8, 16))
+    # 3x3 convolutions at 28 and at 14 pixels, then 7 x 7 x 16 -> 10.
+    by_hand = 28 * 28 * 9 * 8 + 14 * 14 * 72 * 16 + 784 * 10
+    assert macs.count_macs(model) == by_hand
+    tiny = built.network("cnn_tiny", shape=(28, 28, 1))
+    assert macs.count_macs(tiny) == by_hand

@@ -31,7 +31,8 @@ class _HelpConfigFlag(flags.BooleanFlag):
         )
 
     def parse(self, argument):
-        if self._parse(argument):
+        super().parse(argument)
+        if self.value:
             print(reference.text())
             sys.exit(0)
 

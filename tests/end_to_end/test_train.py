@@ -7,8 +7,10 @@ import time
 
 import keras
 import numpy as np
+import pytest
 from commands import REPOSITORY, assert_one_line, command, environment, run
 
+pytestmark = pytest.mark.slow
 SMALL = (
     "--config.data.max_train_examples=640",
     "--config.data.validation_examples=64",

@@ -1,0 +1,1 @@
+"""Recipes: each file has a `get_config()`; `--config=NAME` chooses one."""

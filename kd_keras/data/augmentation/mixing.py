@@ -13,7 +13,7 @@ def partners(draws, count):
 
 
 def chance(draws):
-    """Draws what decides which views are mixed: float32 `(batch,)`."""
+    """Draws numbers to decide which views to mix: float32 `(batch,)`."""
     return draws.fractions(_CHANCE)
 
 
@@ -63,5 +63,5 @@ def cutmix(images, partner_images, draws):
 
 
 def _weight(draws):
-    """Draws the share of a view that is the example's own."""
+    """Draws the weight of the example itself, in [0, 1)."""
     return draws.fractions(_WEIGHT)

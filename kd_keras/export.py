@@ -1,23 +1,17 @@
-"""Exports a model to the formats of phones, web pages and microcontrollers.
+"""Exports a model to LiteRT, ONNX or a C array.
 
-Formats:
-  litert       LiteRT (TensorFlow Lite), float32
-  litert_int8  LiteRT in integers alone, calibrated on training pictures
-  onnx         ONNX, float32
-  c_array      C header with the int8 model, for LiteRT for Microcontrollers
-
-All take uint8 pictures from 0 to 255 and return logits. Every file is loaded
-again in its own runtime and compared with the model on the test pictures
-before it takes its place in --output, with a model card beside it.
+All formats take uint8 images from 0 to 255 and return logits. Each file is
+run in its own runtime and compared with the model on the test images before
+it is put into --output, with a model card.
 
 Examples:
   python -m kd_keras.export --model=savedmodels/cifar10_student \\
       --data.name=cifar10 --output=edge
   python -m kd_keras.export --model=student.keras --formats=onnx --output=edge
 
-Labels of the test set only tell the errors; calibration takes none. The
-packages of all formats: pip install -e '.[export]'. Other fields of --data
-are those of the section `data` in kd_keras.train --help-config.
+The labels of the test set are used to count errors; calibration needs no
+labels. The packages of all formats: pip install -e '.[export]'. Other fields
+of --data are in the section `data` of kd_keras.train --help-config.
 """
 
 import pathlib
@@ -26,19 +20,24 @@ from absl import flags
 from ml_collections import config_flags
 
 from kd_keras import config as config_lib
+from kd_keras.deployment import formats
 from kd_keras.utils import command_line, quiet
+
+__doc__ += f"\nFormats:\n{formats.descriptions()}\n"
 
 flags.adopt_module_key_flags(command_line)
 _MODEL = flags.DEFINE_string("model", None, "SavedModel or .keras file.")
 _FORMATS = flags.DEFINE_list(
-    "formats", ["litert", "litert_int8", "onnx"], "What to write."
+    "formats",
+    ["litert", "litert_int8", "onnx"],
+    "Formats to write, separated by commas.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "The directory of the files.")
+_OUTPUT = flags.DEFINE_string("output", None, "Directory of the files.")
 _CALIBRATION_EXAMPLES = flags.DEFINE_integer(
-    "calibration_examples", 500, "Training pictures that set int8's ranges."
+    "calibration_examples", 500, "Training images that set the ranges of int8."
 )
 _DATA = config_flags.DEFINE_config_dict(
-    "data", config_lib.default_config().data, "The data: --data.name=cifar10."
+    "data", config_lib.default_config().data, "Dataset: --data.name=cifar10."
 )
 
 

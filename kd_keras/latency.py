@@ -1,35 +1,37 @@
-"""Times models of any format side by side, on this machine.
+"""Times models of any format side by side on this machine.
 
-For each: the latency of a single picture and of a batch (median and 95th
-percentile), pictures a second by number of threads, size, and the most memory
-that its process took. Every model has a process of its own for each number of
-threads; they run in turn, so that what disturbs the machine disturbs all.
+For each model: the latency of a single image and of a batch (median and 95th
+percentile), images per second by number of threads, size, and peak memory.
+Every model has its own process for each number of threads. The processes take
+turns, so that other work on the machine slows down all of them alike.
 
 Examples:
   python -m kd_keras.latency --output=latency.json \\
       --models=savedmodels/cifar10_teacher,student.tflite,student.onnx
   python -m kd_keras.latency --models=student.tflite --threads=1,2,4
 
-Formats are those of kd_keras.evaluate. Latencies are those on the least
-threads.
+Takes the same formats as kd_keras.evaluate. Latencies and memory are measured
+with the lowest number of threads.
 """
-
-import sys
 
 from absl import flags
 
-from kd_keras.utils import command_line, files, provenance, quiet
+from kd_keras.utils import command_line, files, progress, provenance, quiet
 
 flags.adopt_module_key_flags(command_line)
-_MODELS = flags.DEFINE_list("models", [], "Paths of the models, by commas.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Pictures of a batch.")
+_MODELS = flags.DEFINE_list(
+    "models", [], "Paths of the models, separated by commas."
+)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images in a batch.")
 _THREADS = flags.DEFINE_list(
     "threads", [], "Numbers of threads (default: 1 and all cores)."
 )
 _ROUNDS = flags.DEFINE_integer(
-    "rounds", 20, "Turns of each model, a quarter of a second each."
+    "rounds", 20, "Turns of each process, a quarter of a second each."
 )
-_OUTPUT = flags.DEFINE_string("output", None, "A JSON file with all of it.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "JSON file to write the results to."
+)
 
 
 def main():
@@ -42,17 +44,13 @@ def main():
     if _OUTPUT.value:
         files.check_output(_OUTPUT.value)
     with quiet.without_messages():
-        import keras
-
         from kd_keras.deployment import timing
 
-    progress = keras.utils.Progbar(
-        None, verbose=int(sys.stdout.isatty()), unit_name="turn"
-    )
+        bar = progress.bar(None, "turn")
 
     def show(turn, turns):
-        progress.target = turns
-        progress.update(turn)
+        bar.target = turns
+        bar.update(turn)
 
     rows = timing.measure(
         _MODELS.value,

@@ -1,0 +1,1 @@
+"""Exports models to other runtimes, and times models of any kind."""

@@ -1,4 +1,4 @@
-"""What leaves a run: a SavedModel for serving, with its model card."""
+"""Exports a trained network as a SavedModel for serving."""
 
 import json
 
@@ -9,17 +9,18 @@ from kd_keras.utils import files
 
 
 def export_saved_model(model, path):
-    """Exports a network as a SavedModel that plain TensorFlow serves.
+    """Exports a network as a SavedModel that TensorFlow serves by itself.
 
-    Its signature `serving_default` takes `images`, uint8 `(batch, height,
+    The signature `serving_default` takes `images`, uint8 `(batch, height,
     width, channels)`, and returns float32 `logits` and `probabilities`
-    `(batch, num_classes)`. `float_images` takes them as float32, from 0 to
-    255 too: what a converter to integers wants to begin with. Written whole
+    `(batch, num_classes)`. `float_images` takes the same images as float32,
+    0 to 255; the converter to int8 needs it. The SavedModel is written whole
     or not at all.
 
     Args:
         model: Keras model, images from 0 to 255 -> logits.
-        path: the directory; one that this program wrote is replaced.
+        path: str or path of the directory. A directory that this program
+            wrote is replaced.
 
     Raises:
         ValueError: if the directory holds files that this program did not

@@ -1,4 +1,4 @@
-"""Latency, throughput and memory of models, side by side."""
+"""Measures latency, throughput and memory of models, side by side."""
 
 import contextlib
 import multiprocessing
@@ -12,27 +12,31 @@ import time
 import numpy as np
 
 from kd_keras.teachers import loading
-from kd_keras.utils import quiet
+from kd_keras.utils import quiet, tables
 
-# Long enough for many calls, short beside what disturbs a shared machine.
+# Long enough for many calls, short compared with disturbances of a shared
+# machine.
 _TURN_SECONDS = 0.25
+# The table shows the end of a longer path.
+_PATH_CHARACTERS = 31
 
 
 def measure(paths, *, batch_size=64, threads=(), rounds=20, on_turn=None):
-    """Times models in turn, each in a process for every number of threads.
+    """Times models in turn, in one process for each model and thread count.
 
     Args:
-        paths: list of models; see `loading.load_classifier`.
-        batch_size: int, pictures of a batch.
-        threads: ints; 1 and all cores by default.
-        rounds: int, turns of each model.
-        on_turn: function of `(turn, turns)`, called after each, or None.
+        paths: list of paths; see `loading.load_classifier`.
+        batch_size: int, images in a batch.
+        threads: ints, numbers of threads; 1 and all cores by default.
+        rounds: int, turns of each process.
+        on_turn: function of `(turn, turns)`, called after each turn, or None.
 
     Returns:
-        List of dicts of JSON values, one a model: `path`, `format`, `bytes`;
-        `single_ms` and `batch_ms` with `median` and `p95` of a call, in
-        milliseconds, on the least threads; `images_per_second` by number of
-        threads, in batches; `peak_memory_mb` of the process on the least.
+        List of dicts of JSON values, one for each model: `path`, `format`,
+        `bytes`; `single_ms` and `batch_ms` with `median` and `p95` of a call,
+        in milliseconds, for the lowest number of threads; `images_per_second`
+        in batches, by number of threads; `peak_memory_mb` of the process with
+        the lowest number of threads.
 
     Raises:
         FileNotFoundError, ValueError: as `loading.load_classifier`; or if a
@@ -72,39 +76,42 @@ def measure(paths, *, batch_size=64, threads=(), rounds=20, on_turn=None):
 
 
 def table(rows, *, batch_size):
-    """The rows of `measure`, as text in columns."""
+    """Returns the rows of `measure` as text in columns."""
     threads = list(rows[0]["images_per_second"])
-    header = (
-        f"{'':32}{'format':13}{'bytes':>11}{'1 picture, ms':>16}"
-        f"{f'{batch_size} pictures, ms':>18}"
-    )
-    for count in threads:
-        header += f"{f'a second, {count} thr.':>19}"
+    single, batch = "1 image, ms", f"{batch_size} images, ms"
+    per_second = [f"a second, {count} thr." for count in threads]
     lines = [
-        header + f"{'memory, MB':>12}",
-        f"{'':32}{'':13}{'':>11}{'median':>8}{'p95':>8}{'median':>9}{'p95':>9}",
+        ["model", "format", "bytes", single, "", batch, ""]
+        + [*per_second, "memory, MB"],
+        ["", "", "", "median", "p95", "median", "p95"],
     ]
     for row in rows:
         single, batch = row["single_ms"], row["batch_ms"]
-        line = (
-            f"{row['path'][-31:]:32}{row['format']:13}{row['bytes']:>11,}"
-            f"{single['median']:>8.2f}{single['p95']:>8.2f}"
-            f"{batch['median']:>9.1f}{batch['p95']:>9.1f}"
+        speeds = [row["images_per_second"][count] for count in threads]
+        lines.append(
+            [
+                row["path"][-_PATH_CHARACTERS:],
+                row["format"],
+                f"{row['bytes']:,}",
+                f"{single['median']:.2f}",
+                f"{single['p95']:.2f}",
+                f"{batch['median']:.1f}",
+                f"{batch['p95']:.1f}",
+                *(f"{speed:,.0f}" for speed in speeds),
+                f"{row['peak_memory_mb']:,.0f}",
+            ]
         )
-        for count in threads:
-            line += f"{row['images_per_second'][count]:>19,.0f}"
-        lines.append(line + f"{row['peak_memory_mb']:>12,.0f}")
-    return "\n".join(lines)
+    return tables.aligned(lines, left=2)
 
 
 class _Worker:
-    """A process that has one model, and runs it when it is asked to."""
+    """A process that loads one model, and runs it on request."""
 
     def __init__(self, path, threads):
         self.path = str(path)
         self.threads = threads
         self.seconds = {}
-        # A fresh process, not a copy of this one with all that it has loaded.
+        # A new process, because a fork of this one would have its memory.
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
         self._process = context.Process(
@@ -132,19 +139,19 @@ class _Worker:
 
     def _receive(self):
         try:
-            answer = self._connection.recv()
+            received = self._connection.recv()
         except EOFError:
             raise ValueError(
                 "a model must run in a process of its own. Received: "
                 f"{self.path}, whose process ended"
             ) from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if isinstance(received, Exception):
+            raise received
+        return received
 
 
 def _serve(connection, path, threads):
-    """What a worker's process does."""
+    """Runs a worker: sends the kind, the seconds of each turn, the memory."""
     try:
         with quiet.without_messages():
             classifier = loading.load_classifier(path, threads=threads)
@@ -161,7 +168,7 @@ def _serve(connection, path, threads):
 
 
 def _time_calls(classifier, images):
-    """Seconds of each call, for a turn; the first, a warm-up, not counted."""
+    """Returns the seconds of each call of a turn, after a warm-up call."""
     classifier(images)
     seconds, end = [], time.perf_counter() + _TURN_SECONDS
     while not seconds or time.perf_counter() < end:
@@ -176,7 +183,8 @@ def _peak_memory_mb():
         status = pathlib.Path("/proc/self/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1e3
     except OSError:
-        # Not on Linux, where it begins with what the parent process had.
+        # Other systems than Linux. Not used there, because Linux counts the
+        # memory of the parent process, too.
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return memory / (1e6 if sys.platform == "darwin" else 1e3)
 

@@ -13,6 +13,7 @@ from scipy import special
 from kd_keras import config as config_lib
 from kd_keras import evaluation
 from kd_keras.data import sources
+from kd_keras.deployment.formats import FORMATS
 from kd_keras.evaluation import metrics
 from kd_keras.reporting import charts
 from kd_keras.teachers import loading
@@ -31,14 +32,6 @@ _LARGEST_SIDE = 96
 _LOGITS_BYTES = 1_500_000
 # Rows and columns of the matrices, with more classes than these.
 _MATRIX_CLASSES = 20
-_FORMATS = {
-    "keras": "Keras",
-    "saved_model": "SavedModel",
-    "litert": "LiteRT, float32",
-    "litert_int8": "LiteRT, int8",
-    "onnx": "ONNX, float32",
-    "c_array": "C array, int8",
-}
 
 
 @dataclasses.dataclass
@@ -61,7 +54,7 @@ class Model:
 
     @property
     def format(self):
-        return loading.find_kind(self.paths[0]).name
+        return loading.find_kind(self.paths[0]).title
 
 
 def check_packages():
@@ -308,7 +301,7 @@ def _model_row(model, measured, timings, name):
     names = [f"{name}_{model.role}", model.paths[0].name]
     return {
         "role": model.role,
-        "format": _FORMATS[model.format],
+        "format": model.format,
         "errors": measured["errors"],
         "examples": measured["examples"],
         "parameters": model.record.get("parameters"),
@@ -324,7 +317,7 @@ def _model_row(model, measured, timings, name):
 def _export_row(row, timings):
     return {
         "role": "student",
-        "format": _FORMATS[row["format"]],
+        "format": FORMATS[row["format"]].title,
         "errors": row["errors"],
         "examples": row["examples"],
         "parameters": None,

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from shipped import REPOSITORY, SHIPPED, cifar10_sample
 
-from kd_keras.deployment import conversion
+from kd_keras.deployment.formats import c_array
 from kd_keras.teachers import loading
 
 EXPORTS = SHIPPED / "cifar10_student_exports"
@@ -82,7 +82,7 @@ def test_onnx_runtime_in_python(images, expected, monkeypatch):
 
 def test_the_header_for_a_microcontroller(tmp_path):
     model = (EXPORTS / "cifar10_student_int8.tflite").read_bytes()
-    header = conversion.c_array(model, name="cifar10_student_int8")
+    header = c_array.header(model, name="cifar10_student_int8")
     (tmp_path / "cifar10_student_int8.h").write_text(header)
     program = tmp_path / "main.cc"
     program.write_text("#include <cstdint>\n" + snippet("arena", "c"))

@@ -1,0 +1,54 @@
+"""LiteRT (TensorFlow Lite) that computes in integers only."""
+
+import numpy as np
+
+from kd_keras.deployment.formats.format import Format
+
+
+def write(source, calibration):
+    return calibration.int8_model
+
+
+def convert(source, images):
+    """Converts a model to int8, given the images that set its ranges.
+
+    Weights are int8 with a scale for each channel, activations and output
+    int8. The input is uint8 with a step of 1, as images have.
+
+    Args:
+        source: `Source`.
+        images: array `(n, *image_shape)`, 0 to 255. Their activations set the
+            ranges of the activations.
+
+    Returns:
+        Bytes of a LiteRT file.
+    """
+    import tensorflow as tf
+
+    # Black and white images give the input the range 0 to 255, and so the
+    # step 1, whatever the other images are.
+    images = np.concatenate(
+        [np.zeros_like(images[:1]), np.full_like(images[:1], 255), images]
+    )
+    with source.saved(tf.float32) as path:
+        converter = tf.lite.TFLiteConverter.from_saved_model(path)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: (
+            {"images": image[None].astype("float32")} for image in images
+        )
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+        ]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.int8
+        return converter.convert()
+
+
+FORMAT = Format(
+    name="litert_int8",
+    title="LiteRT, int8",
+    description="LiteRT in integers only, calibrated on training images",
+    suffix="_int8.tflite",
+    packages=("ai-edge-litert",),
+    write=write,
+)

@@ -1,0 +1,108 @@
+"""The model that is exported, in the form that converters read."""
+
+import pathlib
+import tempfile
+
+import keras
+import tensorflow as tf
+
+from kd_keras.deployment import saved_model
+from kd_keras.teachers import loading
+
+
+class Source:
+    """A SavedModel or `.keras` file, ready to be converted.
+
+    Args:
+        path: str or path of a `.keras` file or of a SavedModel with a
+            signature that takes float images: `float_images`, as SavedModels
+            of this project have, or `serving_default`.
+
+    Attributes:
+        name: str, the file's name without its suffix.
+        image_shape: `(height, width, channels)`.
+
+    Raises:
+        FileNotFoundError, ValueError: if it is neither or has no such
+            signature.
+    """
+
+    def __init__(self, path):
+        check(path)
+        path = pathlib.Path(path)
+        self.name = path.stem
+        # Kept, because a loaded SavedModel may read its files later.
+        self._scratch = tempfile.TemporaryDirectory()
+        directory = _SAVED_MODEL_OF[loading.find_kind(path).name](
+            path, pathlib.Path(self._scratch.name)
+        )
+        self._kept = tf.saved_model.load(str(directory))
+        self._network, shape = _float_signature(self._kept, path)
+        self.image_shape = tuple(shape[1:])
+
+    def saved(self, dtype):
+        """Writes a temporary SavedModel, images of a dtype -> logits.
+
+        Returns:
+            `tempfile.TemporaryDirectory`, a context manager of its path.
+        """
+        spec = tf.TensorSpec((None, *self.image_shape), dtype, "images")
+        module = tf.Module()
+        module.kept = self._kept
+
+        @tf.function(input_signature=[spec])
+        def serve(images):
+            return {"logits": self._network(tf.cast(images, tf.float32))}
+
+        directory = tempfile.TemporaryDirectory()
+        tf.saved_model.save(
+            module, directory.name, signatures={"serving_default": serve}
+        )
+        return directory
+
+
+def check(path):
+    """Raises a ValueError if a model is of a kind that is not exported."""
+    if loading.find_kind(path).name not in _SAVED_MODEL_OF:
+        raise ValueError(
+            "a model that is exported must be a SavedModel or .keras file. "
+            f"Received: {path}"
+        )
+
+
+def _from_keras_file(path, scratch):
+    # With a Keras model among its objects, the converter to LiteRT makes a
+    # file that returns NaN; with a SavedModel of it, it does not.
+    network = keras.models.load_model(path, compile=False)
+    saved_model.export_saved_model(network, scratch / "model")
+    return scratch / "model"
+
+
+def _from_saved_model(path, scratch):
+    return path
+
+
+# Functions of a path and a scratch directory -> path of a SavedModel, by kind.
+_SAVED_MODEL_OF = {
+    "saved_model": _from_saved_model,
+    "keras": _from_keras_file,
+}
+
+
+def _float_signature(loaded, path):
+    """Finds the function of float images, and the shape that it takes."""
+    for name in ("float_images", "serving_default"):
+        if name in loaded.signatures:
+            signature = loaded.signatures[name]
+            ((key, spec),) = signature.structured_input_signature[1].items()
+            if spec.dtype.is_floating:
+                break
+    else:
+        raise ValueError(
+            "a SavedModel that is converted must have a signature that takes "
+            "float images: float_images or serving_default. Received: "
+            f"{path} with {sorted(loaded.signatures)}; export it again"
+        )
+    outputs = sorted(signature.structured_outputs)
+    output = "logits" if "logits" in outputs else outputs[0]
+    return lambda images: signature(**{key: images})[output], spec.shape

@@ -1,0 +1,88 @@
+"""Compares exported files, run in their own runtimes, with the model."""
+
+import numpy as np
+
+from kd_keras import evaluation
+from kd_keras.evaluation import metrics
+from kd_keras.teachers import loading
+
+# An int8 model that agrees less is broken, not rounded.
+_LEAST_AGREEMENT = 0.9
+
+
+class Verifier:
+    """The model's logits on the test set, which exported files reproduce.
+
+    Args:
+        reference: `Classifier`, the model.
+        test: labelled examples.
+    """
+
+    def __init__(self, reference, test):
+        self._test = test
+        self._labels, logits = evaluation.predict({"model": reference}, test)
+        self._expected = logits["model"]
+
+    def model_row(self, path):
+        """Returns the row of the model at `path`; see `exporting.export`."""
+        return _row("model", path, self._expected, self._labels)
+
+    def file_row(self, path, format):
+        """Runs an exported file and returns its row.
+
+        Args:
+            path: path of the file.
+            format: `Format`.
+
+        Raises:
+            ValueError: if the file does not compute what the model does.
+        """
+        classifier = loading.load_classifier(path)
+        _, logits = evaluation.predict(
+            {"file": classifier}, self._test, at_most=format.max_examples
+        )
+        logits = logits["file"]
+        expected = self._expected[: len(logits)]
+        difference = float(np.max(np.abs(logits - expected)))
+        agreement = metrics.agreement(
+            teacher_logits=expected, student_logits=logits
+        )
+        if format.tolerance is None:
+            _check_agreement(path, agreement)
+        else:
+            largest = max(1.0, float(np.max(np.abs(expected))))
+            _check_difference(path, difference, format.tolerance * largest)
+        row = _row(format.name, path, logits, self._labels[: len(logits)])
+        row |= {"agreement": agreement, "largest_difference": difference}
+        if classifier.arena_bytes:
+            row["arena_bytes"] = classifier.arena_bytes
+        return row
+
+
+def _row(format_name, path, logits, labels):
+    return {
+        "format": format_name,
+        "file": path.name,
+        "bytes": loading.size(path),
+        "errors": metrics.errors(logits=logits, labels=labels),
+        "examples": len(labels),
+    }
+
+
+def _check_difference(path, difference, limit):
+    # Negated, so that NaN is refused.
+    if not difference <= limit:
+        raise ValueError(
+            f"{path.name} must compute what the model does. Received: logits "
+            f"that differ by {difference:.3g}, more than the {limit:.3g} of "
+            "rounding"
+        )
+
+
+def _check_agreement(path, agreement):
+    if not agreement >= _LEAST_AGREEMENT:
+        raise ValueError(
+            f"{path.name} must agree with the model on {_LEAST_AGREEMENT:.0%} "
+            f"of the test images. Received: {agreement:.2%}; more "
+            "--calibration_examples may help"
+        )

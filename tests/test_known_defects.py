@@ -15,8 +15,6 @@ import tensorflow as tf
 import kd_keras
 from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import losses
-from kd_keras.teachers import ensemble
-from kd_keras.teachers import teacher as teachers
 from kd_keras.training import stages
 
 
@@ -259,23 +257,6 @@ def test_12_a_checkpoint_has_optimizer_random_state_and_position(tmp_path):
         np.testing.assert_array_equal(a, b)
     assert int(second.optimizer.iterations) == 2
     assert any("seed" in v.path for v in second.network.variables)
-
-
-def test_14_the_gradient_does_not_grow_with_the_number_of_teachers():
-    """The mean of a teacher with itself is that teacher."""
-    teacher, images = nets.make_network(), nets.make_images(16)
-    member = teachers.Teacher(
-        teacher, path="here", image_shape=None, num_classes=nets.NUM_CLASSES
-    )
-    one = nets.make_network()
-    start = nets.snapshot(one)
-    compiled(one, teacher).fit(images, shuffle=False, verbose=0)
-    for mean in ("arithmetic", "geometric"):
-        three = nets.copy_of(one)
-        three.set_weights(start)
-        combined = ensemble.combine([member] * 3, mean=mean)
-        compiled(three, combined).fit(images, shuffle=False, verbose=0)
-        nets.assert_same_weights(one, three, atol=1e-5)
 
 
 def test_15_the_loss_of_float16_logits_is_float32():

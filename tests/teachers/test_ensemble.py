@@ -1,0 +1,99 @@
+"""Several teachers as one, with numbers worked by hand."""
+
+import keras
+import nets
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kd_keras
+from kd_keras.teachers import ensemble
+from kd_keras.teachers.teacher import Teacher
+
+
+def two_teachers():
+    """Two teachers with fixed predictions: (0.8, 0.2) and (0.4, 0.6)."""
+    logits = ([[np.log(4.0), 0.0]], [[0.0, np.log(1.5)]])
+    return [
+        Teacher(
+            lambda images, z=z: tf.repeat(
+                tf.constant(z, tf.float32), len(images), axis=0
+            ),
+            path=str(number),
+            image_shape=nets.IMAGE_SHAPE,
+            num_classes=2,
+        )
+        for number, z in enumerate(logits)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        # (0.8 + 0.4) / 2
+        ({}, 0.6),
+        # 0.25 * 0.8 + 0.75 * 0.4
+        ({"weights": (1.0, 3.0)}, 0.5),
+        # sqrt(0.8 * 0.4) : sqrt(0.2 * 0.6) = 0.5657 : 0.3464
+        ({"mean": "geometric"}, 0.62020),
+        # 0.8^0.25 0.4^0.75 : 0.2^0.25 0.6^0.75 = 0.4757 : 0.4559
+        ({"mean": "geometric", "weights": (1, 3)}, 0.51061),
+    ],
+)
+def test_the_mean_of_two_teachers_by_hand(options, expected):
+    images = nets.make_images(8)
+    combined = ensemble.combine(two_teachers(), **options)
+    p = tf.nn.softmax(combined(images)).numpy()
+    np.testing.assert_allclose(p[:, 0], expected, atol=2e-5)
+    assert p.shape == (len(images), 2)
+
+
+@pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
+def test_the_gradient_does_not_grow_with_the_number_of_teachers(mean):
+    """The mean of a teacher with itself is that teacher."""
+    network, images = nets.make_network(), nets.make_images(16)
+    member = Teacher(
+        network, path="here", image_shape=None, num_classes=nets.NUM_CLASSES
+    )
+    one = nets.make_network()
+    three = nets.copy_of(one)
+    combined = ensemble.combine([member] * 3, mean=mean)
+    for student, teacher in ((one, network), (three, combined)):
+        distiller = kd_keras.Distiller(student, teacher)
+        distiller.compile(optimizer=keras.optimizers.SGD(0.05))
+        distiller.fit(images, shuffle=False, verbose=0)
+    nets.assert_same_weights(one, three, atol=1e-5)
+
+
+def test_teachers_that_do_not_fit_together_are_refused():
+    first, second = two_teachers()
+    with pytest.raises(ValueError, match="weight > 0 for each.*for 2"):
+        ensemble.combine([first, second], weights=(1.0,))
+    with pytest.raises(ValueError, match="weight > 0"):
+        ensemble.combine([first, second], weights=(1.0, 0.0))
+    with pytest.raises(ValueError, match="arithmetic, geometric.*'mean'"):
+        ensemble.combine([first, second], mean="mean")
+    second.num_classes = 3
+    with pytest.raises(ValueError, match=r"same num_classes.*\[2, 3\]"):
+        ensemble.combine([first, second])
+
+
+def test_files_are_identified_before_they_are_loaded(tmp_path):
+    paths = [tmp_path / "a.keras", tmp_path / "b.keras"]
+    networks = [nets.make_network() for _ in paths]
+    for network, path in zip(networks, paths):
+        network.save(path)
+    files = ensemble.TeacherFiles(paths, mean="geometric", weights=(1.0, 3.0))
+    single = [ensemble.TeacherFiles([path]).record for path in paths]
+    assert single[0].keys() == {"fingerprint", "outputs"}
+    assert files.record == {
+        "fingerprint": f"{single[0]['fingerprint']} {single[1]['fingerprint']}",
+        "outputs": "logits",
+        "mean": "geometric",
+        "weights": [1.0, 3.0],
+    }
+    images = nets.make_images(4)
+    a, b = (tf.nn.log_softmax(network(images)) for network in networks)
+    np.testing.assert_allclose(
+        files.teacher(images), 0.25 * a + 0.75 * b, atol=1e-5
+    )

@@ -1,4 +1,4 @@
-"""What the README's section "Deploy" shows works as it stands there."""
+"""The snippets of the README's section "Deploy" work as printed."""
 
 import io
 import json
@@ -42,7 +42,9 @@ def execute(word, **names):
     return names
 
 
-def test_tensorflow_serving_s_request(images, expected, tmp_path, monkeypatch):
+def test_a_request_to_tensorflow_serving(
+    images, expected, tmp_path, monkeypatch
+):
     # The layout that the README makes: a version below the model's name.
     version = tmp_path / "cifar10_student" / "1"
     shutil.copytree(SHIPPED / "cifar10_student", version)
@@ -80,7 +82,7 @@ def test_onnx_runtime_in_python(images, expected, monkeypatch):
     np.testing.assert_allclose(logits, expected, atol=1e-3)
 
 
-def test_the_header_for_a_microcontroller(tmp_path):
+def test_a_program_for_a_microcontroller_compiles(tmp_path):
     model = (EXPORTS / "cifar10_student_int8.tflite").read_bytes()
     header = c_array.header(model, name="cifar10_student_int8")
     (tmp_path / "cifar10_student_int8.h").write_text(header)
@@ -93,9 +95,7 @@ def test_the_header_for_a_microcontroller(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["litert", "litert_int8", "onnx"])
-def test_the_shipped_exports_are_as_good_as_their_record_says(
-    images, expected, format
-):
+def test_the_shipped_exports_agree_as_recorded(images, expected, format):
     record = json.loads((EXPORTS / "exports.json").read_text())
     (row,) = (row for row in record["formats"] if row["format"] == format)
     path = EXPORTS / row["file"]
@@ -106,7 +106,7 @@ def test_the_shipped_exports_are_as_good_as_their_record_says(
     assert agreement >= row["agreement"] - 3 * spread - 1e-9
 
 
-def test_the_readme_s_commands_name_what_is_there():
+def test_paths_in_the_readme_s_commands_exist():
     readme = (REPOSITORY / "README.md").read_text()
     for path in set(re.findall(r"(?:savedmodels|configs)/[\w/.]+", readme)):
         path = path.rstrip(".")

@@ -1,4 +1,4 @@
-"""The SavedModel is the student, for plain TensorFlow."""
+"""The SavedModel equals the student and needs TensorFlow alone."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from kd_keras.deployment import saved_model as exports
 
 @pytest.fixture(scope="module")
 def distilled(tmp_path_factory):
-    """A student after some training, and where it was exported to."""
+    """A student after some training, and the path of its export."""
     keras.utils.set_random_seed(0)
     student = nets.make_network(batch_norm=True, dropout=0.2)
     distiller = kd_keras.Distiller(student, nets.make_network(units=64))
@@ -41,7 +41,7 @@ def test_the_reloaded_model_equals_the_student(distilled, batch):
     )
 
 
-def test_it_takes_uint8_pictures_of_any_batch(distilled):
+def test_it_takes_uint8_images_in_batches_of_any_size(distilled):
     _, path = distilled
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
     ((name, spec),) = signature.structured_input_signature[1].items()
@@ -49,7 +49,7 @@ def test_it_takes_uint8_pictures_of_any_batch(distilled):
     assert spec.shape.as_list() == [None, *nets.IMAGE_SHAPE]
 
 
-def test_it_holds_no_variable_but_the_student_s(distilled):
+def test_it_has_only_the_student_s_variables(distilled):
     student, path = distilled
     stored = [
         shape
@@ -82,7 +82,7 @@ print(model.signatures["serving_default"](images=images)["logits"].shape)
     assert result.stdout.strip() == f"(2, {nets.NUM_CLASSES})", result.stderr
 
 
-def test_an_export_replaces_another(distilled, tmp_path):
+def test_an_export_replaces_an_older_one(distilled, tmp_path):
     student, _ = distilled
     other = nets.make_network()
     exports.export_saved_model(other, tmp_path / "model")

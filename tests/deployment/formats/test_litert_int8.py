@@ -11,7 +11,7 @@ def test_int8_uses_integers_from_image_to_logits(output):
     interpreter.allocate_tensors()
     (source,) = interpreter.get_input_details()
     (target,) = interpreter.get_output_details()
-    # The steps of the input are those of the image.
+    # A step of the input is a step of the image.
     assert source["dtype"] == np.uint8
     assert source["quantization"] == (1.0, 0)
     assert target["dtype"] == np.int8

@@ -38,19 +38,27 @@ def versions(of=_PACKAGES):
 
 
 def _commit():
-    """The git commit of this package's checkout, `+` if code was changed."""
+    """The git commit of this package's checkout, `+` if code was changed.
+
+    None for an installed package, also where a repository of the user's
+    holds the environment.
+    """
+    checkout = pathlib.Path(__file__).resolve().parents[2]
 
     def git(*arguments):
         return subprocess.run(
             ["git", *arguments],
-            cwd=pathlib.Path(__file__).parent,
+            cwd=checkout,
             capture_output=True,
             text=True,
         ).stdout.strip()
 
     try:
+        top = git("rev-parse", "--show-toplevel")
+        if not top or pathlib.Path(top).resolve() != checkout:
+            return None
         commit = git("rev-parse", "HEAD")
-        # Not by results and documents, which runs write there themselves.
+        # Runs write results and documents; they change no code.
         changed = git("status", "--porcelain", ":/kd_keras", ":/configs")
         return commit + ("+" if changed else "") or None
     except OSError:

@@ -50,14 +50,14 @@ def test_train_runs_all_stages_and_prints_a_table(tmp_path):
     ), result.stderr
 
 
-def kill_in_epoch(process, log, epoch, deadline=240):
-    """Kills a process as soon as its log shows the start of an epoch."""
+def stop_in_epoch(process, log, epoch, *, by=signal.SIGKILL, deadline=240):
+    """Sends a signal as soon as the log shows the start of an epoch."""
     start = time.time()
     while f"Epoch {epoch}/" not in log.read_text():
         assert process.poll() is None and time.time() - start < deadline
         time.sleep(0.05)
     time.sleep(0.3)
-    process.send_signal(signal.SIGKILL)
+    process.send_signal(by)
     process.wait()
 
 
@@ -80,7 +80,7 @@ def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
                 stdout=output,
                 stderr=subprocess.DEVNULL,
             )
-            kill_in_epoch(process, log, epoch)
+            stop_in_epoch(process, log, epoch)
         assert not (tmp_path / "killed/teacher/report.json").exists()
     rest = run(*flags, "--workdir=killed", "--savedmodels=b", cwd=tmp_path)
     assert rest.returncode == 0, rest.stderr
@@ -91,6 +91,24 @@ def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
     ]
     for a, b in zip(*(network.get_weights() for network in networks)):
         np.testing.assert_array_equal(a, b)
+
+
+def test_an_interrupted_run_exits_with_130(tmp_path):
+    flags = ["--stage=teacher", "--config.data.max_train_examples=6400"]
+    log, errors = tmp_path / "log", tmp_path / "errors"
+    with log.open("w") as output, errors.open("w") as error_output:
+        process = subprocess.Popen(
+            command(*SMALL, *flags),
+            cwd=tmp_path,
+            env=environment(),
+            stdout=output,
+            stderr=error_output,
+        )
+        stop_in_epoch(process, log, 1, by=signal.SIGINT)
+    assert process.returncode == 130
+    text = errors.read_text()
+    assert text.splitlines()[-1].startswith("interrupted; ")
+    assert "Traceback" not in text
 
 
 def test_a_full_disk_gives_one_line(tmp_path):

@@ -1,4 +1,4 @@
-"""Charts of the report, as SVG that takes its colours from the page."""
+"""Charts of the report, as SVG with the colours of the page."""
 
 import html
 import io
@@ -6,7 +6,7 @@ import re
 
 from kd_keras.utils import packages
 
-# Colours that matplotlib writes and the page's style sheet replaces.
+# Colours that matplotlib writes, and the style sheet's that replace them.
 _COLOURS = {
     "#010101": "currentColor",
     "#020202": "var(--rule)",
@@ -15,7 +15,7 @@ _COLOURS = {
     "#050505": "var(--baseline)",
 }
 _TEXT, _RULE, _TEACHER, _STUDENT, _BASELINE = _COLOURS
-# A role also has its own mark and dashes: colour alone says nothing.
+# Each role has its own marker and dashes, for readers who see no colours.
 _ROLES = {
     "teacher": {"color": _TEACHER, "marker": "s", "linestyle": "--"},
     "student": {"color": _STUDENT, "marker": "o", "linestyle": "-"},
@@ -44,13 +44,13 @@ _SIZE = (4.6, 3.2)
 
 
 def learning_curves(curves, *, x_label, y_label, title, mark=None):
-    """Accuracy as the training went on.
+    """Draws accuracy by epoch or by seconds of training.
 
     Args:
         curves: dict by role of `(x, y)` lists.
         x_label, y_label: str.
-        title: str, for those who cannot see it.
-        mark: float, an accuracy; where each curve first passes it is shown.
+        title: str, the alternative text.
+        mark: float, an accuracy; shows where each curve first reaches it.
 
     Returns:
         str, an `svg` element.
@@ -92,11 +92,11 @@ def first_past(x, y, mark):
 
 
 def reliability(measured, *, title):
-    """How often a model is right, by how sure it is.
+    """Draws a reliability diagram: accuracy by confidence.
 
     Args:
         measured: dict by role of what `metrics.measure` returns.
-        title: str, for those who cannot see it.
+        title: str, the alternative text.
 
     Returns:
         str, an `svg` element; a mark's area grows with its examples.
@@ -121,7 +121,7 @@ def reliability(measured, *, title):
                 marker=look["marker"],
                 label=f"{role}, ECE {values['ece']:.1%}",
             )
-        axes.set(xlabel="confidence", ylabel="share that is right")
+        axes.set(xlabel="confidence", ylabel="accuracy")
         axes.xaxis.set_major_formatter("{x:.0%}")
         axes.yaxis.set_major_formatter("{x:.0%}")
         handles = axes.legend(loc="upper left").legend_handles
@@ -142,7 +142,7 @@ def _mark_first(axes, x, y, mark, color):
 def _svg(draw, title):
     matplotlib = packages.optional("matplotlib", extra="report")
     figure_module = packages.optional("matplotlib.figure", extra="report")
-    # The salt names the clipping paths: equal ones would be mixed up.
+    # The salt makes the names of clipping paths differ between charts.
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}):
         figure = figure_module.Figure(figsize=_SIZE, layout="constrained")
         draw(figure.subplots())
@@ -157,7 +157,7 @@ def _svg(draw, title):
 
 
 def _for_the_page(text, title):
-    """Without a size, a font, names or colours of its own."""
+    """Removes the size, font and names of an SVG, and replaces its colours."""
     text = text[text.index("<svg") :]
     for colour, name in _COLOURS.items():
         text = text.replace(colour, name)

@@ -1,6 +1,5 @@
-"""Serves the report on this machine, with what its try-it panel needs."""
+"""Serves the report on this machine, with an ONNX file and its runtime."""
 
-import hashlib
 import http.server
 import os
 import pathlib
@@ -9,8 +8,8 @@ import shutil
 import tempfile
 
 from kd_keras.data.sources import packages
-from kd_keras.reporting import page as reporting
-from kd_keras.utils import files
+from kd_keras.reporting import images, rendering
+from kd_keras.utils import digests, files
 
 _RUNTIME = "onnxruntime-web@1.30.0"
 _RUNTIME_SHA256 = {
@@ -34,10 +33,11 @@ _TYPES = {
 
 
 def runtime_dir():
-    """The directory of the browser's runtime, fetched from npm once.
+    """Returns the directory of the browser's runtime, fetched from npm once.
 
     Raises:
-        ValueError: if it is not there and cannot be had, or is another one.
+        ValueError: if it cannot be fetched, or its files are not those of
+            `_RUNTIME`.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     folder = pathlib.Path(cache) / "kd_keras" / _RUNTIME
@@ -60,7 +60,7 @@ def runtime_dir():
 
 def _check_runtime(folder):
     for name, expected in _RUNTIME_SHA256.items():
-        digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        digest = digests.sha256_of_file(folder / name)
         if digest != expected:
             raise ValueError(
                 f"{name} of {_RUNTIME} must have the SHA-256 {expected}. "
@@ -69,10 +69,10 @@ def _check_runtime(folder):
 
 
 def make_server(report, *, runtime, port):
-    """A server of the page at 127.0.0.1, for `serve_forever`.
+    """Makes a server of the page at 127.0.0.1, for `serve_forever`.
 
     Args:
-        report: dict of `reporting.gather`, with an `onnx` file.
+        report: dict of `gathering.gather`, with an `onnx` file.
         runtime: path, `runtime_dir()`.
         port: int; 0 for a free one.
 
@@ -80,12 +80,12 @@ def make_server(report, *, runtime, port):
         `http.server.ThreadingHTTPServer`.
 
     Raises:
-        ValueError: if the port cannot be had.
+        ValueError: if the port is not free.
     """
-    page = reporting.render(report, served=True).encode()
+    page = rendering.render(report, served=True).encode()
 
     def content(path):
-        """`(media type, bytes)` of what is at a path, or None."""
+        """The `(media type, bytes)` of a path, or None."""
         if path == "/":
             return "text/html; charset=utf-8", page
         name = path.rpartition("/")[2]
@@ -94,10 +94,10 @@ def make_server(report, *, runtime, port):
             return media_type, report["onnx"].read_bytes()
         if path == f"/runtime/{name}" and name in _RUNTIME_SHA256:
             return media_type, (runtime / name).read_bytes()
-        picture = re.fullmatch(r"/pictures/(\d{1,9})\.png", path)
-        if picture and int(picture[1]) < len(report["examples"]):
-            one = report["examples"].subset([int(picture[1])])
-            return media_type, reporting.png(one.sample(1)[0])
+        image = re.fullmatch(r"/images/(\d{1,9})\.png", path)
+        if image and int(image[1]) < len(report["examples"]):
+            example = report["examples"].subset([int(image[1])])
+            return media_type, images.png(example.sample(1)[0])
         return None
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -114,7 +114,7 @@ def make_server(report, *, runtime, port):
             self.wfile.write(body)
 
         def log_message(self, *arguments):
-            """Nothing: a line a picture says nothing to anybody."""
+            """Logs nothing: a line for each image would hide the URL."""
 
     try:
         return http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)

@@ -1,11 +1,11 @@
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const ROLES = ["teacher", "student"];
-const FIRST_PICTURES = 20;
+const FIRST_IMAGES = 20;
 const NEIGHBOURS = 8;
 const BARS = 10;
 
-// What the page computes with
+// Labels and logits
 
 function decode(base64, type) {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -48,7 +48,7 @@ function nearest(values) {
   return order.sort((a, b) => distances[a] - distances[b]).slice(0, NEIGHBOURS);
 }
 
-// Cards: a picture with the softened predictions of one model or both
+// Cards: an image with the softened predictions of one model or both
 
 const top = (values) => values.indexOf(Math.max(...values));
 const percent = (p) => `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)}\u00a0%`;
@@ -59,10 +59,10 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
-function makeCard(picture, { label, logits: of }) {
+function makeCard(content, { label, logits: of }) {
   const card = byId("card").content.firstElementChild.cloneNode(true);
   const roles = ROLES.filter((role) => role in of);
-  card.querySelector(".picture").append(picture);
+  card.querySelector(".image").append(content);
   const lines = card.querySelector("dl");
   const line = (term) => {
     const value = element("dd");
@@ -72,7 +72,7 @@ function makeCard(picture, { label, logits: of }) {
   if (label !== undefined) {
     line(element("dt", { textContent: "label" })).textContent = data.classes[label];
   }
-  const said = roles.map((role) => line(
+  const predicted = roles.map((role) => line(
     element("dt", {}, element("span", { className: `role ${role}`, textContent: role })),
   ));
   const order = Array.from(of[roles[0]].keys());
@@ -93,7 +93,7 @@ function makeCard(picture, { label, logits: of }) {
     const words = roles.map((role, k) => {
       const soft = softmax(of[role], temperature);
       shown.forEach((i, j) => fills[j][k].style.setProperty("--p", soft[i].toFixed(5)));
-      said[k].textContent = `${data.classes[top(soft)]} ${percent(soft[top(soft)])}`;
+      predicted[k].textContent = `${data.classes[top(soft)]} ${percent(soft[top(soft)])}`;
       const each = shown.map((i) => `${data.classes[i]} ${percent(soft[i])}`);
       return `${role}: ${each.join(", ")}`;
     });
@@ -102,17 +102,17 @@ function makeCard(picture, { label, logits: of }) {
   return { card, update };
 }
 
-function image(src, label, index) {
-  const alt = `Test picture ${index}, ${data.classes[label]}`;
+function makeImage(src, label, index) {
+  const alt = `Test image ${index}, ${data.classes[label]}`;
   return element("img", { src, alt, loading: "lazy" });
 }
 
-const gallery = data.pictures.map((picture) => ({
-  ...picture,
-  ...makeCard(image(picture.src, picture.label, picture.index), picture),
+const gallery = data.images.map((image) => ({
+  ...image,
+  ...makeCard(makeImage(image.src, image.label, image.index), image),
 }));
 for (const { card, index } of gallery) card.dataset.index = index;
-let answers = []; // the cards of the try-it panel
+let panelCards = [];
 let allShown = false;
 
 // The class-similarity maps
@@ -136,7 +136,7 @@ const maps = ROLES.map((role) => {
   return { role, cells };
 });
 if (labels.length < data.total) {
-  byId("map-count").textContent = `, of the first ${labels.length} test pictures`;
+  byId("map-count").textContent = `, of the first ${labels.length} test images`;
 }
 
 function updateMaps(temperature) {
@@ -154,12 +154,12 @@ function updateMaps(temperature) {
 
 const slider = byId("temperature");
 const temperature = () => Number(slider.value);
-let asked = false;
+let updateRequested = false;
 
 function update() {
   const t = temperature();
-  asked = false;
-  for (const { update: updateCard } of [...gallery, ...answers]) updateCard(t);
+  updateRequested = false;
+  for (const { update: updateCard } of [...gallery, ...panelCards]) updateCard(t);
   updateMaps(t);
 }
 
@@ -181,16 +181,16 @@ function sortGallery() {
   const keys = new Map(gallery.map((entry) => [entry, key(entry)]));
   gallery.sort((a, b) => keys.get(a) - keys.get(b) || a.index - b.index);
   byId("gallery").replaceChildren(...gallery.map(({ card }) => card));
-  gallery.forEach(({ card }, i) => (card.hidden = !allShown && i >= FIRST_PICTURES));
+  gallery.forEach(({ card }, i) => (card.hidden = !allShown && i >= FIRST_IMAGES));
 }
 
 slider.addEventListener("input", () => {
   showTemperature();
   // Once a frame, however fast the slider moves.
-  if (!asked) requestAnimationFrame(update);
-  asked = true;
+  if (!updateRequested) requestAnimationFrame(update);
+  updateRequested = true;
 });
-// Not while it is being moved: nothing jumps under the reader's eyes.
+// Only after the slider is released, so that no card moves while it is read.
 slider.addEventListener("change", sortGallery);
 byId("sort").addEventListener("change", sortGallery);
 document.querySelector(".temperature").addEventListener("submit", (e) => e.preventDefault());
@@ -200,21 +200,21 @@ byId("training-temperature").addEventListener("click", () => {
   sortGallery();
 });
 const more = byId("more");
-more.hidden = gallery.length <= FIRST_PICTURES;
+more.hidden = gallery.length <= FIRST_IMAGES;
 more.addEventListener("click", () => {
   allShown = !allShown;
   more.setAttribute("aria-expanded", allShown);
-  more.textContent = allShown ? "Show fewer pictures" : "Show all pictures";
+  more.textContent = allShown ? "Show fewer images" : "Show all images";
   sortGallery();
 });
 showTemperature();
 sortGallery();
 update();
 
-// The try-it panel, where the page is served with the runtime
+// The try-it panel, if the page is served with the runtime
 
 const [height, across, channels] = data.imageShape;
-let session; // a promise of it
+let session; // a promise
 
 function addScript(src) {
   return new Promise((resolve, reject) => {
@@ -227,12 +227,12 @@ function addScript(src) {
 async function startSession() {
   await addScript("runtime/ort.wasm.min.js");
   ort.env.wasm.wasmPaths = new URL("runtime/", location.href).href;
-  // More would need headers that isolate the page.
+  // More threads need headers that isolate the page.
   ort.env.wasm.numThreads = 1;
   return ort.InferenceSession.create("student.onnx");
 }
 
-/** A canvas of the model's size, with the middle of the source. */
+/** Resizes the centre of the source to the model's size, on a canvas. */
 function shrink(source, sourceWidth, sourceHeight) {
   const canvas = element("canvas", { width: across, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -261,32 +261,32 @@ async function classify(canvas, label) {
   const feeds = { [model.inputNames[0]]: tensorOf(canvas) };
   const values = (await model.run(feeds))[model.outputNames[0]].data;
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", "The picture, as the student sees it");
-  const said = makeCard(canvas, { label, logits: { student: Array.from(values) } });
-  byId("answer-card").replaceChildren(...said.card.children);
+  canvas.setAttribute("aria-label", "The image at the student's size");
+  const predicted = makeCard(canvas, { label, logits: { student: Array.from(values) } });
+  byId("prediction").replaceChildren(...predicted.card.children);
   const found = nearest(Array.from(values)).map((i) => makeCard(
-    image(`pictures/${i}.png`, labels[i], i),
+    makeImage(`images/${i}.png`, labels[i], i),
     { label: labels[i], logits: { teacher: row("teacher", i), student: row("student", i) } },
   ));
   byId("neighbours").replaceChildren(...found.map(({ card }) => card));
   byId("nearest").hidden = false;
-  answers = [said, ...found];
-  for (const { update: updateCard } of answers) updateCard(temperature());
-  byId("verdict").textContent = `The student says: ${data.classes[top(Array.from(values))]}`;
+  panelCards = [predicted, ...found];
+  for (const { update: updateCard } of panelCards) updateCard(temperature());
+  byId("verdict").textContent = `Prediction: ${data.classes[top(Array.from(values))]}`;
 }
 
-/** Classifies what `makeCanvas` returns; says so where it cannot. */
-async function answer(makeCanvas, label) {
+/** Classifies the canvas that `makeCanvas` returns, or shows the error. */
+async function show(makeCanvas, label) {
   byId("verdict").textContent = "…";
   try {
     await classify(await makeCanvas(), label);
   } catch (error) {
-    byId("verdict").textContent = `That did not work: ${error.message}`;
+    byId("verdict").textContent = `Error: ${error.message}`;
   }
 }
 
-function answerFile(file, label) {
-  return answer(async () => {
+function showFile(file, label) {
+  return show(async () => {
     const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
     return shrink(bitmap, bitmap.width, bitmap.height);
   }, label);
@@ -295,7 +295,7 @@ function answerFile(file, label) {
 function startFiles() {
   const drop = byId("drop");
   byId("file").addEventListener("change", (event) => {
-    if (event.target.files.length) answerFile(event.target.files[0]);
+    if (event.target.files.length) showFile(event.target.files[0]);
   });
   drop.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -305,16 +305,16 @@ function startFiles() {
   drop.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    if (event.dataTransfer.files.length) answerFile(event.dataTransfer.files[0]);
+    if (event.dataTransfer.files.length) showFile(event.dataTransfer.files[0]);
   });
   byId("random").addEventListener("click", async () => {
     const i = Math.floor(Math.random() * labels.length);
-    const response = await fetch(`pictures/${i}.png`);
-    answerFile(await response.blob(), labels[i]);
+    const response = await fetch(`images/${i}.png`);
+    showFile(await response.blob(), labels[i]);
   });
 }
 
-/** The drawing as MNIST has its digits: 20 pixels, centred by their mass. */
+/** Fits the drawing into 20 of 28 pixels, centred by mass, as in MNIST. */
 function centred(drawing) {
   const { width: w, height: h } = drawing;
   const rgba = drawing.getContext("2d").getImageData(0, 0, w, h).data;
@@ -368,7 +368,7 @@ function startDrawing() {
   });
   drawing.addEventListener("pointerup", () => {
     last = null;
-    answer(() => centred(drawing));
+    show(() => centred(drawing));
   });
   byId("clear").addEventListener("click", clear);
 }

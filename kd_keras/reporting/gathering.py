@@ -1,0 +1,131 @@
+"""Measures the models of a run and gathers what is on record about them."""
+
+import logging
+import pathlib
+
+from kd_keras import config as config_lib
+from kd_keras import evaluation
+from kd_keras.data import sources
+from kd_keras.evaluation import metrics
+from kd_keras.reporting import models as models_lib
+from kd_keras.reporting import records
+from kd_keras.utils import provenance
+
+_log = logging.getLogger(__name__)
+
+
+def gather(
+    *,
+    workdir=None,
+    savedmodels,
+    name="",
+    exports=None,
+    latency=None,
+    onnx_needed=False,
+):
+    """Measures the models on the test set and collects what is on record.
+
+    Args:
+        workdir: path with `<stage>/` in it, or None.
+        savedmodels: path with `<name>_<stage>/` in it, for stages without a
+            finished model in `workdir`.
+        name: str, the configuration's; by default that of the run directory.
+            Without a `config.json` it also names the data set.
+        exports: directory of `kd_keras.export`; by default
+            `<savedmodels>/<name>_student_exports`, if it exists.
+        latency: JSON file of `kd_keras.latency`; by default
+            `latency.json` in `exports`, if it exists.
+        onnx_needed: bool; True where the page is served.
+
+    Returns:
+        Dict: everything that `rendering.render` puts into the page.
+
+    Raises:
+        FileNotFoundError, ValueError: if there is no student or teacher, no
+            labelled test set, or a file cannot be used.
+    """
+    workdir = workdir and pathlib.Path(workdir)
+    savedmodels = pathlib.Path(savedmodels)
+    config, recorded = records.configuration(workdir, savedmodels, name)
+    exported = records.exported_files(
+        exports, savedmodels / f"{config.name}_student_exports"
+    )
+    onnx = _onnx_file(exported, needed=onnx_needed)
+    models = models_lib.find(config, workdir, savedmodels)
+    timings = records.timings(latency, exported)
+    data = _predictions(config, models)
+    measures = _measures(data, config.distill.temperature)
+    return {
+        "name": config.name,
+        **data,
+        "recorded": recorded,
+        "temperature": config.distill.temperature,
+        "labels_used": config_lib.uses_labels(config),
+        "models": models_lib.rows(
+            models, exported, measures["measured"], timings, config.name
+        ),
+        "hardware": timings["hardware"],
+        **measures,
+        "curves": {
+            x.role: x.epochs for x in models if x.role != "teacher" and x.epochs
+        },
+        "onnx": onnx,
+        "versions": provenance.versions(),
+    }
+
+
+def _onnx_file(exported, *, needed):
+    """The path of the exported ONNX file, or None."""
+    paths = [row["path"] for row in exported if row["format"] == "onnx"]
+    if needed and not paths:
+        raise ValueError(
+            "--serve needs the student's ONNX file: run kd_keras.export with "
+            "--formats=onnx and give its --exports. Received: none"
+        )
+    return next(iter(paths), None)
+
+
+def _predictions(config, models):
+    """The test set with its labels, and each model's logits for it."""
+    dataset = sources.load_dataset(config.data)
+    test = evaluation.part(evaluation.load_parts(dataset), "test")
+    for model in models:
+        _log.info("%s: %s", model.role, ", ".join(map(str, model.paths)))
+        evaluation.check_fit(model.classifier, test)
+    labels, logits = evaluation.predict(
+        {model.role: model.classifier for model in models}, test
+    )
+    return {
+        "data": dataset.name,
+        "source": dataset.source,
+        "classes": dataset.class_names
+        or [str(i) for i in range(test.num_classes)],
+        "examples": test,
+        "labels": labels,
+        "logits": logits,
+    }
+
+
+def _measures(data, temperature):
+    """Metrics of each model, and of the student against the others."""
+    logits, labels = data["logits"], data["labels"]
+    against_baseline = None
+    if "baseline" in logits:
+        against_baseline = metrics.compare(
+            logits=logits["student"],
+            other_logits=logits["baseline"],
+            labels=labels,
+        )
+    return {
+        "measured": {
+            role: metrics.measure(logits=values, labels=labels)
+            for role, values in logits.items()
+        },
+        "against_teacher": metrics.compare_with_teacher(
+            logits=logits["student"],
+            teacher_logits=logits["teacher"],
+            labels=labels,
+            temperature=temperature,
+        ),
+        "against_baseline": against_baseline,
+    }

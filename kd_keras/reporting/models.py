@@ -1,0 +1,143 @@
+"""Finds the models of the report, and makes the rows of its first table."""
+
+import dataclasses
+import pathlib
+
+from kd_keras import config as config_lib
+from kd_keras import evaluation
+from kd_keras.reporting import records
+from kd_keras.teachers import loading
+from kd_keras.training import run_directory, stages
+
+_FORMATS = {
+    "keras": "Keras",
+    "saved_model": "SavedModel",
+    "litert": "LiteRT, float32",
+    "litert_int8": "LiteRT, int8",
+    "onnx": "ONNX, float32",
+    "c_array": "C array, int8",
+}
+
+
+@dataclasses.dataclass
+class Model:
+    """A stage's model and its records.
+
+    Attributes:
+        role: `teacher`, `student` or `baseline`.
+        paths: list of paths; several are a teacher of several members.
+        classifier: function, images -> logits.
+        record: dict, as in `report.json`; empty without that file.
+        epochs: list of dicts, as in `metrics.jsonl`.
+    """
+
+    role: str
+    paths: list
+    classifier: object
+    record: dict
+    epochs: list
+
+
+def find(config, workdir, savedmodels):
+    """Loads teacher, student and, if it exists, baseline.
+
+    Args:
+        config: the student's configuration.
+        workdir: path with `<stage>/` in it, or None.
+        savedmodels: path with `<name>_<stage>/` in it.
+
+    Returns:
+        List of `Model`, the teacher first.
+
+    Raises:
+        ValueError: if there is no teacher or no student.
+    """
+    models = []
+    for role in config_lib.STAGES:
+        path = _find_path(role, config.name, workdir, savedmodels)
+        if role == "teacher" and _all_exist(config.teacher.path):
+            files = stages.teacher_files(config, savedmodels)
+            paths = [pathlib.Path(path) for path in files.paths]
+            teacher = evaluation.as_classifier(files.teacher)
+            models.append(_model(role, paths, teacher))
+        elif path:
+            models.append(_model(role, [path], loading.load_classifier(path)))
+        elif role != "baseline":
+            raise ValueError(
+                f"the report needs a finished {role}: run --stage={role} "
+                f"first. Received: no {role}/{role}.keras in "
+                f"{workdir or 'a --workdir'}, no "
+                f"{savedmodels / f'{config.name}_{role}'}"
+            )
+    return models
+
+
+def _all_exist(teacher_path):
+    """Whether all teachers of a run are still where the run had them."""
+    paths = [part.strip() for part in teacher_path.split(",")]
+    return all(part and pathlib.Path(part).exists() for part in paths)
+
+
+def _find_path(role, name, workdir, savedmodels):
+    """The path of a finished stage's model, or None."""
+    if workdir:
+        run = run_directory.RunDir(workdir / role, role)
+        if run.report():
+            return run.model_path
+    path = savedmodels / f"{name}_{role}"
+    return path if path.is_dir() else None
+
+
+def _model(role, paths, classifier):
+    record, epochs = {}, []
+    if len(paths) == 1:
+        folder = paths[0] if paths[0].is_dir() else paths[0].parent
+        run = run_directory.RunDir(folder, role)
+        epochs = run.metrics()
+        if run.report_path.exists():
+            record = records.read_json(run.report_path)
+    return Model(role, paths, classifier, record, epochs)
+
+
+def rows(models, exported, measured, timings, name):
+    """The rows of the table of models, exported files last.
+
+    Args:
+        models: list of `Model`.
+        exported: list of dicts, from `records.exported_files`.
+        measured: dict by role of what `metrics.measure` returns.
+        timings: dict of `records.timings`.
+        name: str, the configuration's.
+    """
+    return [
+        *(_model_row(x, measured[x.role], timings, name) for x in models),
+        *(_exported_row(row, timings) for row in exported),
+    ]
+
+
+def _model_row(model, measured, timings, name):
+    names = [f"{name}_{model.role}", model.paths[0].name]
+    latencies = [timings["models"].get(name) for name in names]
+    return {
+        "role": model.role,
+        "format": _FORMATS[loading.find_kind(model.paths[0]).name],
+        "errors": measured["errors"],
+        "examples": measured["examples"],
+        "parameters": model.record.get("parameters"),
+        "macs": model.record.get("macs"),
+        "bytes": sum(loading.size(path) for path in model.paths),
+        "latency": latencies[0] or latencies[1],
+    }
+
+
+def _exported_row(exported, timings):
+    return {
+        "role": "student",
+        "format": _FORMATS[exported["format"]],
+        "errors": exported["errors"],
+        "examples": exported["examples"],
+        "parameters": None,
+        "macs": None,
+        "bytes": exported["bytes"],
+        "latency": timings["models"].get(exported["file"]),
+    }

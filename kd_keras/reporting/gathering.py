@@ -1,4 +1,4 @@
-"""Measures the models of a run and gathers what is on record about them."""
+"""Measures the models of a run and gathers their records."""
 
 import logging
 import pathlib
@@ -23,7 +23,7 @@ def gather(
     latency=None,
     onnx_needed=False,
 ):
-    """Measures the models on the test set and collects what is on record.
+    """Measures the models on the test set and collects their records.
 
     Args:
         workdir: path with `<stage>/` in it, or None.

@@ -5,18 +5,10 @@ import pathlib
 
 from kd_keras import config as config_lib
 from kd_keras import evaluation
+from kd_keras.deployment import formats
 from kd_keras.reporting import records
 from kd_keras.teachers import loading
 from kd_keras.training import run_directory, stages
-
-_FORMATS = {
-    "keras": "Keras",
-    "saved_model": "SavedModel",
-    "litert": "LiteRT, float32",
-    "litert_int8": "LiteRT, int8",
-    "onnx": "ONNX, float32",
-    "c_array": "C array, int8",
-}
 
 
 @dataclasses.dataclass
@@ -120,7 +112,7 @@ def _model_row(model, measured, timings, name):
     latencies = [timings["models"].get(name) for name in names]
     return {
         "role": model.role,
-        "format": _FORMATS[loading.find_kind(model.paths[0]).name],
+        "format": loading.find_kind(model.paths[0]).title,
         "errors": measured["errors"],
         "examples": measured["examples"],
         "parameters": model.record.get("parameters"),
@@ -133,7 +125,7 @@ def _model_row(model, measured, timings, name):
 def _exported_row(exported, timings):
     return {
         "role": "student",
-        "format": _FORMATS[exported["format"]],
+        "format": formats.FORMATS[exported["format"]].title,
         "errors": exported["errors"],
         "examples": exported["examples"],
         "parameters": None,

@@ -10,7 +10,8 @@ import report_runs
 import tensorflow as tf
 
 from kd_keras import config as config_lib
-from kd_keras.deployment import conversion
+from kd_keras.deployment import source
+from kd_keras.deployment.formats import onnx as onnx_format
 from kd_keras.reporting import gathering, rendering
 from kd_keras.training import run_directory
 from kd_keras.utils import files
@@ -52,7 +53,7 @@ def place(tmp_path_factory):
     (root / "exports").mkdir()
     student = root / "runs" / "student" / "student.keras"
     onnx = root / "exports" / "student.onnx"
-    onnx.write_bytes(conversion.Source(student).onnx())
+    onnx.write_bytes(onnx_format.write(source.Source(student), None))
     row = {"format": "onnx", "file": "student.onnx", "errors": 41}
     row |= {"examples": 60, "bytes": onnx.stat().st_size}
     files.write_json(root / "exports" / "exports.json", {"formats": [row]})

@@ -70,6 +70,7 @@ def tensorflow(nets, images):
     from kd_keras.data import datasets, pipeline
     from kd_keras.deployment import saved_model as exports
     from kd_keras.models import build
+    from kd_keras.store import answers
 
     folder = tempfile.TemporaryDirectory()
     examples = datasets.Examples(images, labels=np.arange(len(images)) % 10)
@@ -103,8 +104,9 @@ def tensorflow(nets, images):
         return path
 
     @functools.cache
-    def opened():
-        return kd_keras.LogitStore.open(make_store("store"))
+    def of_store():
+        opened = kd_keras.LogitStore.open(make_store("store"))
+        return answers.StoredAnswers(lambda: opened, manifest=opened.manifest)
 
     def batches(epochs=1, **options):
         return pipeline.training_batches(
@@ -178,7 +180,12 @@ def tensorflow(nets, images):
     return {
         "plain": fit(plain, labels=True),
         "live": fit(live, labels=False),
-        "stored": lambda: fit(stored, labels=False, store=opened())(),
+        "stored": lambda: fit(
+            stored,
+            labels=False,
+            view_of=of_store().view_of,
+            join=of_store().join,
+        )(),
         "keras.distillation": fit(theirs, labels=True),
         "inference": inference,
         "label": label,

@@ -7,7 +7,7 @@ __version__ = "0.2.0"
 _PUBLIC = {
     "Distiller": "kd_keras.distillation.distiller",
     "LogitStore": "kd_keras.store.reader",
-    "evaluate": "kd_keras.evaluation",
+    "evaluate_model": "kd_keras.evaluation.comparison",
     "load_teacher": "kd_keras.teachers.loading",
     "losses": "kd_keras.distillation.losses",
 }

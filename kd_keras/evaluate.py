@@ -1,22 +1,22 @@
-"""Measures a model, beside its teacher and a baseline.
+"""Measures a model against its teacher and a baseline.
 
-Errors with their 95 % interval, likelihood, calibration, agreement with the
-teacher, and whether the difference to the baseline is more than chance.
-Models are SavedModels, .keras, .tflite or .onnx files; several with commas
-between are one, their ensemble.
+Reports errors with a 95 % interval, likelihood, calibration, agreement with
+the teacher, and whether the difference from the baseline is significant.
+Models are SavedModels, .keras, .tflite or .onnx files; several, separated by
+commas, are measured as an ensemble.
 
 Examples:
   python -m kd_keras.evaluate --model=savedmodels/mnist_student \\
       --teacher=savedmodels/mnist_teacher
   python -m kd_keras.evaluate --model=student.tflite --data.name=cifar10
   python -m kd_keras.evaluate --model=student.keras --baseline=other.keras \\
-      --data.name=folder --data.data_dir=pictures --output=results.json
+      --data.name=folder --data.data_dir=images --output=results.json
   python -m kd_keras.evaluate --model=a.keras,b.keras --mean=geometric
 
---data.validation_examples=N holds as many training examples out as the
-training did, and fits on them the temperature that calibrates a model; on
-examples that it was trained on, that would be no calibration. Other fields of
---data are those of the section `data` in kd_keras.train --help-config.
+--data.validation_examples=N, with the training's own N, fits the temperature
+that calibrates a model on the validation examples; the training examples
+would give a temperature that is too low. The fields of --data are those of
+config.data, which kd_keras.train --help-config shows.
 """
 
 from absl import flags
@@ -26,13 +26,13 @@ from kd_keras import config as config_lib
 from kd_keras.utils import command_line, files, quiet
 
 flags.adopt_module_key_flags(command_line)
-_MODEL = flags.DEFINE_list("model", None, "What is measured.")
-_TEACHER = flags.DEFINE_list("teacher", None, "Its teacher.")
+_MODEL = flags.DEFINE_list("model", None, "The model to measure.")
+_TEACHER = flags.DEFINE_list("teacher", None, "The model's teacher.")
 _BASELINE = flags.DEFINE_list(
-    "baseline", None, "Another model, to be compared with."
+    "baseline", None, "Another model, to compare the model with."
 )
 _MEAN = flags.DEFINE_enum(
-    "mean", "arithmetic", config_lib.MEANS, "That of an ensemble's predictions."
+    "mean", "arithmetic", config_lib.MEANS, "Mean of an ensemble's predictions."
 )
 _DATA = config_flags.DEFINE_config_dict(
     "data", config_lib.default_config().data, "The data: --data.name=cifar10."
@@ -41,9 +41,9 @@ _SPLIT = flags.DEFINE_string("split", "test", "test, validation or train.")
 _TEMPERATURE = flags.DEFINE_float(
     "temperature",
     config_lib.DEFAULT_TEMPERATURE,
-    "That of the training, for the softened KL.",
+    "Temperature of the training, for the softened KL.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "A JSON file with all of it.")
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results.")
 
 
 def main():
@@ -53,9 +53,9 @@ def main():
     if _OUTPUT.value:
         files.check_output(_OUTPUT.value)
     with quiet.without_messages():
-        from kd_keras import evaluation
+        from kd_keras.evaluation import comparison
 
-    results = evaluation.evaluate(
+    results = comparison.evaluate_model(
         _MODEL.value,
         teacher=_TEACHER.value or None,
         baseline=_BASELINE.value or None,
@@ -64,7 +64,7 @@ def main():
         temperature=_TEMPERATURE.value,
         mean=_MEAN.value,
     )
-    print(evaluation.summary(results))
+    print(comparison.summary(results))
     if _OUTPUT.value:
         files.write_json_output(
             _OUTPUT.value,

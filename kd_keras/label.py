@@ -1,19 +1,19 @@
-"""Stores what the teacher says of every view, to distil many times from.
+"""Stores a teacher's predictions, to train many students from them.
 
 Writes <workdir>/store/: the teacher's logits for config.store.views views of
-each training example. A student trained with --config.store.path=DIR, where
-DIR is that directory, does not load the teacher, and may be trained again and
-again: with other networks, losses, temperatures, learning rates.
+each training example. A student that is trained with --config.store.path=DIR,
+where DIR is that directory, does not load the teacher. Networks, losses,
+temperatures and learning rates may differ from student to student.
 
 Examples:
   python -m kd_keras.label --config=cifar10
   python -m kd_keras.label --config=cifar10 --config.store.views=4
   python -m kd_keras.label --config=cifar10 --shard=0 --num_shards=2
 
-The same command goes on after an interruption. Several processes, on as many
-machines or GPUs as share the directory, may each do a part: give all the same
---num_shards, and each its own --shard from 0; the last one finishes the store.
---help-config shows every field of the configuration.
+After an interruption, the same command resumes. Several processes, on machines
+or GPUs that share the directory, can write parts of one store: give all of
+them the same --num_shards, and each its own --shard from 0. The last one
+finishes the store. --help-config shows every field of the configuration.
 """
 
 from absl import flags
@@ -24,7 +24,7 @@ from kd_keras.utils import command_line, quiet
 
 flags.adopt_module_key_flags(command_line)
 flags.adopt_module_key_flags(run_flags)
-_SHARD = flags.DEFINE_integer("shard", 0, "Which of the processes this is.")
+_SHARD = flags.DEFINE_integer("shard", 0, "The index of this process, from 0.")
 _NUM_SHARDS = flags.DEFINE_integer(
     "num_shards", 1, "How many processes write the store together."
 )
@@ -35,9 +35,9 @@ def main():
     config_lib.validate(config)
 
     with quiet.without_messages():
-        from kd_keras.training import stages
+        from kd_keras.training import runs
 
-    path, finished = stages.label(
+    path, finished = runs.label(
         config,
         workdir=run_flags.workdir(),
         savedmodels=run_flags.SAVEDMODELS.value,

@@ -15,7 +15,7 @@ import tensorflow as tf
 import kd_keras
 from kd_keras.deployment import saved_model as exports
 from kd_keras.distillation import losses
-from kd_keras.training import stages
+from kd_keras.training import devices
 
 
 def compiled(student, teacher, **options):
@@ -154,7 +154,7 @@ def test_08_two_replicas_make_the_update_of_one():
     images = nets.make_images(10)
     teacher = nets.make_network()
     steps = []
-    for strategy in (tf.distribute.get_strategy(), stages.make_strategy("2")):
+    for strategy in (tf.distribute.get_strategy(), devices.make_strategy("2")):
         keras.utils.set_random_seed(3)
         with strategy.scope():
             student = nets.make_network()
@@ -226,37 +226,6 @@ def test_11_evaluate_changes_nothing_and_a_step_is_one_forward_pass():
     np.testing.assert_allclose(
         norm.moving_mean, 0.01 * activations.mean(0), atol=1e-5
     )
-
-
-# 12, no resume: test_stages.py and test_train.py show that a run that was
-# killed ends in the bits of one that was not; this is the state itself.
-def test_12_a_checkpoint_has_optimizer_random_state_and_position(tmp_path):
-    from kd_keras.training import run_directory
-
-    def make():
-        network = network_with_state()
-        optimizer = keras.optimizers.Adam(0.01)
-        distiller = kd_keras.Distiller(network, nets.make_network())
-        distiller.compile(optimizer=optimizer)
-        optimizer.build(network.trainable_variables)
-        return distiller, run_directory.Checkpoints(
-            tmp_path, network, optimizer
-        )
-
-    images = nets.make_images(16)
-    first, checkpoints = make()
-    first.fit(images, epochs=2, verbose=0)
-    checkpoints.save(2)
-    second, checkpoints = make()
-    assert checkpoints.restore() == 2
-    for a, b in zip(
-        [*first.network.variables, *first.optimizer.variables],
-        [*second.network.variables, *second.optimizer.variables],
-        strict=True,
-    ):
-        np.testing.assert_array_equal(a, b)
-    assert int(second.optimizer.iterations) == 2
-    assert any("seed" in v.path for v in second.network.variables)
 
 
 def test_15_the_loss_of_float16_logits_is_float32():

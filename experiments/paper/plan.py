@@ -3,8 +3,8 @@
 import json
 
 from experiments.paper import catalogue
-from kd_keras import config as config_lib
 from kd_keras.config import recipes
+from kd_keras.training import stages
 from kd_keras.utils import digests
 
 # Fields that --quick changes, by recipe.
@@ -82,7 +82,8 @@ class Plan:
         The fields of the teachers' runs are among them.
         """
         run = catalogue.EXPERIMENTS[experiment.of or experiment.name]
-        fields = config_lib.stage_fields(self.config(run, seed), run.stage)
+        stage = stages.stage_class(run.stage)
+        fields = stage.depends_on(self.config(run, seed))
         if run.teacher in catalogue.EXPERIMENTS:
             fields["teachers"] = [
                 self.config_hash(

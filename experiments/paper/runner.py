@@ -8,7 +8,7 @@ import keras
 from experiments.paper import catalogue, plan, results
 from kd_keras import store
 from kd_keras.data import sources, splits
-from kd_keras.training import run_directory, stages
+from kd_keras.training import prepare, run_directory, runs
 from kd_keras.utils import command_line, files
 
 _log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Lab:
         )
         if whole or experiment.stage == "teacher":
             return parts
-        return stages.transfer_parts(parts, config)
+        return prepare.transfer_parts(parts, config)
 
     def run_dir(self, experiment, seed):
         """The run directory of an experiment: `run_directory.RunDir`."""
@@ -125,9 +125,9 @@ class Lab:
         if experiment.stage == "student" and self.plan.shares_store(experiment):
             # The teacher labels once, for the students of all seeds.
             folder = run_dir.path.parent.parent
-            store_path, _ = stages.label(config, workdir=folder, **options)
+            store_path, _ = runs.label(config, workdir=folder, **options)
             config.store.path = str(store_path)
-        stages.run(
+        runs.run(
             config,
             stages=[experiment.stage],
             workdir=run_dir.path.parent,

@@ -1,24 +1,24 @@
-"""From (seed, epoch, step) to tf.data batches."""
+"""Builds tf.data batches from (seed, epoch, step)."""
 
 import tensorflow as tf
 
-from kd_keras.data import augmentation as views
+from kd_keras.data import augmentation
 
 
 def steps_per_epoch(num_examples, batch_size):
-    """Batches of an epoch; sizes differ by one at most, none is tiny."""
+    """The number of batches of an epoch, none of which is tiny."""
     return -(-num_examples // batch_size)
 
 
 def make_views(examples, images, ids, *, view, spec):
-    """Views of some of the examples, mixed with others where `spec` says so.
+    """Makes views of some examples, mixed with others if `spec` mixes.
 
     Args:
         examples: `Examples` or `StreamedExamples`.
-        images: tensor `(batch, height, width, channels)`, of the examples'.
+        images: tensor `(batch, height, width, channels)` of some of them.
         ids: int64 tensor `(batch,)`.
         view: int or int64 scalar, the view's number.
-        spec: `views.ViewSpec`.
+        spec: `augmentation.ViewSpec`.
 
     Returns:
         Tensor of the shape and dtype of `images`.
@@ -27,25 +27,36 @@ def make_views(examples, images, ids, *, view, spec):
         ValueError: as `check_mixing`.
     """
     check_mixing(examples, spec)
-    made = views.make_views(images, ids, view=view, spec=spec)
+    made = augmentation.make_views(images, ids, view=view, spec=spec)
     if not spec.mixes:
         return made
     partner_ids, partner_images = examples.at(
-        views.partners(ids, view=view, spec=spec, count=len(examples))
+        augmentation.partners(ids, view=view, spec=spec, count=len(examples))
     )
-    partner_views = views.make_views(
+    partner_views = augmentation.make_views(
         partner_images, partner_ids, view=view, spec=spec
     )
-    return views.mix(made, partner_views, ids, view=view, spec=spec)
+    return augmentation.mix(made, partner_views, ids, view=view, spec=spec)
 
 
 def check_mixing(examples, spec):
-    """Raises a ValueError if views shall be mixed of streamed examples."""
+    """Raises a ValueError if `spec` mixes views of streamed examples."""
     if spec.mixes and not hasattr(examples, "at"):
         raise ValueError(
             "data.mixup and data.cutmix need a set in memory, for the "
             "partners: raise data.memory_limit_mb. Received: a streamed set"
         )
+
+
+def drop_ids(batches, view=0):
+    """Maps batches `(ids, images[, labels])` to `images` or `(images, labels)`.
+
+    The default `join` of `training_batches` and `evaluation_batches`: nothing
+    is joined to the images but their own labels.
+    """
+    return batches.map(
+        lambda ids, images, *labels: (images, *labels) if labels else images
+    )
 
 
 def training_batches(
@@ -57,29 +68,32 @@ def training_batches(
     spec,
     first_epoch=0,
     labels,
-    store=None,
+    view_of=lambda epoch: epoch,
+    join=drop_ids,
 ):
     """The batches of the epochs `first_epoch` to `epochs - 1`, in a row.
 
     Every epoch shows every example once. Its batches are equally large
-    within one example, so that no tiny last batch upsets BatchNorm.
+    within one example, since a tiny last batch would upset BatchNorm.
 
     Args:
         examples: `Examples` or `StreamedExamples`.
-        batch_size: int, the global batch; the largest there will be.
-        seed: int, which the order follows from.
+        batch_size: int, the size of the largest global batch.
+        seed: int, seed of the order.
         epochs: int, end of the last epoch.
-        spec: `views.ViewSpec`; an epoch shows the view of its number.
+        spec: `augmentation.ViewSpec`.
         first_epoch: int, the epoch to begin with.
         labels: bool; False leaves nothing of the labels in the pipeline.
-        store: `LogitStore` of these views, or None. An epoch shows the view
-            of its number modulo the number of views that are stored.
+        view_of: function of an epoch, an int64 scalar -> the number of the
+            view that it shows; by default the epoch.
+        join: function of a dataset of `(ids, images[, labels])` and of their
+            view -> dataset of batches for `fit`, such as `StoredAnswers.join`.
 
     Returns:
-        `tf.data.Dataset` of `images` or `(images, y)`: images of the
-        examples' dtype `(batch, height, width, channels)`, 0 to 255. `y` is
-        int32 labels `(batch,)`, or with a store a dict of `teacher_logits`
-        and perhaps `labels`. `steps_per_epoch` batches an epoch.
+        `tf.data.Dataset` of what `join` returns; by default `images` or
+        `(images, labels)`: `(batch, height, width, channels)` of the
+        examples' dtype, 0 to 255, and int32 `(batch,)`. `steps_per_epoch`
+        batches an epoch.
 
     Raises:
         ValueError: if the batch is larger than the data.
@@ -91,7 +105,7 @@ def training_batches(
         )
 
     def views_of_epoch(epoch):
-        view = epoch if store is None else epoch % store.views
+        view = view_of(epoch)
 
         def make_batch(ids, images, *labels):
             made = make_views(examples, images, ids, view=view, spec=spec)
@@ -100,11 +114,7 @@ def training_batches(
         batches = examples.batches(
             batch_size, seed=seed, epoch=epoch, labels=labels
         ).map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
-        return (
-            _without_ids(batches)
-            if store is None
-            else store.attach(batches, view)
-        )
+        return join(batches, view)
 
     dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(
         views_of_epoch
@@ -114,42 +124,43 @@ def training_batches(
     return _with_options(dataset.prefetch(4))
 
 
-def evaluation_batches(
-    examples, *, batch_size=500, store=None, part="test", teacher_logits=None
-):
-    """Every example once, as it is, in order.
+def evaluation_batches(examples, *, batch_size=500, join=drop_ids):
+    """Every example once, without augmentation, in order.
 
     Args:
         examples: `Examples` or `StreamedExamples`.
         batch_size: int.
-        store: `LogitStore`, or None.
-        part: str, the part of the store that the examples are.
-        teacher_logits: float array `(len(examples), num_classes)` in their
-            order, instead of a store's, or None.
+        join: as in `training_batches`.
 
     Returns:
-        `tf.data.Dataset` of `images`, or `(images, y)` as `training_batches`
-        where there are labels or logits.
+        `tf.data.Dataset` of what `join` returns; by default `images`, or
+        `(images, labels)` where the examples have labels.
     """
     batches = examples.batches(batch_size, labels=examples.labelled)
-    if store is not None:
-        batches = store.attach(batches, part=part)
-    elif teacher_logits is not None:
-        batches = _attach_in_order(batches, teacher_logits)
-    else:
-        batches = _without_ids(batches)
+    return _with_options(join(batches).prefetch(2))
+
+
+def ordered_batches(examples, *, batch_size, labels):
+    """As `evaluation_batches`, of `(ids, images)` or `(ids, images, labels)`.
+
+    Args:
+        examples: `Examples` or `StreamedExamples`.
+        batch_size: int.
+        labels: bool.
+    """
+    batches = examples.batches(batch_size, labels=labels)
     return _with_options(batches.prefetch(2))
 
 
 def labelling_batches(examples, chosen, *, batch_size, views_count, spec):
-    """Every view of some examples, in order, with nothing of the labels.
+    """Every view of some examples, in order, without their labels.
 
     Args:
-        examples: `Examples` or `StreamedExamples`, all of them.
-        chosen: subset of them.
+        examples: `Examples` or `StreamedExamples`, the whole set.
+        chosen: the subset to label.
         batch_size: int.
         views_count: int.
-        spec: `views.ViewSpec`.
+        spec: `augmentation.ViewSpec`.
 
     Returns:
         `tf.data.Dataset` of `(view, images)`: all views of a batch of
@@ -170,27 +181,6 @@ def labelling_batches(examples, chosen, *, batch_size, views_count, spec):
     return _with_options(dataset.prefetch(2))
 
 
-def _attach_in_order(batches, teacher_logits):
-    """As `LogitStore.attach`, of an array in the order of the batches."""
-
-    def join(start, batch):
-        _, images, *labels = batch
-        end = start + tf.shape(images)[0]
-        y = {"teacher_logits": teacher_logits[start:end]}
-        if labels:
-            (y["labels"],) = labels
-        return end, (images, y)
-
-    teacher_logits = tf.constant(teacher_logits)
-    return batches.scan(tf.constant(0), join)
-
-
-def _without_ids(dataset):
-    return dataset.map(
-        lambda ids, images, *labels: (images, *labels) if labels else images
-    )
-
-
 def _with_options(dataset):
     options = tf.data.Options()
     # One worker reads all; replicas split each batch.
@@ -198,7 +188,7 @@ def _with_options(dataset):
         tf.data.experimental.AutoShardPolicy.OFF
     )
     # TensorFlow 2.21's autotuning sleeps for 10, 20, 40 ms ... up to 60 s
-    # between its looks, and an iterator's end may wait until it wakes: every
+    # between its checks, and an iterator's end may wait until it wakes: every
     # `fit` and `evaluate` took up to twice its time. Off, AUTOTUNE means as
     # many parallel calls as the machine has cores (16 at most).
     options.autotune.enabled = False

@@ -4,11 +4,11 @@ import json
 import logging
 import pathlib
 
-from kd_keras import evaluation
 from kd_keras.deployment import source as source_lib
 from kd_keras.deployment.calibration import Calibration
 from kd_keras.deployment.formats import FORMATS
 from kd_keras.deployment.verification import Verifier
+from kd_keras.evaluation import comparison
 from kd_keras.teachers import loading
 from kd_keras.utils import files, provenance, quiet, suggestions, tables
 
@@ -52,9 +52,9 @@ def export(
     directory.check([*(model.stem + f.suffix for f in chosen), *_RECORDS])
     source_lib.check(model)
     reference = loading.load_classifier(model)
-    parts = evaluation.load_parts(data)
-    test = evaluation.part(parts, "test")
-    evaluation.check_fit(reference, test)
+    parts = comparison.load_parts(data)
+    test = comparison.part(parts, "test")
+    comparison.check_fit(reference, test)
     with quiet.without_messages():
         source = source_lib.Source(model)
     verifier = Verifier(reference, test)

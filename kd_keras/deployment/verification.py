@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from kd_keras import evaluation
-from kd_keras.evaluation import metrics
+from kd_keras.evaluation import metrics, predict
 from kd_keras.teachers import loading
 
 # An int8 model that agrees less is broken, not rounded.
@@ -20,7 +19,7 @@ class Verifier:
 
     def __init__(self, reference, test):
         self._test = test
-        self._labels, logits = evaluation.predict({"model": reference}, test)
+        self._labels, logits = predict.predict({"model": reference}, test)
         self._expected = logits["model"]
 
     def model_row(self, path):
@@ -38,7 +37,7 @@ class Verifier:
             ValueError: if the file does not compute what the model does.
         """
         classifier = loading.load_classifier(path)
-        _, logits = evaluation.predict(
+        _, logits = predict.predict(
             {"file": classifier}, self._test, at_most=format.max_examples
         )
         logits = logits["file"]

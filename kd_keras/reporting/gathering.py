@@ -4,9 +4,8 @@ import logging
 import pathlib
 
 from kd_keras import config as config_lib
-from kd_keras import evaluation
 from kd_keras.data import sources
-from kd_keras.evaluation import metrics
+from kd_keras.evaluation import comparison, metrics, predict
 from kd_keras.reporting import models as models_lib
 from kd_keras.reporting import records
 from kd_keras.utils import provenance
@@ -88,11 +87,11 @@ def _onnx_file(exported, *, needed):
 def _predictions(config, models):
     """The test set with its labels, and each model's logits for it."""
     dataset = sources.load_dataset(config.data)
-    test = evaluation.part(evaluation.load_parts(dataset), "test")
+    test = comparison.part(comparison.load_parts(dataset), "test")
     for model in models:
         _log.info("%s: %s", model.role, ", ".join(map(str, model.paths)))
-        evaluation.check_fit(model.classifier, test)
-    labels, logits = evaluation.predict(
+        comparison.check_fit(model.classifier, test)
+    labels, logits = predict.predict(
         {model.role: model.classifier for model in models}, test
     )
     return {

@@ -3,12 +3,11 @@
 import dataclasses
 import pathlib
 
-from kd_keras import config as config_lib
-from kd_keras import evaluation
 from kd_keras.deployment import formats
+from kd_keras.evaluation import comparison
 from kd_keras.reporting import records
 from kd_keras.teachers import loading
-from kd_keras.training import run_directory, stages
+from kd_keras.training import run_directory, stages, teacher_files
 
 
 @dataclasses.dataclass
@@ -45,12 +44,12 @@ def find(config, workdir, savedmodels):
         ValueError: if there is no teacher or no student.
     """
     models = []
-    for role in config_lib.STAGES:
+    for role in stages.ALL:
         path = _find_path(role, config.name, workdir, savedmodels)
         if role == "teacher" and _all_exist(config.teacher.path):
-            files = stages.teacher_files(config, savedmodels)
+            files = teacher_files.find(config, savedmodels)
             paths = [pathlib.Path(path) for path in files.paths]
-            teacher = evaluation.as_classifier(files.teacher)
+            teacher = comparison.as_classifier(files.teacher)
             models.append(_model(role, paths, teacher))
         elif path:
             models.append(_model(role, [path], loading.load_classifier(path)))

@@ -1,4 +1,4 @@
-"""Keras callbacks of a stage."""
+"""Keras callbacks that record, check and save a training."""
 
 import json
 import math
@@ -10,21 +10,20 @@ import tensorflow as tf
 
 from kd_keras.utils import files
 
-_TEACHER_COLOUR = (31, 119, 180)
-_STUDENT_COLOUR = (255, 127, 14)
+_COLOURS = {"teacher": (31, 119, 180), "student": (255, 127, 14)}
 
 
 class MetricsLog(keras.callbacks.Callback):
-    """Writes `metrics.jsonl`: an object for each epoch.
+    """Writes `metrics.jsonl`, a JSON object for each epoch.
 
-    `epoch` counts from 1, `seconds` is the epoch's training without
-    validation, and every log of training and validation follows.
+    It holds `epoch`, from 1; `seconds`, the time of training without
+    validation; `examples_per_second`; and all logs.
 
     Args:
-        run_dir: `rundir.RunDir`.
+        run_dir: `run_directory.RunDir`.
         num_examples: int, examples an epoch.
-        first_epoch: int; lines of later epochs, of a run that was
-            interrupted, are dropped.
+        first_epoch: int; lines of later epochs, from an interrupted run, are
+            dropped.
     """
 
     def __init__(self, run_dir, *, num_examples, first_epoch):
@@ -57,7 +56,7 @@ class MetricsLog(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends training at the step whose loss is not finite.
+    """Stops with a ValueError at the first step whose loss is not finite.
 
     Args:
         steps_per_epoch: int.
@@ -89,7 +88,7 @@ class SaveCheckpoint(keras.callbacks.Callback):
     """Saves the state after each epoch.
 
     Args:
-        checkpoints: `rundir.Checkpoints`.
+        checkpoints: `checkpoints.Checkpoints`.
     """
 
     def __init__(self, checkpoints):
@@ -101,63 +100,68 @@ class SaveCheckpoint(keras.callbacks.Callback):
 
 
 class SampleViews(keras.callbacks.Callback):
-    """Writes to TensorBoard a picture of views and what is predicted.
+    """Writes an image of some views and their predictions to TensorBoard.
 
-    Under each view stand, class by class, the softened predictions of the
-    teacher (blue) and of the network that learns (orange).
+    Below each view are bars for the classes: the softened predictions of the
+    teacher (blue) and of the student (orange).
 
     Args:
         directory: path of TensorBoard logs.
-        make_views: function of an epoch -> pictures `(n, h, w, channels)`.
-        predictors: dict of `teacher` and/or `student` to functions of
-            (pictures, epoch) -> probabilities `(n, num_classes)`.
+        sample: function of an epoch -> (images `(n, height, width,
+            channels)`, dict of `teacher` and/or `student` to probabilities
+            `(n, num_classes)`).
     """
 
-    def __init__(self, directory, make_views, predictors):
+    def __init__(self, directory, sample):
         super().__init__()
         self._writer = tf.summary.create_file_writer(str(directory))
-        self._make_views = make_views
-        self._predictors = predictors
+        self._sample = sample
 
     def on_epoch_end(self, epoch, logs=None):
-        pictures = self._make_views(epoch)
-        probabilities = {
-            role: np.asarray(predict(pictures, epoch))
-            for role, predict in self._predictors.items()
-        }
-        drawing = draw_predictions(np.asarray(pictures), probabilities)
+        images, probabilities = self._sample(epoch)
+        drawing = draw_predictions(
+            np.asarray(images),
+            {role: np.asarray(x) for role, x in probabilities.items()},
+        )
         with self._writer.as_default(step=epoch):
             tf.summary.image("views", drawing[np.newaxis])
         self._writer.flush()
 
 
-def draw_predictions(pictures, probabilities, *, scale=3, bar_height=60):
-    """Draws pictures in a row, with bars of probabilities below each.
+def draw_predictions(images, probabilities, *, scale=3, bar_height=60):
+    """Draws images in a row, with bars of probabilities below each.
 
     Args:
-        pictures: uint8 `(n, height, width, 1 or 3)`.
+        images: uint8 `(n, height, width, 1 or 3)`.
         probabilities: dict of `teacher` and/or `student` to `(n, classes)`.
-        scale: int, by which the pictures are enlarged.
-        bar_height: int, pixels of a probability of 1.
+        scale: int, the factor by which the images are enlarged.
+        bar_height: int, the height of probability 1 in pixels.
 
     Returns:
         uint8 `(height * scale + bar_height, n * width * scale, 3)`.
     """
-    colours = {"teacher": _TEACHER_COLOUR, "student": _STUDENT_COLOUR}
     columns = []
-    for i, picture in enumerate(pictures):
-        enlarged = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+    for i, image in enumerate(images):
+        enlarged = image.repeat(scale, axis=0).repeat(scale, axis=1)
         enlarged = np.broadcast_to(enlarged, (*enlarged.shape[:2], 3))
-        width = enlarged.shape[1]
-        bars = np.full((bar_height, width, 3), 255, np.uint8)
-        num_classes = next(iter(probabilities.values())).shape[-1]
-        edges = np.linspace(
-            0, width, num_classes * len(probabilities) + 1
-        ).astype(int)
-        for j, (role, values) in enumerate(probabilities.items()):
-            for k, value in enumerate(values[i]):
-                bar = k * len(probabilities) + j
-                top = bar_height - round(float(value) * bar_height)
-                bars[top:, edges[bar] : edges[bar + 1]] = colours[role]
+        bars = _draw_bars(
+            {role: values[i] for role, values in probabilities.items()},
+            width=enlarged.shape[1],
+            height=bar_height,
+        )
         columns.append(np.concatenate([enlarged, bars]))
     return np.concatenate(columns, axis=1)
+
+
+def _draw_bars(probabilities, *, width, height):
+    """Bars class by class, the roles side by side: uint8 `(h, w, 3)`."""
+    bars = np.full((height, width, 3), 255, np.uint8)
+    num_classes = len(next(iter(probabilities.values())))
+    num_bars = num_classes * len(probabilities)
+    edges = np.linspace(0, width, num_bars + 1).astype(int)
+    for j, (role, values) in enumerate(probabilities.items()):
+        for k, value in enumerate(values):
+            bar = k * len(probabilities) + j
+            top = height - round(float(value) * height)
+            bars[top:, edges[bar] : edges[bar + 1]] = _COLOURS[role]
+    return bars

@@ -1,7 +1,7 @@
-"""A run directory: the whole record of a stage, written whole or not at all.
+"""The directory of a stage, whose files are written whole or not at all.
 
 `<workdir>/<stage>/` holds `config.json`, `versions.json`, `metrics.jsonl`,
-`tensorboard/`, `checkpoints/`, `<role>.keras` and, once the stage is
+`tensorboard/`, `checkpoints/`, `<stage>.keras` and, once the stage is
 finished, `report.json`.
 """
 
@@ -11,20 +11,24 @@ import os
 import pathlib
 import re
 
-import tensorflow as tf
-
 from kd_keras import config as config_lib
 from kd_keras.utils import files, provenance
 
-_CHECKPOINTS_KEPT = 2
+# Relative paths of the files that a run writes, besides the model.
+_RUN_FILES = (
+    r"config\.json|versions\.json|metrics\.jsonl|report\.json",
+    r"checkpoints/(checkpoint|ckpt-\d+(_temp/part-\S+)?\.\S+)",
+    r"checkpoints/checkpoint\.tmp\S+",
+    r"tensorboard/(\w+/)?events\.out\.tfevents\.\S+",
+)
 
 
 class RunDir:
     """The directory of one stage.
 
     Args:
-        path: where it is, or will be: nothing is written before `start`.
-        stage: `teacher`, `student`, `baseline` or `specialist`.
+        path: the directory; nothing is written before `start`.
+        stage: str, the stage's name.
     """
 
     def __init__(self, path, stage):
@@ -37,31 +41,38 @@ class RunDir:
         self.tensorboard_dir = self.path / "tensorboard"
         self.checkpoints_dir = self.path / "checkpoints"
 
-    def check(self, config, **inputs):
-        """Raises a ValueError if this is the run of something else.
+    def check(self, depends_on):
+        """Checks that the directory is new, or holds the same run.
 
         Args:
-            config: the resolved configuration.
-            **inputs: what else the result depends on (`teacher` fingerprint),
-                compared and recorded like a field.
+            depends_on: flat dict of JSON values that the result depends on:
+                fields of the configuration, the teacher's fingerprint.
+
+        Raises:
+            ValueError: if it holds another run, or files of somebody else.
         """
-        self._check_own()
+        self._check_owned()
         if not self.config_path.exists():
             return
-        was = self._record()["depends_on"]
-        now = {**config_lib.stage_fields(config, self.stage), **inputs}
-        differing = config_lib.differing(was, now)
+        differing = config_lib.differing(
+            self._record()["depends_on"], depends_on
+        )
         if differing:
             raise ValueError(
                 f"{self.path} must hold a run of the same configuration. "
                 f"Differing: {'; '.join(differing)}. Take another --workdir, "
-                "or begin anew with --restart"
+                "or start over with --restart"
             )
 
-    def start(self, config, *, command, **inputs):
-        """Makes the directory and writes down what is about to run."""
+    def start(self, config, depends_on, *, command):
+        """Creates the directory and records what is about to run.
+
+        Args:
+            config: the resolved configuration.
+            depends_on: as `check`.
+            command: str, as it was typed.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        depends_on = {**config_lib.stage_fields(config, self.stage), **inputs}
         record = {
             "stage": self.stage,
             "command": command,
@@ -78,7 +89,7 @@ class RunDir:
             ValueError: as `check_removable`.
         """
         self.check_removable()
-        # The mark of a run last: an interrupted removal can be repeated.
+        # config.json last: with it, an interrupted removal can be repeated.
         names = sorted(files.files_below(self.path), key=_is_config)
         for name in names:
             (self.path / name).unlink()
@@ -89,12 +100,15 @@ class RunDir:
                     (pathlib.Path(folder) / name).rmdir()
 
     def check_removable(self):
-        """Raises a ValueError if the directory holds what no run writes."""
-        self._check_own()
+        """Raises a ValueError if the directory holds other files than a run's.
+
+        Nothing is removed that a run did not write.
+        """
+        self._check_owned()
         foreign = [
             name
             for name in files.files_below(self.path)
-            if not self._is_ours(name)
+            if not self._is_run_file(name)
         ]
         if foreign:
             raise ValueError(
@@ -104,13 +118,42 @@ class RunDir:
             )
 
     def remove_checkpoints(self):
-        """Removes the states of a finished run, which only resuming needs."""
+        """Removes the checkpoints, which a finished run does not need."""
         for name in files.files_below(self.checkpoints_dir):
-            if self._is_ours(f"checkpoints/{name}"):
+            if self._is_run_file(f"checkpoints/{name}"):
                 (self.checkpoints_dir / name).unlink()
 
-    def _check_own(self):
-        """Raises a ValueError if the directory is somebody else's."""
+    def report(self):
+        """The report of a finished stage, or None."""
+        if not self.report_path.exists() or not self.model_path.exists():
+            return None
+        report = json.loads(self.report_path.read_text())
+        if "by_covering" in report:  # its name in version 0.1
+            report["by_coverage"] = report.pop("by_covering")
+        return report
+
+    def provenance(self):
+        """The `command`, resolved `precision` and `versions` of the run."""
+        record = self._record()
+        versions = json.loads((self.path / "versions.json").read_text())
+        return {
+            "command": record["command"],
+            "precision": record["config"]["precision"],
+            "versions": versions,
+        }
+
+    def metrics(self):
+        """The epochs in `metrics.jsonl`: list of dicts."""
+        if not self.metrics_path.exists():
+            return []
+        lines = self.metrics_path.read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def _record(self):
+        return _read_record(self.config_path)
+
+    def _check_owned(self):
+        """Raises a ValueError if the directory is not new and not a run's."""
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(
                 f"a run needs a directory. Received: {self.path}, a file"
@@ -121,7 +164,7 @@ class RunDir:
         foreign = [
             name
             for name in files.files_below(self.path)
-            # A specialist may have been trained before all of them are.
+            # One specialist may be trained before the others.
             if not re.match(r"\d+/", name)
         ]
         if foreign:
@@ -131,103 +174,36 @@ class RunDir:
                 f"{files.named(sorted(foreign))}; take another --workdir"
             )
 
-    def _is_ours(self, name):
+    def _is_run_file(self, name):
         """Whether a relative path is one that a run writes."""
-        path = self.path / name
-        if path.is_symlink():
+        if (self.path / name).is_symlink():
             return False
+        # A specialist has a directory of its own, `<index>/`.
         name = re.sub(r"^\d+/", "", name)
-        return any(re.fullmatch(pattern, name) for pattern in self._patterns())
-
-    def _patterns(self):
-        return [
-            re.escape(self.model_path.name),
-            r"config\.json|versions\.json|metrics\.jsonl|report\.json",
-            r"checkpoints/(checkpoint|ckpt-\d+(_temp/part-\S+)?\.\S+)",
-            r"checkpoints/checkpoint\.tmp\S+",
-            r"tensorboard/(\w+/)?events\.out\.tfevents\.\S+",
-        ]
-
-    def _record(self):
-        """The run's `config.json`."""
-        try:
-            record = json.loads(self.config_path.read_text())
-            if {"stage", "config", "depends_on"} <= record.keys():
-                return record
-            reason = "it has other fields"
-        except (ValueError, AttributeError) as error:
-            reason = str(error)
-        raise ValueError(
-            "config.json must be the record of a run. Received: "
-            f"{self.config_path} ({reason}); take another --workdir"
-        )
-
-    def report(self):
-        """The report of a finished stage, or None."""
-        if not self.report_path.exists() or not self.model_path.exists():
-            return None
-        return json.loads(self.report_path.read_text())
-
-    def origin(self):
-        """What the run was made with.
-
-        Returns:
-            dict of `command`, `precision` (as resolved) and `versions`.
-        """
-        record = self._record()
-        versions = json.loads((self.path / "versions.json").read_text())
-        return {
-            "command": record["command"],
-            "precision": record["config"]["precision"],
-            "versions": versions,
-        }
-
-    def metrics(self):
-        """The epochs that `metrics.jsonl` holds: list of dicts."""
-        if not self.metrics_path.exists():
-            return []
-        lines = self.metrics_path.read_text().splitlines()
-        return [json.loads(line) for line in lines]
-
-
-def _is_config(name):
-    return pathlib.PurePath(name).name == "config.json"
-
-
-class Checkpoints:
-    """A network's and its optimizer's state after each epoch.
-
-    Holds every variable by its place, the states of random generators
-    included: Keras leaves those out of its own files.
-
-    Args:
-        directory: path.
-        network: Keras model.
-        optimizer: built Keras optimizer.
-    """
-
-    def __init__(self, directory, network, optimizer):
-        checkpoint = tf.train.Checkpoint(
-            network=[v.value for v in network.variables],
-            optimizer=[v.value for v in optimizer.variables],
-        )
-        self._manager = tf.train.CheckpointManager(
-            checkpoint, str(directory), max_to_keep=_CHECKPOINTS_KEPT
-        )
-
-    def restore(self):
-        """Restores the last state; returns the epochs that it has seen."""
-        path = self._manager.latest_checkpoint
-        if path is None:
-            return 0
-        self._manager.checkpoint.restore(path).assert_consumed()
-        return int(path.rpartition("-")[2])
-
-    def save(self, epochs):
-        self._manager.save(checkpoint_number=epochs)
+        patterns = (re.escape(self.model_path.name), *_RUN_FILES)
+        return any(re.fullmatch(pattern, name) for pattern in patterns)
 
 
 def save_keras(model, path):
     """Saves a `.keras` file, whole or not at all."""
     with files.replacing_file(path) as temporary:
         model.save(temporary, include_optimizer=False)
+
+
+def _is_config(name):
+    return pathlib.PurePath(name).name == "config.json"
+
+
+def _read_record(path):
+    """The contents of a run's `config.json`."""
+    try:
+        record = json.loads(path.read_text())
+        if {"stage", "config", "depends_on"} <= record.keys():
+            return record
+        reason = "it has other fields"
+    except (ValueError, AttributeError) as error:
+        reason = str(error)
+    raise ValueError(
+        "config.json must be the record of a run. Received: "
+        f"{path} ({reason}); take another --workdir"
+    )

@@ -12,7 +12,7 @@ from kd_keras import config as config_lib
 from kd_keras.config import data, distill, general, optimizer, store
 from kd_keras.data import augmentation
 from kd_keras.distillation import distiller, losses
-from kd_keras.evaluation import evaluate
+from kd_keras.evaluation.comparison import evaluate_model
 from kd_keras.models import optimizers
 
 
@@ -27,7 +27,7 @@ def test_the_options_of_a_loss_have_the_defaults_of_its_function(name):
         assert parameters[option.name].default == option.default
 
 
-@pytest.mark.parametrize("function", [distiller.Distiller, evaluate])
+@pytest.mark.parametrize("function", [distiller.Distiller, evaluate_model])
 def test_the_default_temperature_is_that_of_the_configuration(function):
     default = inspect.signature(function).parameters["temperature"].default
     assert default == config_lib.default_config().distill.temperature

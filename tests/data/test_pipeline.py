@@ -8,6 +8,7 @@ import tensorflow as tf
 from example_sets import in_memory, numbered, numbers, streamed
 
 from kd_keras.data import augmentation, datasets, pipeline, splits
+from kd_keras.teachers import answers
 
 
 def training_batches(examples, *, batch_size=32, labels=True, **options):
@@ -87,7 +88,9 @@ def test_given_logits_are_those_of_the_images_in_the_batch(kind):
     logits = np.arange(140.0, dtype="float32").reshape(70, 2)
     batches = list(
         pipeline.evaluation_batches(
-            examples, batch_size=32, teacher_logits=logits
+            examples,
+            batch_size=32,
+            join=lambda batches: answers.join_in_order(batches, logits),
         )
     )
     for images, y in batches:

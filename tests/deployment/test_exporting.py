@@ -97,7 +97,7 @@ def test_a_missing_package_names_the_extra(
 
 def test_an_export_is_evaluated_like_any_model(exported, output, data):
     student, _, rows = exported
-    results = kd_keras.evaluate(
+    results = kd_keras.evaluate_model(
         output / "digits_int8.tflite", teacher=student, data=data
     )
     errors = {row["format"]: row["errors"] for row in rows}

@@ -9,14 +9,14 @@ import tensorflow as tf
 import kd_keras
 from kd_keras.distillation import trainer
 from kd_keras.models import optimizers
-from kd_keras.training import stages
+from kd_keras.training import devices
 
 # Two batches of 16 and a ragged one of 9: shares of 5 and 4.
 COUNT, BATCH = 41, 16
 
 
 def two_replicas():
-    return stages.make_strategy("2")
+    return devices.make_strategy("2")
 
 
 def one_device():

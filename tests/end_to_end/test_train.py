@@ -84,7 +84,7 @@ def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
         assert not (tmp_path / "killed/teacher/report.json").exists()
     rest = run(*flags, "--workdir=killed", "--savedmodels=b", cwd=tmp_path)
     assert rest.returncode == 0, rest.stderr
-    assert "goes on after epoch" in rest.stderr
+    assert "resumes after epoch" in rest.stderr
     networks = [
         keras.models.load_model(tmp_path / f"{name}/teacher/teacher.keras")
         for name in ("whole", "killed")

@@ -13,7 +13,7 @@ from experiments.paper import catalogue
 from experiments.paper.measures import class_bias, logit_matching
 from kd_keras.data import datasets
 from kd_keras.teachers import ensemble
-from kd_keras.training import stages
+from kd_keras.training import devices
 
 
 def test_biases_are_fitted_to_the_training_images(
@@ -24,7 +24,7 @@ def test_biases_are_fitted_to_the_training_images(
     for line in lines:
         assert sum(line["errors_by_class"]) == line["errors"]
     plain, fitted, chosen = lines
-    assert plain["precision"] == stages.resolve_precision("auto")
+    assert plain["precision"] == devices.resolve_precision("auto")
     # No three in the transfer set: 46 of the first 500 digits are threes.
     student = tmp_path / "work" / "no_threes" / "seed0"
     report = json.loads((student / "student" / "report.json").read_text())

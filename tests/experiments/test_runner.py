@@ -76,12 +76,12 @@ def test_students_that_see_the_same_views_share_a_store(
     lab = make_lab()
     stores = {}
     monkeypatch.setattr(
-        runner.stages,
+        runner.runs,
         "label",
         lambda config, *, workdir, **_: (workdir / "store", True),
     )
     monkeypatch.setattr(
-        runner.stages,
+        runner.runs,
         "run",
         lambda config, **_: stores.update({config.seed: config.store.path}),
     )

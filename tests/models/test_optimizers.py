@@ -168,11 +168,3 @@ def test_muon_keeps_its_settings_when_saved():
     assert isinstance(after, optimizers.Muon)
     assert (after.kernel_learning_rate, after.kernel_momentum) == (0.2, 0.3)
     assert after.get_config() == before.get_config()
-
-
-def test_kernel_learning_rate_affects_results_of_muon_only():
-    config = config_lib.default_config()
-    field = "teacher.optimizer.kernel_learning_rate"
-    assert field not in config_lib.stage_fields(config, "teacher")
-    config.teacher.optimizer.name = "muon"
-    assert config_lib.stage_fields(config, "teacher")[field] == 0.1

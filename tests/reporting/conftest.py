@@ -13,7 +13,7 @@ from kd_keras import config as config_lib
 from kd_keras.deployment import source
 from kd_keras.deployment.formats import onnx as onnx_format
 from kd_keras.reporting import gathering, rendering
-from kd_keras.training import run_directory
+from kd_keras.training import run_directory, stages
 from kd_keras.utils import files
 
 
@@ -39,7 +39,7 @@ def place(tmp_path_factory):
     # A recorded path that no longer exists; the page takes the teacher beside
     # the student.
     config.teacher.path = "no/longer/there"
-    for role in config_lib.STAGES:
+    for role in stages.ALL:
         network = nets.make_network(units=64 if role == "teacher" else 16)
         run = run_directory.RunDir(root / "runs" / role, role)
         run.start(config, command="")

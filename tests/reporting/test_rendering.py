@@ -10,16 +10,16 @@ import pytest
 import report_runs
 from scipy import special
 
-from kd_keras import config as config_lib
 from kd_keras.data import datasets
 from kd_keras.evaluation import metrics
 from kd_keras.reporting import rendering
+from kd_keras.training import stages
 
 
 def test_figures_of_the_page_equal_the_metrics(place, page):
     labels, logits = report_runs.predictions(place)
     text = report_runs.text_of(page)
-    for role in config_lib.STAGES:
+    for role in stages.ALL:
         measured = metrics.measure(logits=logits[role], labels=labels)
         low, high = measured["accuracy_interval"]
         assert (
@@ -68,9 +68,7 @@ def test_10_000_images_of_10_classes_fit_in_5_mb(report):
     # Noise, which PNG cannot compress.
     images = rng.integers(0, 256, (10_000, 32, 32, 3), np.uint8)
     labels = rng.integers(0, 10, 10_000)
-    logits = {
-        role: rng.normal(0, 9, (10_000, 10)) for role in config_lib.STAGES
-    }
+    logits = {role: rng.normal(0, 9, (10_000, 10)) for role in stages.ALL}
     large = {
         **report,
         "classes": [f"class {i}" for i in range(10)],

@@ -14,6 +14,7 @@ import kd_keras
 from kd_keras import store
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets, pipeline
+from kd_keras.store import answers
 
 SPEC = views.ViewSpec(seed=5, translate=2, mirror="random", cutout=2)
 VIEWS = 3
@@ -396,10 +397,9 @@ def test_the_readme_s_store_works(written, parts, monkeypatch):
     assert all(nets.moved(names["student"], before))
 
 
-def test_training_shows_the_views_that_are_stored_again_and_again(
-    written, parts, teacher
-):
+def test_training_repeats_the_stored_views(written, parts, teacher):
     opened = kd_keras.LogitStore.open(written)
+    stored = answers.StoredAnswers(lambda: opened, manifest=opened.manifest)
     batches = pipeline.training_batches(
         parts["train"],
         batch_size=1200,
@@ -407,7 +407,8 @@ def test_training_shows_the_views_that_are_stored_again_and_again(
         epochs=VIEWS + 1,
         spec=SPEC,
         labels=False,
-        store=opened,
+        view_of=stored.view_of,
+        join=stored.join,
     )
     first, *_, last = (
         (images.numpy(), y["teacher_logits"].numpy()) for images, y in batches

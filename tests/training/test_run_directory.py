@@ -1,4 +1,4 @@
-"""Run directories: what --restart removes, and what it never does."""
+"""Run directories: old reports, what --restart removes and what it refuses."""
 
 import json
 
@@ -92,7 +92,7 @@ def test_remove_refuses_links_inside(tmp_path):
 def test_a_config_of_somebody_else_is_refused(tmp_path, text, reason):
     (tmp_path / "config.json").write_text(text)
     run_dir = run_directory.RunDir(tmp_path, "student")
-    for refused in (run_dir.remove, lambda: run_dir.check(None)):
+    for refused in (run_dir.remove, lambda: run_dir.check({})):
         with pytest.raises(ValueError, match=f"config.json.*{reason}"):
             refused()
     assert (tmp_path / "config.json").read_text() == text
@@ -101,6 +101,14 @@ def test_a_config_of_somebody_else_is_refused(tmp_path, text, reason):
 def test_files_without_a_record_are_not_a_run(tmp_path):
     (tmp_path / "student.keras").write_text("mine")
     run_dir = run_directory.RunDir(tmp_path, "student")
-    for refused in (run_dir.remove, lambda: run_dir.check(None)):
+    for refused in (run_dir.remove, lambda: run_dir.check({})):
         with pytest.raises(ValueError, match="new or empty.*student.keras"):
             refused()
+
+
+def test_a_report_of_version_0_1_is_read_with_the_keys_of_today(tmp_path):
+    (tmp_path / "specialist.keras").touch()
+    rows = {"test": [{"covering": 1}]}
+    (tmp_path / "report.json").write_text(json.dumps({"by_covering": rows}))
+    report = run_directory.RunDir(tmp_path, "specialist").report()
+    assert report == {"by_coverage": rows}

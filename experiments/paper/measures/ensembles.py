@@ -3,9 +3,8 @@
 import time
 
 from experiments.paper.measures import runs
-from kd_keras.evaluation import metrics
+from kd_keras.evaluation import metrics, predict
 from kd_keras.teachers import ensemble, loading
-from kd_keras.training import stages
 from kd_keras.utils import provenance
 
 
@@ -19,7 +18,7 @@ def measure(lab, experiment, seed):
         mean=lab.plan.config(student, seed).teacher.mean,
     )
     test = lab.parts(student, seed)["test"]
-    logits = stages.logits_of(combined, test)
+    logits = predict.logits_of(combined, test)
     return {
         **runs.machine(provenance.versions()),
         "seconds": round(time.perf_counter() - began, 1),
@@ -40,5 +39,5 @@ def measure_specialists(lab, experiment, seed):
     return {
         **line,
         "class_sets": report["class_sets"],
-        "by_covering": report["by_covering"]["test"],
+        "by_covering": report["by_coverage"]["test"],
     }

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from kd_keras.training import stages
+from kd_keras.evaluation import predict as prediction
 
 
 def measure(lab, experiment, seed, **overrides):
@@ -18,10 +18,10 @@ def measure(lab, experiment, seed, **overrides):
     """
     run_dir = lab.trained(experiment, seed, **overrides)
     report = run_dir.report()
-    origin = run_dir.origin()
+    provenance = run_dir.provenance()
     line = {
-        **machine(origin["versions"]),
-        "precision": origin["precision"],
+        **machine(provenance["versions"]),
+        "precision": provenance["precision"],
         "seconds": report["seconds"],
         "epochs": report["epochs"],
         "errors": report["test_errors"],
@@ -51,7 +51,7 @@ def machine(versions):
 
 def predict(network, examples):
     """Logits of a Keras model: float array `(n, num_classes)`."""
-    return stages.logits_of(
+    return prediction.logits_of(
         functools.partial(network, training=False), examples
     )
 

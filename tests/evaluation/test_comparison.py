@@ -1,4 +1,4 @@
-"""A model beside its teacher and its baseline, and what cannot be."""
+"""Evaluation of a model against its teacher and a baseline."""
 
 import json
 
@@ -10,9 +10,8 @@ import scipy.special
 
 import kd_keras
 from kd_keras import config as config_lib
-from kd_keras import evaluation
 from kd_keras.data import datasets, splits
-from kd_keras.evaluation import metrics
+from kd_keras.evaluation import comparison, metrics
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +39,9 @@ def logits_of(network, examples):
     return network.predict(examples.images, verbose=0)
 
 
-def test_evaluation_is_the_measures_of_the_whole_test_set(data, models):
+def test_results_are_the_metrics_of_the_whole_test_set(data, models):
     model, teacher, baseline = models
-    results = kd_keras.evaluate(
+    results = kd_keras.evaluate_model(
         model,
         teacher=teacher,
         baseline=baseline,
@@ -79,7 +78,7 @@ def test_several_models_are_measured_as_their_ensemble(
 ):
     path = tmp_path / "second.keras"
     models[1].save(path)
-    results = kd_keras.evaluate(
+    results = kd_keras.evaluate_model(
         [models[0], path], baseline=[models[0]], data=data, mean=mean
     )
     first, second = (logits_of(network, data.test) for network in models[:2])
@@ -96,13 +95,13 @@ def test_several_models_are_measured_as_their_ensemble(
     assert found["nll"] != pytest.approx(alone["nll"], rel=1e-3)
 
 
-def test_alone_it_is_compared_with_nothing(data, models):
-    results = kd_keras.evaluate(models[0], data=data, split="train")
+def test_a_model_alone_is_measured_without_comparisons(data, models):
+    results = kd_keras.evaluate_model(models[0], data=data, split="train")
     assert results["models"]["model"]["examples"] == 60
     assert results["against_teacher"] is results["against_baseline"] is None
 
 
-def test_the_calibration_temperature_is_not_of_the_test_set(
+def test_the_calibration_temperature_is_fitted_on_validation_examples(
     models, monkeypatch
 ):
     # Of the training examples 9 in 10 are right, of the test set half.
@@ -119,8 +118,8 @@ def test_the_calibration_temperature_is_not_of_the_test_set(
     )
     fields = config_lib.default_config().data
     fields.validation_examples = 40
-    monkeypatch.setattr(evaluation.sources, "load_dataset", lambda _: data)
-    results = kd_keras.evaluate(models[0], data=fields)
+    monkeypatch.setattr(comparison.sources, "load_dataset", lambda _: data)
+    results = kd_keras.evaluate_model(models[0], data=fields)
     _, held_out = splits.split_off(data.train, 40)
     test_logits = logits_of(models[0], data.test)
     temperature, of_test = (
@@ -141,16 +140,14 @@ def test_the_calibration_temperature_is_not_of_the_test_set(
     )
 
 
-def test_the_summary_says_better_only_when_it_is(data, models):
-    results = kd_keras.evaluate(models[0], baseline=models[0], data=data)
-    assert "no difference that is more than chance" in evaluation.summary(
-        results
-    )
+def test_the_summary_calls_only_significant_differences_better(data, models):
+    results = kd_keras.evaluate_model(models[0], baseline=models[0], data=data)
+    assert "no significant difference" in comparison.summary(results)
     results["against_baseline"] |= {"difference": 0.2, "p_value": 0.01}
-    assert "the model is better" in evaluation.summary(results)
+    assert "the model is better" in comparison.summary(results)
     results["against_baseline"] |= {"difference": -0.2}
-    assert "the model is worse" in evaluation.summary(results)
-    text = evaluation.summary(results)
+    assert "the model is worse" in comparison.summary(results)
+    text = comparison.summary(results)
     assert f"{results['models']['model']['errors']:,}" in text
     assert "no validation set" in text
 
@@ -169,24 +166,24 @@ def test_the_summary_says_better_only_when_it_is(data, models):
         ),
     ],
 )
-def test_what_cannot_be_is_refused(data, models, options, words):
+def test_invalid_arguments_are_refused(data, models, options, words):
     with pytest.raises((ValueError, FileNotFoundError), match=words):
-        kd_keras.evaluate(models[0], data=data, **options)
+        kd_keras.evaluate_model(models[0], data=data, **options)
 
 
-def test_unlabelled_pictures_cannot_be_evaluated_on(models):
+def test_images_without_labels_are_refused(models):
     examples = datasets.Examples(nets.make_images(9).astype("uint8"))
     data = datasets.Dataset(
         name="flat", train=examples, test=examples, source="", class_names=[]
     )
     with pytest.raises(ValueError, match="needs labels"):
-        kd_keras.evaluate(models[0], data=data)
+        kd_keras.evaluate_model(models[0], data=data)
 
 
 def test_evaluation_has_the_parts_of_the_run(data, monkeypatch):
-    monkeypatch.setattr(evaluation.sources, "load_dataset", lambda _: data)
+    monkeypatch.setattr(comparison.sources, "load_dataset", lambda _: data)
     fields = config_lib.default_config().data
     fields.update(validation_examples=10, max_train_examples=20)
-    parts = evaluation.load_parts(fields)
-    sizes = {name: len(parts[name]) for name in evaluation.SPLITS}
+    parts = comparison.load_parts(fields)
+    sizes = {name: len(parts[name]) for name in comparison.SPLITS}
     assert sizes == {"test": 43, "validation": 10, "train": 20}

@@ -1,0 +1,360 @@
+"""Evaluates a model against its teacher and a baseline."""
+
+import pathlib
+
+from kd_keras import config as config_lib
+from kd_keras.data import datasets, sources, splits
+from kd_keras.evaluation import metrics, predict
+from kd_keras.teachers import ensemble, loading
+from kd_keras.teachers import teacher as teachers
+from kd_keras.teachers.classifier import Classifier
+from kd_keras.utils import suggestions, tables
+
+SPLITS = ("test", "validation", "train")
+
+
+def evaluate_model(
+    model,
+    *,
+    data,
+    teacher=None,
+    baseline=None,
+    split="test",
+    temperature=config_lib.DEFAULT_TEMPERATURE,
+    mean="arithmetic",
+    batch_size=500,
+    verbose=None,
+):
+    """Measures a model, and compares it with a teacher and a baseline.
+
+    Args:
+        model: path of a SavedModel, `.keras`, `.tflite` or `.onnx` file; a
+            Keras model or callable, images -> logits; or a list of several,
+            measured as an ensemble.
+        data: name of a dataset, `config.data` or a `datasets.Dataset`.
+        teacher: like `model`, or None.
+        baseline: like `model`, or None.
+        split: `test`, `validation` or `train`. `validation` exists where
+            `config.data.validation_examples` is set.
+        temperature: float > 0, the one that the student was trained with.
+        mean: `arithmetic` or `geometric`, the mean of an ensemble's
+            predictions; see `ensemble.combine`.
+        batch_size: int.
+        verbose: 0, 1 or 2, as in Keras; by default a progress bar in a
+            terminal.
+
+    Returns:
+        Dict of JSON values: `data`, `split`; `models`, with the results of
+        `metrics.measure` for `model` and, if given, `teacher` and `baseline`
+        (and `calibrated`, with `temperature`, `nll` and `ece`, where a
+        validation set exists beside the test set); `against_teacher`
+        (`metrics.compare_with_teacher`) and `against_baseline`
+        (`metrics.compare`), each a dict or None.
+
+    Raises:
+        FileNotFoundError, ValueError: if a model or the data cannot be
+            used, or they do not fit together.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be > 0. Received: {temperature}")
+    given = {"model": model, "teacher": teacher, "baseline": baseline}
+    # Models first: they are where a typing error is likely.
+    classifiers = {
+        role: as_classifier(value, mean=mean)
+        for role, value in given.items()
+        if value is not None
+    }
+    parts = load_parts(data)
+    examples = part(parts, split)
+    for classifier in classifiers.values():
+        check_fit(classifier, examples)
+
+    def predicted(examples):
+        return predict.predict(
+            classifiers, examples, batch_size=batch_size, verbose=verbose
+        )
+
+    labels, logits = predicted(examples)
+    results = {"data": parts["name"], "split": split}
+    results |= _compared(labels, logits, temperature)
+    if split == "test" and "validation" in parts:
+        held_out_labels, held_out = predicted(parts["validation"])
+        for role, measured in results["models"].items():
+            measured["calibrated"] = _calibrated(
+                held_out[role], held_out_labels, logits[role], labels
+            )
+    return results
+
+
+def _compared(labels, logits, temperature):
+    """Each role's measures, and the model's comparisons with the others."""
+    measured = {
+        role: metrics.measure(logits=values, labels=labels)
+        for role, values in logits.items()
+    }
+    against_teacher = against_baseline = None
+    if "teacher" in logits:
+        against_teacher = metrics.compare_with_teacher(
+            logits=logits["model"],
+            teacher_logits=logits["teacher"],
+            labels=labels,
+            temperature=temperature,
+        )
+    if "baseline" in logits:
+        against_baseline = metrics.compare(
+            logits=logits["model"],
+            other_logits=logits["baseline"],
+            labels=labels,
+        )
+    return {
+        "models": measured,
+        "against_teacher": against_teacher,
+        "against_baseline": against_baseline,
+    }
+
+
+def test_results(network, test, *, answers=None):
+    """Measures a trained network on the test set, for its report.
+
+    Args:
+        network: Keras model, images -> logits.
+        test: `Examples` or `StreamedExamples` with labels, or None.
+        answers: `LiveAnswers` or `StoredAnswers` of its teacher, or None.
+
+    Returns:
+        Dict of `test_examples`, `test_errors`, `test_accuracy`, `test_nll`
+        and, with a teacher, the `agreement` with it; None where no test set
+        exists.
+    """
+    results = {
+        "test_examples": 0,
+        "test_errors": None,
+        "test_accuracy": None,
+        "test_nll": None,
+    }
+    if answers is not None:
+        results["agreement"] = None
+        answers = answers.part("test")
+    if test is None:
+        return results
+    labels, logits, teacher_logits = predict.with_teacher(
+        network, answers, test
+    )
+    errors = metrics.errors(logits=logits, labels=labels)
+    results.update(
+        test_examples=len(labels),
+        test_errors=errors,
+        test_accuracy=1 - errors / len(labels),
+        test_nll=metrics.negative_log_likelihood(logits=logits, labels=labels),
+    )
+    if teacher_logits is not None:
+        results["agreement"] = metrics.agreement(
+            teacher_logits=teacher_logits, student_logits=logits
+        )
+    return results
+
+
+def load_parts(data):
+    """Loads a dataset: its `name`, and `train`, `validation` and `test`.
+
+    Args:
+        data: as `evaluate_model` takes it. A `datasets.Dataset` has no
+            validation examples.
+
+    Returns:
+        Dict; without the parts that do not exist.
+    """
+    if isinstance(data, str):
+        fields = config_lib.default_config().data
+        fields.name = data
+        data = fields
+    if isinstance(data, datasets.Dataset):
+        return {"name": data.name, **splits.split(data, validation_examples=0)}
+    dataset = sources.load_dataset(data)
+    parts = splits.split(
+        dataset,
+        validation_examples=data.validation_examples,
+        max_train_examples=data.max_train_examples,
+    )
+    return {"name": dataset.name, **parts}
+
+
+def part(parts, split):
+    """One of the parts of `load_parts`.
+
+    Raises:
+        ValueError: if `split` is unknown, or the dataset does not have it.
+    """
+    suggestions.check_choice(split, SPLITS, what="split")
+    if split not in parts:
+        hint = "the dataset does not have it"
+        if split == "validation":
+            hint = "data.validation_examples holds some out"
+        raise ValueError(
+            f"the split must not be empty. Received: {split} of "
+            f"{parts['name']} ({hint})"
+        )
+    return parts[split]
+
+
+def as_classifier(model, *, mean="arithmetic"):
+    """Makes a `Classifier` of a path, a Keras model or a function.
+
+    A list of several is one classifier, their ensemble: see
+    `ensemble.combine`.
+    """
+    if isinstance(model, (str, pathlib.Path)):
+        return loading.load_classifier(model)
+    if isinstance(model, (list, tuple)):
+        members = [as_classifier(member) for member in model]
+        if len(members) == 1:
+            return members[0]
+        combined = ensemble.combine(members, mean=mean)
+        return Classifier(
+            lambda images: combined(images).numpy(),
+            path=combined.path,
+            kind=None,
+            image_shape=combined.image_shape,
+            num_classes=combined.num_classes,
+        )
+    function, num_classes = teachers.logits_function(model)
+    return teachers.classifier_of(
+        teachers.Teacher(
+            function,
+            path=getattr(model, "name", "a function"),
+            image_shape=tuple(getattr(model, "input_shape", ())[1:]),
+            num_classes=num_classes,
+        )
+    )
+
+
+def check_fit(classifier, examples):
+    """Raises a ValueError if a classifier does not fit the examples."""
+    if not examples.labelled:
+        raise ValueError(
+            "evaluation needs labels: images in one subfolder a class. "
+            "Received: a flat folder"
+        )
+    if classifier.num_classes not in (None, examples.num_classes):
+        raise ValueError(
+            "models and data must have the same number of classes. Received: "
+            f"{classifier.path} with {classifier.num_classes}, data with "
+            f"{examples.num_classes}"
+        )
+    pairs = zip(classifier.image_shape, examples.image_shape)
+    if any(a not in (None, b) for a, b in pairs):
+        raise ValueError(
+            "models and data must have the same image size. Received: "
+            f"{classifier.path} with {classifier.image_shape}, data with "
+            f"{tuple(examples.image_shape)} (data.image_size resizes)"
+        )
+
+
+def summary(results):
+    """Formats the results of `evaluate_model` as text."""
+    models = results["models"]
+    model = models["model"]
+    count = f"{model['examples']:,} examples"
+    classes = [
+        [str(i), f"{precision:.2%}", f"{recall:.2%}"]
+        for i, (precision, recall) in enumerate(
+            zip(model["precision"], model["recall"])
+        )
+    ]
+    lines = [
+        "",
+        f"{results['data']}, {results['split']}: {count}",
+        "",
+        _measures_table(models),
+        "",
+        tables.aligned([["class", "precision", "recall"], *classes]),
+        "",
+        *_calibration(models),
+        *_comparison_with_teacher(results["against_teacher"]),
+        *_comparison_with_baseline(results["against_baseline"]),
+    ]
+    return "\n".join(lines)
+
+
+def _measures_table(models):
+    rows = [
+        [
+            "",
+            "errors",
+            "accuracy (95 % interval)",
+            "NLL",
+            "Brier",
+            "ECE",
+            "adaptive",
+        ]
+    ]
+    for role, measured in models.items():
+        low, high = measured["accuracy_interval"]
+        rows.append(
+            [
+                role,
+                f"{measured['errors']:,}",
+                f"{measured['accuracy']:.2%} ({low:.2%} to {high:.2%})",
+                f"{measured['nll']:.4f}",
+                f"{measured['brier']:.4f}",
+                f"{measured['ece']:.2%}",
+                f"{measured['adaptive_ece']:.2%}",
+            ]
+        )
+    return tables.aligned(rows)
+
+
+def _calibrated(held_out_logits, held_out_labels, logits, labels):
+    temperature = metrics.calibration_temperature(
+        logits=held_out_logits, labels=held_out_labels
+    )
+    scaled = logits / temperature
+    return {
+        "temperature": temperature,
+        "nll": metrics.negative_log_likelihood(logits=scaled, labels=labels),
+        "ece": metrics.calibration_error(
+            metrics.calibration_bins(logits=scaled, labels=labels)
+        ),
+    }
+
+
+def _calibration(models):
+    if "calibrated" not in models["model"]:
+        return ["calibration: no validation set (--data.validation_examples)"]
+    fitted = {role: measured["calibrated"] for role, measured in models.items()}
+    return [
+        f"{role}, calibrated by T = {values['temperature']:.3f}: "
+        f"NLL {values['nll']:.4f}, ECE {values['ece']:.2%}"
+        for role, values in fitted.items()
+    ]
+
+
+def _comparison_with_teacher(compared):
+    if not compared:
+        return []
+    lines = [
+        f"with the teacher: agreement {compared['agreement']:.2%}, KL "
+        f"{compared['kl']:.4f} at T = 1 and {compared['kl_softened']:.4f} "
+        f"at T = {compared['temperature']:g}"
+    ]
+    if compared["teacher_mistakes"]:
+        lines.append(
+            f"on the teacher's {compared['teacher_mistakes']:,} mistakes: "
+            f"the same mistake in {compared['agreement_on_mistakes']:.2%}"
+        )
+    return lines
+
+
+def _comparison_with_baseline(compared):
+    if not compared:
+        return []
+    low, high = compared["difference_interval"]
+    verdict = "no significant difference"
+    if compared["p_value"] < 0.05:
+        better = compared["difference"] > 0
+        verdict = "the model is " + ("better" if better else "worse")
+    return [
+        f"against the baseline: {100 * compared['difference']:+.2f} points "
+        f"({100 * low:+.2f} to {100 * high:+.2f}), McNemar p = "
+        f"{compared['p_value']:.3g}: {verdict}"
+    ]

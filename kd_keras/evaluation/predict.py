@@ -1,0 +1,132 @@
+"""Predicts every example of a set: the only prediction loop."""
+
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.data import pipeline
+from kd_keras.utils import progress
+
+
+def predict(
+    classifiers, examples, *, batch_size=500, at_most=None, verbose=None
+):
+    """Predicts labelled examples with several classifiers, in one pass.
+
+    Args:
+        classifiers: dict of functions, uint8 images -> logits, by name.
+        examples: `Examples` or `StreamedExamples` with labels.
+        batch_size: int.
+        at_most: int, how many examples to predict, from the first; None for
+            all.
+        verbose: 0, 1 or 2, as in Keras; by default a progress bar in a
+            terminal.
+
+    Returns:
+        `(labels, logits)`: int32 `(n,)`, and a dict of arrays
+        `(n, num_classes)` by name.
+    """
+
+    def call_all(ids, images):
+        images = images.numpy()
+        return {name: call(images) for name, call in classifiers.items()}
+
+    return collect(
+        call_all,
+        examples,
+        labels=True,
+        batch_size=batch_size,
+        at_most=at_most,
+        verbose=verbose,
+    )
+
+
+def logits_of(network, examples):
+    """Predicts all examples, in order: float32 `(n, num_classes)`.
+
+    Args:
+        network: function of images -> logits, such as a `Teacher`.
+        examples: `Examples` or `StreamedExamples`.
+    """
+    _, outputs = collect(
+        lambda ids, images: {"logits": network(images)}, examples
+    )
+    return outputs["logits"]
+
+
+def answers_to(answers, examples):
+    """Collects a teacher's answers to all examples, in order.
+
+    Args:
+        answers: `LiveAnswers` or `StoredAnswers` of the examples' part.
+        examples: `Examples` or `StreamedExamples`.
+
+    Returns:
+        float32 array `(n, num_classes)`, the logits of view 0.
+    """
+    _, outputs = collect(
+        lambda ids, images: {"logits": answers(ids, 0, images).logits}, examples
+    )
+    return outputs["logits"]
+
+
+def with_teacher(network, answers, examples):
+    """Predicts labelled examples with a network and its teacher, in one pass.
+
+    Args:
+        network: Keras model, images -> logits.
+        answers: as `answers_to`, or None for a network without a teacher.
+        examples: `Examples` or `StreamedExamples` with labels.
+
+    Returns:
+        `(labels, logits, teacher_logits)`: int32 `(n,)` and float32
+        `(n, num_classes)`; the last is None without a teacher.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def predict_batch(ids, images):
+        outputs = {"logits": network(images, training=False)}
+        if answers is not None:
+            outputs["teacher_logits"] = answers(ids, 0, images).logits
+        return outputs
+
+    labels, outputs = collect(predict_batch, examples, labels=True)
+    return labels, outputs["logits"], outputs.get("teacher_logits")
+
+
+def collect(
+    function,
+    examples,
+    *,
+    labels=False,
+    batch_size=500,
+    at_most=None,
+    verbose=None,
+):
+    """Calls a function on every batch of a set, in order.
+
+    Args:
+        function: function of tensors (ids, images) -> dict of arrays, whose
+            first axis is the batch.
+        examples: `Examples` or `StreamedExamples`.
+        labels: bool; True reads the labels too.
+        batch_size, at_most, verbose: as `predict`.
+
+    Returns:
+        `(labels, outputs)`: int32 `(n,)`, or None without `labels`, and the
+        dict of the function's arrays, joined.
+    """
+    count = min(len(examples), at_most or len(examples))
+    bar = progress.bar(count, "example", verbose=verbose)
+    batches = pipeline.ordered_batches(
+        examples, batch_size=batch_size, labels=labels
+    )
+    read, rows = [], []
+    for ids, images, *batch_labels in batches.take(-(-count // batch_size)):
+        read += batch_labels
+        rows.append(function(ids, images))
+        bar.add(len(images))
+    outputs = {
+        name: np.concatenate([row[name] for row in rows])[:count]
+        for name in rows[0]
+    }
+    return np.concatenate(read)[:count] if labels else None, outputs

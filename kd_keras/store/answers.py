@@ -1,0 +1,74 @@
+"""The outputs of a teacher that were stored; see `teachers.answers`."""
+
+from kd_keras.store import manifest as manifests
+from kd_keras.teachers import answers
+
+
+class StoredAnswers:
+    """Answers that are read from a logit store.
+
+    Args:
+        open_store: function without arguments that returns the
+            `LogitStore`. Called once, when the logits are needed.
+        manifest: dict, the store's manifest, as `plan` returns it.
+        part: str, the part of the store that the ids belong to.
+    """
+
+    # Batches bring the logits: the `Distiller` calls no teacher.
+    function = None
+
+    def __init__(self, open_store, *, manifest, part="train"):
+        self._open_store = open_store
+        self._manifest = manifest
+        self._part = part
+        self._store = None
+        # What the result of a training depends on.
+        self.record = {
+            f"store.{key}": value
+            for key, value in manifests.comparable(manifest).items()
+        }
+        self.num_classes = manifest["num_classes"]
+
+    def __call__(self, ids, view, images):
+        """The stored `Outputs` for a view of some examples.
+
+        Args:
+            ids: int64 tensor `(batch,)`.
+            view: int or int64 scalar, the view's number.
+            images: not used; the logits are known by id and view.
+        """
+        logits = self.open().lookup(ids, view, self._part)
+        return answers.Outputs(logits)
+
+    def open(self):
+        """Opens the store, unless it is open."""
+        if self._store is None:
+            self._store = self._open_store()
+        return self._store
+
+    def part(self, name):
+        """The answers for another part of the dataset.
+
+        Args:
+            name: `train`, `validation` or `test`.
+
+        Returns:
+            `StoredAnswers`.
+        """
+        return StoredAnswers(self.open, manifest=self._manifest, part=name)
+
+    def view_of(self, epoch):
+        """The number of the view that an epoch shows: one that is stored."""
+        return epoch % self._manifest["parts"]["train"]["views"]
+
+    def join(self, batches, view=0):
+        """Batches for a `Distiller` without a teacher.
+
+        Args:
+            batches: `tf.data.Dataset` of `(ids, images[, labels])`.
+            view: int or int64 scalar, the images' view.
+
+        Returns:
+            `tf.data.Dataset` of `(images, y)`; see `LogitStore.attach`.
+        """
+        return self.open().attach(batches, view, self._part)

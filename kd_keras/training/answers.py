@@ -1,0 +1,95 @@
+"""Makes the answers of the student's teacher: live or from a store."""
+
+import logging
+
+from kd_keras import store
+from kd_keras.store import answers as stored
+from kd_keras.teachers import answers as live
+from kd_keras.training import labelling, teacher_files
+
+_log = logging.getLogger(__name__)
+
+
+def student_answers(context, parts, spec):
+    """The answers of the student's teacher, as `config.store.path` wants them.
+
+    The only place that distinguishes a live teacher from a store.
+
+    Args:
+        context: `prepare.Context`.
+        parts: dict of the parts that the student is trained and tested on.
+        spec: `augmentation.ViewSpec` of the student's views.
+
+    Returns:
+        `LiveAnswers`, or `StoredAnswers`. Nothing is loaded or written
+        before it is needed.
+
+    Raises:
+        ValueError: if the teacher or the store does not exist, or the store
+            holds other logits.
+    """
+    path = context.config.store.path
+    if not path:
+        files = teacher_files.find(context.config, context.savedmodels)
+        return live_answers(files, parts["train"])
+    if path == "auto":
+        return _labelled(context, parts, spec)
+    return _opened(context, parts, spec)
+
+
+def live_answers(files, train):
+    """The answers of a teacher that is loaded when it is needed.
+
+    Args:
+        files: `ensemble.TeacherFiles`.
+        train: `Examples` or `StreamedExamples` that the teacher must fit.
+
+    Returns:
+        `LiveAnswers`.
+    """
+    return live.LiveAnswers(
+        lambda: teacher_files.load(files, train), record=files.record
+    )
+
+
+def _labelled(context, parts, spec):
+    """Answers of `<workdir>/store`, which is written when it is needed."""
+    files = teacher_files.find(context.config, context.savedmodels)
+    manifest = labelling.plan(context.config, parts, files, spec)
+
+    def write_and_open():
+        path = context.workdir / "store"
+        labelling.write(path, manifest, parts, files)
+        return _open(path, parts, spec, files)
+
+    return stored.StoredAnswers(write_and_open, manifest=manifest)
+
+
+def _opened(context, parts, spec):
+    """Answers of the store at `config.store.path`."""
+    files = None
+    # A finished store replaces the teacher, which need not exist any more.
+    if teacher_files.is_given(context.config, context.savedmodels):
+        files = teacher_files.find(context.config, context.savedmodels)
+    opened = _open(context.config.store.path, parts, spec, files)
+    return stored.StoredAnswers(lambda: opened, manifest=opened.manifest)
+
+
+def _open(path, parts, spec, files):
+    """Opens a store and checks that it holds the logits that are needed."""
+    opened = store.LogitStore.open(path)
+    expected = {
+        "spec": vars(spec),
+        "num_classes": parts["train"].num_classes or opened.num_classes,
+        "parts": store.describe(parts),
+    }
+    if files is not None:
+        expected["teacher"] = files.record
+    opened.check(**expected)
+    _log.info(
+        "store: %s, %d views, teacher %s",
+        path,
+        opened.views,
+        opened.manifest["teacher"]["fingerprint"][:12],
+    )
+    return opened

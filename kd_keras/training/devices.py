@@ -1,0 +1,81 @@
+"""Chooses the precision and the devices of a training."""
+
+import contextlib
+import functools
+import pathlib
+
+import keras
+import tensorflow as tf
+
+
+def resolve_precision(precision):
+    """Resolves `auto` to bfloat16 where the processor computes it faster.
+
+    AVX512-BF16 alone does not decide: it is faster on AMD's processors, not
+    on Intel's (compare `examples_per_second` in `metrics.jsonl`).
+
+    Args:
+        precision: str, `config.precision`.
+
+    Returns:
+        str, the name of a Keras dtype policy.
+    """
+    if precision != "auto":
+        return precision
+    if tf.config.list_physical_devices("GPU"):
+        return "float32"
+    try:
+        flags = pathlib.Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "float32"
+    fast = "amx_bf16" in flags or (
+        "avx512_bf16" in flags and "AuthenticAMD" in flags
+    )
+    return "mixed_bfloat16" if fast else "float32"
+
+
+@functools.cache
+def make_strategy(devices):
+    """Makes a `MirroredStrategy` for several devices, else the default one.
+
+    Cached: TensorFlow confuses the collectives of two strategies in one
+    process.
+
+    Args:
+        devices: str, `auto` (all GPUs) or a number of logical CPU devices.
+
+    Raises:
+        ValueError: if TensorFlow has started with other logical devices.
+    """
+    if devices == "auto":
+        gpus = tf.config.list_logical_devices("GPU")
+        if len(gpus) < 2:
+            return tf.distribute.get_strategy()
+        return tf.distribute.MirroredStrategy()
+    count = int(devices)
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * count
+        )
+    except RuntimeError as error:
+        running = len(tf.config.list_logical_devices("CPU"))
+        if running != count:
+            raise ValueError(
+                "devices must be set before TensorFlow starts. Received: "
+                f"devices={count}, running with {running}"
+            ) from error
+    if count == 1:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+
+
+@contextlib.contextmanager
+def precision_policy(name):
+    """Sets the dtype policy of the layers that are created inside."""
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)

@@ -1,0 +1,130 @@
+"""Compiles and fits the network of a stage."""
+
+import logging
+
+import keras
+import tensorflow as tf
+
+from kd_keras.data import pipeline
+from kd_keras.models import optimizers
+from kd_keras.training import callbacks, checkpoints, devices
+from kd_keras.utils import progress
+
+_log = logging.getLogger(__name__)
+
+_SAMPLE_VIEWS = 8
+
+
+def compile_network(stage, num_classes):
+    """Builds a stage's network and the compiled model that trains it.
+
+    Args:
+        stage: `stages.base.Stage`.
+        num_classes: int.
+
+    Returns:
+        `(network, model)`: two Keras models; `model.fit` trains `network`.
+    """
+    policy = devices.precision_policy(stage.config.precision)
+    with stage.context.strategy.scope(), policy:
+        network = stage.build(num_classes)
+        optimizer = optimizers.make_optimizer(
+            stage.optimizer_fields,
+            steps_per_epoch=_steps_per_epoch(stage),
+            epochs=stage.fields.epochs,
+        )
+        model = stage.make_trainer(network, _steps_per_epoch(stage))
+        model.compile(optimizer)
+        # Compiling may have wrapped it, for the loss scale of float16.
+        model.optimizer.build(network.trainable_variables)
+    return network, model
+
+
+def log_size(stage, network, num_macs):
+    """Logs the size of a stage's network and of its training."""
+    _log.info(
+        "%s: %s, %s parameters, %s multiply-accumulates, %d epochs of %d "
+        "steps, batch %d, %s, %d x %s",
+        stage.name,
+        stage.network_fields.model,
+        f"{network.count_params():,}",
+        f"{num_macs:,}",
+        stage.fields.epochs,
+        _steps_per_epoch(stage),
+        stage.fields.batch_size,
+        stage.config.precision,
+        stage.context.strategy.num_replicas_in_sync,
+        tf.config.list_logical_devices()[-1].device_type,
+    )
+
+
+def fit(stage, network, model):
+    """Trains a stage's network from its last checkpoint to the last epoch.
+
+    Args:
+        stage: `stages.base.Stage`.
+        network, model: as `compile_network` returns them.
+    """
+    states = checkpoints.Checkpoints(
+        stage.run_dir.checkpoints_dir, network, model.optimizer
+    )
+    first_epoch = states.restore()
+    if first_epoch:
+        _log.info(
+            "%s: resumes after epoch %d of %d, from %s",
+            stage.name,
+            first_epoch,
+            stage.fields.epochs,
+            stage.run_dir.checkpoints_dir,
+        )
+    if first_epoch == stage.fields.epochs:
+        return
+    model.fit(
+        stage.training_batches(first_epoch),
+        epochs=stage.fields.epochs,
+        initial_epoch=first_epoch,
+        steps_per_epoch=_steps_per_epoch(stage),
+        shuffle=False,
+        verbose=progress.verbosity(),
+        validation_data=stage.validation_batches(),
+        callbacks=_callbacks(stage, network, states, first_epoch),
+    )
+
+
+def _callbacks(stage, network, states, first_epoch):
+    return [
+        callbacks.StopOnNaN(
+            steps_per_epoch=_steps_per_epoch(stage),
+            checkpoints_dir=stage.run_dir.checkpoints_dir,
+        ),
+        callbacks.MetricsLog(
+            stage.run_dir,
+            num_examples=len(stage.train),
+            first_epoch=first_epoch,
+        ),
+        keras.callbacks.TensorBoard(
+            str(stage.run_dir.tensorboard_dir), write_graph=False
+        ),
+        _sample_views(stage, network),
+        # Last: an epoch is recorded before its state is saved.
+        callbacks.SaveCheckpoint(states),
+    ]
+
+
+def _sample_views(stage, network):
+    ids, images = next(iter(stage.train.batches(_SAMPLE_VIEWS, labels=False)))
+
+    def sample(epoch):
+        view = stage.view_of(epoch)
+        shown = pipeline.make_views(
+            stage.train, images, ids, view=view, spec=stage.view_spec
+        )
+        return shown, stage.sample_predictions(network, ids, view, shown)
+
+    return callbacks.SampleViews(
+        stage.run_dir.tensorboard_dir / "views", sample
+    )
+
+
+def _steps_per_epoch(stage):
+    return pipeline.steps_per_epoch(len(stage.train), stage.fields.batch_size)

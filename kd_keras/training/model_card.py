@@ -1,0 +1,94 @@
+"""Writes the model card of a trained model."""
+
+import json
+
+from kd_keras.utils import tables
+
+
+def model_card(
+    *,
+    name,
+    training,
+    network,
+    config,
+    dataset,
+    train,
+    report,
+    versions,
+    command,
+):
+    """The text of `model_card.md`.
+
+    Args:
+        name: str, the model's name.
+        training: str, a sentence about how the model was trained.
+        network: str, the name of its architecture.
+        config: the resolved configuration.
+        dataset: `datasets.Dataset`.
+        train: `Examples` or `StreamedExamples` that it was trained on.
+        report: dict, as in `report.json`.
+        versions: dict, as in `versions.json`.
+        command: str, the command of the training.
+
+    Returns:
+        str, Markdown.
+    """
+    packages = ", ".join(
+        f"{package} {version}"
+        for package, version in versions["packages"].items()
+        if version
+    )
+    shape = " x ".join(str(size) for size in train.image_shape)
+    return f"""# {name}
+
+{training}
+
+- Input: `images`, uint8 `[batch, height, width, channels]`, {shape}, 0 to 255;
+  the normalisation is inside.
+- Output: `logits` and `probabilities`, float32.
+- Data: {dataset.name}, {len(train):,} training examples, from
+  {dataset.source}; the test set was read once, after training.
+- Network: {network}
+
+{_measures(config, report)}
+
+Command, at commit `{versions["commit"]}`:
+
+    {command}
+
+Hardware: {versions["processor"]}, {versions["threads"]} threads; GPUs:
+{", ".join(map(str, versions["gpus"])) or "none"}.
+
+Python {versions["python"]}, {packages}.
+
+Configuration:
+
+```json
+{json.dumps(config.to_dict(), indent=2)}
+```
+"""
+
+
+def _measures(config, report):
+    """A Markdown table of the report."""
+    rows = [
+        ("measured", ""),
+        ("parameters", f"{report['parameters']:,}"),
+        ("multiply-accumulates", f"{report['macs']:,}"),
+    ]
+    if report["test_examples"]:
+        errors = f"{report['test_errors']} of {report['test_examples']}"
+        rows += [
+            ("test errors", errors),
+            ("test accuracy", f"{report['test_accuracy']:.2%}"),
+            ("test negative log-likelihood", f"{report['test_nll']:.4f}"),
+        ]
+    if report.get("agreement") is not None:
+        agreement = f"{report['agreement']:.2%}"
+        rows.append(("agreement with the teacher", agreement))
+    rows += [
+        ("epochs", str(report["epochs"])),
+        ("seconds of training", f"{report['seconds']:.0f}"),
+        ("seed", str(config.seed)),
+    ]
+    return tables.markdown(rows)

@@ -1,0 +1,87 @@
+"""Runs the stages, and labels the store that a student learns from."""
+
+from kd_keras.data import pipeline
+from kd_keras.training import labelling, prepare, teacher_files
+from kd_keras.training.stages import stage_class
+
+
+def run(
+    config,
+    *,
+    stages,
+    workdir,
+    savedmodels,
+    restart=False,
+    dataset=None,
+    command="",
+):
+    """Runs stages one after the other, except for those that are finished.
+
+    Everything that can be refused is refused before anything is written.
+
+    Args:
+        config: `ConfigDict`; see `kd_keras.config`.
+        stages: list of names in `stages.STAGES`; a teacher comes before its
+            student.
+        workdir: path; a stage works in `<workdir>/<stage>/`.
+        savedmodels: path; exports go to `<savedmodels>/<name>_<stage>/`.
+        restart: bool; True removes earlier runs of the stages first.
+        dataset: `datasets.Dataset`, or None to load `config.data`.
+        command: str, as it was typed, for the record.
+
+    Returns:
+        List of reports, a dict for each stage, as in `report.json`. The one
+        of `specialist` is about the combination, or about one specialist if
+        `config.specialist.only` chooses one.
+
+    Raises:
+        ValueError: if the configuration, the data, the teacher or the work
+            directory cannot be used, or the loss becomes NaN.
+    """
+    context = prepare.prepare(
+        config,
+        workdir=workdir,
+        savedmodels=savedmodels,
+        dataset=dataset,
+        command=command,
+    )
+    chosen = [stage_class(name)(context) for name in stages]
+    for stage in chosen:
+        stage.check()
+    return [stage.run(restart=restart) for stage in chosen]
+
+
+def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
+    """Stores the teacher's logits in `<workdir>/store`, or resumes that.
+
+    Args:
+        config, workdir, savedmodels, dataset: as `run`.
+        shard: int, the index of this process, from 0.
+        num_shards: int, how many processes write the store.
+
+    Returns:
+        `(path, finished)`: the store's directory, and whether the store is
+        finished. It is not while other processes have files to write.
+
+    Raises:
+        ValueError: as `run`, or if the directory holds another store.
+    """
+    if not 0 <= shard < num_shards:
+        raise ValueError(
+            "--shard must be >= 0 and < --num_shards. Received: "
+            f"{shard} of {num_shards}"
+        )
+    context = prepare.prepare(
+        config, workdir=workdir, savedmodels=savedmodels, dataset=dataset
+    )
+    stage = stage_class("student")(context)
+    pipeline.check_mixing(stage.train, stage.view_spec)
+    files = teacher_files.find(context.config, context.savedmodels)
+    manifest = labelling.plan(
+        context.config, stage.parts, files, stage.view_spec
+    )
+    path = context.workdir / "store"
+    finished = labelling.write(
+        path, manifest, stage.parts, files, shard=shard, num_shards=num_shards
+    )
+    return path, finished

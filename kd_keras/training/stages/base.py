@@ -1,0 +1,234 @@
+"""The stage that all others extend."""
+
+import abc
+import logging
+
+import keras
+
+from kd_keras import config as config_lib
+from kd_keras.data import pipeline
+from kd_keras.distillation import losses
+from kd_keras.models import build, macs
+from kd_keras.training import fitting, publishing, run_directory
+
+_log = logging.getLogger(__name__)
+
+
+class Stage(abc.ABC):
+    """Trains one network and exports it.
+
+    A subclass defines the class attributes and the abstract methods, and
+    overrides the others where it differs.
+
+    Attributes:
+        name: str, also the section of the configuration with the optimizer.
+        role: `teacher` or `student`, the section with the network.
+        section: str, the section with epochs and batch size.
+        uses_transfer_set: bool; True trains on the transfer set.
+        uses_labels: bool; False leaves the labels out of the training data.
+        answers: `LiveAnswers` or `StoredAnswers` of the teacher that the
+            network is compared with, or None.
+
+    Args:
+        context: `prepare.Context`.
+    """
+
+    name = role = section = None
+    uses_transfer_set = False
+    uses_labels = True
+    answers = None
+
+    def __init__(self, context):
+        self.context = context
+        self.config = config = context.config
+        self.network_fields = config[self.role]
+        self.fields = config[self.section]
+        self.optimizer_fields = config[self.name].optimizer
+        self.parts = context.parts
+        if self.uses_transfer_set:
+            self.parts = context.transfer_parts
+        self.train = self.parts["train"]
+        self.model_name = f"{config.name}_{self.name}"
+        self.run_dir = run_directory.RunDir(
+            context.workdir / self.name, self.name
+        )
+
+    @staticmethod
+    @abc.abstractmethod
+    def config_fields(config):
+        """The fields that the result depends on: dict of sections."""
+
+    @property
+    @abc.abstractmethod
+    def view_spec(self):
+        """`augmentation.ViewSpec` of the training images."""
+
+    @abc.abstractmethod
+    def make_trainer(self, network, steps_per_epoch):
+        """The uncompiled Keras model whose `fit` trains the network."""
+
+    @abc.abstractmethod
+    def card_sentence(self, report):
+        """The sentence of the model card about the training."""
+
+    @classmethod
+    def depends_on(cls, config):
+        """The part of the configuration that the result depends on.
+
+        Args:
+            config: the resolved configuration.
+
+        Returns:
+            Flat dict of JSON values, as `config.json` records it.
+        """
+        keys = ("name", "seed", "precision", "devices")
+        fields = {key: config[key] for key in keys}
+        flat = config_lib.flatten({**fields, **cls.config_fields(config)})
+        for field in list(flat):
+            optimizer, _, name = field.rpartition(".")
+            is_muon = flat.get(f"{optimizer}.name") == "muon"
+            if name == "kernel_learning_rate" and not is_muon:
+                del flat[field]
+        return flat
+
+    def check(self):
+        """Raises a ValueError if the data do not fit the stage."""
+        if self.uses_labels and not self.train.labelled:
+            raise ValueError(
+                f"{self._label_user()} needs labels: images in one subfolder "
+                "a class. Received: a flat folder"
+            )
+        pipeline.check_mixing(self.train, self.view_spec)
+        self._check_size()
+
+    def run(self, *, restart):
+        """Trains and exports the network, unless that is finished.
+
+        Args:
+            restart: bool; True removes an earlier run first.
+
+        Returns:
+            dict, as in `report.json`.
+        """
+        depends_on = {**self.depends_on(self.config), **self.find_inputs()}
+        report = None if restart else self.finished_report(depends_on)
+        if report is not None:
+            return report
+        self.check_paths(restart)
+        num_classes = self.find_num_classes()
+        keras.utils.set_random_seed(self.config.seed)
+        network, model = fitting.compile_network(self, num_classes)
+        num_macs = macs.count_macs(network)
+        fitting.log_size(self, network, num_macs)
+        # Not earlier: no store is written for a network that cannot be built.
+        self.open_inputs()
+        if restart:
+            self.run_dir.remove()
+        self.run_dir.start(
+            self.config, depends_on, command=self.context.command
+        )
+        fitting.fit(self, network, model)
+        final = publishing.build_in_float32(self, num_classes)
+        final.set_weights(network.get_weights())
+        epochs = self.run_dir.metrics()
+        report = {
+            **publishing.measured(self, final, num_macs),
+            "seconds": round(sum(epoch["seconds"] for epoch in epochs), 1),
+            "epochs": self.fields.epochs,
+            **self.report_details(),
+        }
+        publishing.publish(self, final, report)
+        return report
+
+    def find_inputs(self):
+        """What the result depends on besides the configuration: a dict."""
+        return {}
+
+    def find_num_classes(self):
+        return self.train.num_classes
+
+    def open_inputs(self):
+        """Loads the teacher, or opens its store."""
+        if self.answers is not None:
+            self.answers.open()
+
+    def finished_report(self, depends_on):
+        """The report of a finished run of the same stage, or None."""
+        self.run_dir.check(depends_on)
+        report = self.run_dir.report()
+        if report is not None:
+            _log.info(
+                "%s: finished before, in %s", self.name, self.run_dir.path
+            )
+            publishing.export_if_missing(self, report)
+        return report
+
+    def check_paths(self, restart):
+        """Raises a ValueError if files of somebody else are in the way."""
+        if restart:
+            self.run_dir.check_removable()
+        publishing.check_export_path(self)
+
+    def build(self, num_classes):
+        """The network before its training: a Keras model, images -> logits."""
+        return build.build_model(
+            self.network_fields.model,
+            image_shape=self.train.image_shape,
+            num_classes=num_classes,
+            images=self.train.sample(build.STATISTICS_EXAMPLES),
+            widths=self.network_fields.widths,
+            dropout=self.network_fields.dropout,
+            max_norm=self.network_fields.max_norm,
+        )
+
+    def training_batches(self, first_epoch, **options):
+        """The batches of the epochs from `first_epoch` on."""
+        return pipeline.training_batches(
+            self.train,
+            batch_size=self.fields.batch_size,
+            seed=self.config.seed,
+            epochs=self.fields.epochs,
+            first_epoch=first_epoch,
+            spec=self.view_spec,
+            labels=self.uses_labels,
+            **options,
+        )
+
+    def validation_batches(self):
+        """The batches of the validation examples, or None without any."""
+        if "validation" not in self.parts:
+            return None
+        return pipeline.evaluation_batches(self.parts["validation"])
+
+    def view_of(self, epoch):
+        """The number of the view that an epoch shows."""
+        return epoch
+
+    def sample_predictions(self, network, ids, view, images):
+        """Predictions of a view of some examples, for TensorBoard.
+
+        Returns:
+            dict of `teacher` and/or `student` to probabilities.
+        """
+        logits = network(images, training=False)
+        return {self.role: losses.soften(logits=logits, temperature=1.0)}
+
+    def report_details(self):
+        """Entries of the report that only this stage has: a dict."""
+        return {}
+
+    def _label_user(self):
+        return f"the {self.name} stage"
+
+    def _check_size(self):
+        batch_size, count = self.fields.batch_size, len(self.train)
+        if batch_size > count:
+            raise ValueError(
+                f"{self.section}.batch_size must be at most the number of "
+                f"training examples. Received: {batch_size} of {count}"
+            )
+
+
+def without(section, *fields):
+    """A section of the configuration without some of its fields: a dict."""
+    return {key: value for key, value in section.items() if key not in fields}

@@ -1,0 +1,32 @@
+"""The baseline stage: the student's network, trained on labels."""
+
+from kd_keras.data import augmentation
+from kd_keras.distillation import trainer
+from kd_keras.training.stages import base
+
+
+class BaselineStage(base.Stage):
+    """Trains the student's network on labels, to compare the student with."""
+
+    name = "baseline"
+    role = section = "student"
+    uses_transfer_set = True
+
+    @staticmethod
+    def config_fields(config):
+        return {
+            "data": base.without(config.data, "mixup", "cutmix"),
+            "transfer": config.transfer,
+            "student": base.without(config.student, "optimizer"),
+            "baseline": config.baseline,
+        }
+
+    @property
+    def view_spec(self):
+        return augmentation.ViewSpec(**self.config.data.augment)
+
+    def make_trainer(self, network, steps_per_epoch):
+        return trainer.SupervisedTrainer(network)
+
+    def card_sentence(self, report):
+        return "The student's network trained on labels."

@@ -1,0 +1,169 @@
+"""The specialist stage: all specialists, and the model that combines them."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.distillation import losses, specialists
+from kd_keras.evaluation import predict
+from kd_keras.models import macs
+from kd_keras.teachers import loading
+from kd_keras.training import answers, publishing, teacher_files
+from kd_keras.training.stages import specialist
+
+# Images on which a network with the generalist's weights must agree with the
+# generalist, and the largest difference of a logit that is rounding.
+_COMPARED_IMAGES = 64
+_LOGIT_TOLERANCE = 1e-2
+
+
+class SpecialistsStage(specialist.SpecialistStage):
+    """Trains all specialists, and combines them with the generalist."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.model_name = f"{self.config.name}_specialists"
+        self._files = None
+
+    def run(self, *, restart):
+        """As `Stage.run`; trains one specialist with `specialist.only`."""
+        inputs = self.find_inputs()
+        depends_on = {**self.depends_on(self.config), **inputs}
+        only = self.fields.only
+        report = None
+        if not restart and only < 0:
+            report = self.finished_report(depends_on)
+        if report is not None:
+            return report
+        self.check_paths(restart and only < 0)
+        self.answers.open()
+        generalist = self._build_generalist()
+        members = self._members(generalist, inputs)
+        if only >= 0:
+            if restart:
+                # It reports a combination with another specialist.
+                self.run_dir.report_path.unlink(missing_ok=True)
+            return members[only].run(restart=restart)
+        if restart:
+            self.run_dir.remove()
+        self.run_dir.start(
+            self.config, depends_on, command=self.context.command
+        )
+        reports = [member.run(restart=False) for member in members]
+        return self._combine(generalist, members, reports)
+
+    def find_inputs(self):
+        self._files = teacher_files.find(self.config, self.context.savedmodels)
+        if len(self._files.paths) > 1:
+            raise ValueError(
+                "specialists must start from one generalist. Received: "
+                f"teacher.path={self.config.teacher.path}"
+            )
+        self.answers = answers.live_answers(self._files, self.train)
+        return self.answers.record
+
+    def make_trainer(self, network, steps_per_epoch):
+        raise NotImplementedError("the specialists are trained one by one")
+
+    def card_sentence(self, report):
+        return (
+            "A generalist and its specialists for the classes "
+            f"{report['class_sets']}, as one prediction (eq. 5 of "
+            "arXiv:1503.02531)."
+        )
+
+    def _check_size(self):
+        # Each specialist has a training set and checks its batch size.
+        if not hasattr(self.train, "at"):
+            raise ValueError(
+                "the specialist stage needs a set in memory, to choose "
+                "examples by their labels: raise data.memory_limit_mb. "
+                "Received: a streamed set"
+            )
+
+    def _build_generalist(self):
+        """The generalist as a Keras model in float32."""
+        network = publishing.build_in_float32(self, self.train.num_classes)
+        path, fields = self._files.paths[0], self.network_fields
+        weights = loading.network_weights(path)
+        if [w.shape for w in weights] != [w.shape for w in network.weights]:
+            raise ValueError(
+                f"the generalist must be teacher.model={fields.model} with "
+                f"teacher.widths={fields.widths}. Received: {path}, whose "
+                "weights are of another network"
+            )
+        network.set_weights(weights)
+        # The weights do not show, for example, other constants of the input.
+        images = self.train.sample(_COMPARED_IMAGES)
+        expected = self.answers.function(tf.constant(images))
+        difference = np.abs(network(images, training=False) - expected).max()
+        if not difference < _LOGIT_TOLERANCE:
+            raise ValueError(
+                f"teacher.model={fields.model} with the generalist's weights "
+                "must predict as the generalist, which needs the data and "
+                "the data.validation_examples that the generalist was "
+                f"trained with. Received: {path}, whose logits differ by "
+                f"{difference:.3g}"
+            )
+        return network
+
+    def _members(self, generalist, inputs):
+        """A `Specialist` for each set of classes that are confused."""
+        predictions = losses.soften(
+            logits=predict.logits_of(self.answers.function, self.train),
+            temperature=self.fields.temperature,
+        )
+        class_sets = specialists.confusable_sets(
+            predictions,
+            num_sets=self.fields.num_specialists,
+            num_classes=self.fields.num_classes,
+            seed=self.config.seed,
+        )
+        return [
+            specialist.Specialist(
+                self.context,
+                index=index,
+                classes=classes,
+                inputs=inputs,
+                generalist=self.answers,
+                initial_weights=generalist.get_weights(),
+            )
+            for index, classes in enumerate(class_sets)
+        ]
+
+    def _combine(self, generalist, members, reports):
+        """Exports the combination; returns its report."""
+        class_sets = [member.classes for member in members]
+        member_networks = [
+            keras.models.load_model(member.run_dir.model_path, compile=False)
+            for member in members
+        ]
+        final = specialists.combined_network(
+            generalist, member_networks, class_sets
+        )
+        report = {
+            **publishing.measured(self, final, macs.count_macs(final)),
+            "seconds": round(sum(r["seconds"] for r in reports), 1),
+            "epochs": self.fields.epochs,
+            "model": self.model_name,
+            "class_sets": class_sets,
+            "by_coverage": self._accuracy_by_coverage(final, class_sets),
+        }
+        publishing.publish(self, final, report)
+        return report
+
+    def _accuracy_by_coverage(self, final, class_sets):
+        """`specialists.accuracy_by_coverage` of validation and test."""
+        rows = {}
+        for name in ("validation", "test"):
+            if name in self.parts:
+                labels, logits, generalist_logits = predict.with_teacher(
+                    final, self.answers.part(name), self.parts[name]
+                )
+                rows[name] = specialists.accuracy_by_coverage(
+                    labels=labels,
+                    generalist_logits=generalist_logits,
+                    logits=logits,
+                    class_sets=class_sets,
+                )
+        return rows

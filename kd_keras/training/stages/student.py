@@ -1,0 +1,118 @@
+"""The student stage: distillation from a frozen teacher."""
+
+import keras
+
+from kd_keras import config as config_lib
+from kd_keras.data import augmentation, pipeline
+from kd_keras.distillation import distiller, losses
+from kd_keras.evaluation import predict
+from kd_keras.teachers import answers as answers_lib
+from kd_keras.training import answers
+from kd_keras.training.stages import base, teacher
+
+
+class StudentStage(base.Stage):
+    """Trains the student on the teacher's softened predictions."""
+
+    name = role = section = "student"
+    uses_transfer_set = True
+
+    @property
+    def uses_labels(self):
+        return config_lib.uses_labels(self.config)
+
+    @staticmethod
+    def config_fields(config):
+        return {
+            "data": config.data,
+            "transfer": config.transfer,
+            "student": config.student,
+            "distill": config.distill,
+            # The file is known by its fingerprint, not by its path.
+            "teacher": {
+                key: config.teacher[key]
+                for key in teacher.STUDENT_FIELDS
+                if key != "path"
+            },
+        }
+
+    @property
+    def view_spec(self):
+        data = self.config.data
+        return augmentation.ViewSpec(
+            **data.augment, mixup=data.mixup, cutmix=data.cutmix
+        )
+
+    def find_inputs(self):
+        self.answers = answers.student_answers(
+            self.context, self.parts, self.view_spec
+        )
+        return self.answers.record
+
+    def find_num_classes(self):
+        return self.answers.num_classes or self.train.num_classes
+
+    def make_trainer(self, network, steps_per_epoch):
+        fields = self.config.distill
+        options = dict(fields.get(fields.loss, {}))
+        if fields.standardize:
+            options["standardize"] = True
+
+        def schedule(start, end):
+            steps = steps_per_epoch * self.fields.epochs
+            return keras.optimizers.schedules.PolynomialDecay(start, steps, end)
+
+        temperature, weight = fields.temperature, fields.hard_loss_weight
+        if fields.final_temperature:
+            temperature = schedule(temperature, fields.final_temperature)
+        if fields.final_hard_loss_weight >= 0:
+            weight = schedule(weight, fields.final_hard_loss_weight)
+        return distiller.Distiller(
+            network,
+            self.answers.function,
+            temperature=temperature,
+            hard_loss_weight=weight,
+            soft_loss=fields.loss,
+            soft_loss_options=options,
+        )
+
+    def training_batches(self, first_epoch):
+        return super().training_batches(
+            first_epoch, view_of=self.view_of, join=self.answers.join
+        )
+
+    def validation_batches(self):
+        if "validation" not in self.parts:
+            return None
+        examples = self.parts["validation"]
+        # Every epoch validates on the same images: they are predicted once.
+        logits = predict.answers_to(self.answers.part("validation"), examples)
+        return pipeline.evaluation_batches(
+            examples,
+            join=lambda batches: answers_lib.join_in_order(batches, logits),
+        )
+
+    def view_of(self, epoch):
+        return self.answers.view_of(epoch)
+
+    def sample_predictions(self, network, ids, view, images):
+        logits = {
+            "teacher": self.answers(ids, view, images).logits,
+            "student": network(images, training=False),
+        }
+        temperature = self.config.distill.temperature
+        return {
+            role: losses.soften(logits=values, temperature=temperature)
+            for role, values in logits.items()
+        }
+
+    def card_sentence(self, report):
+        labels = "without labels."
+        if self.config.distill.hard_loss_weight:
+            labels = "with labels beside them."
+        return (
+            "Trained on the softened predictions of a frozen teacher, " + labels
+        )
+
+    def _label_user(self):
+        return "the student stage with distill.hard_loss_weight"

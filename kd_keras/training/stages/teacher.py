@@ -1,0 +1,31 @@
+"""The teacher stage: the teacher's network, trained on labels."""
+
+from kd_keras.data import augmentation
+from kd_keras.distillation import trainer
+from kd_keras.training.stages import base
+
+# Fields of `teacher` about the teacher that a student learns from.
+STUDENT_FIELDS = ("path", "outputs", "mean", "weights")
+
+
+class TeacherStage(base.Stage):
+    """Trains the teacher on labels."""
+
+    name = role = section = "teacher"
+
+    @staticmethod
+    def config_fields(config):
+        return {
+            "data": base.without(config.data, "augment", "mixup", "cutmix"),
+            "teacher": base.without(config.teacher, *STUDENT_FIELDS),
+        }
+
+    @property
+    def view_spec(self):
+        return augmentation.ViewSpec(**self.config.teacher.augment)
+
+    def make_trainer(self, network, steps_per_epoch):
+        return trainer.SupervisedTrainer(network)
+
+    def card_sentence(self, report):
+        return "Trained on labels."

@@ -1,0 +1,119 @@
+"""Formats the reports of the stages as text."""
+
+import os
+import sys
+
+from kd_keras.utils import tables
+
+
+def summary(reports, *, name, workdir, savedmodels):
+    """A table of the stages, and where their results are.
+
+    Args:
+        reports: list of dicts, as `runs.run` returns them.
+        name: str, `config.name`.
+        workdir, savedmodels: paths, as given to `runs.run`.
+
+    Returns:
+        str, several lines.
+    """
+    exported = os.path.join(savedmodels, _shown_model(reports, name))
+    return "\n".join(
+        [
+            "",
+            _stages_table(reports),
+            *_coverage_tables(reports[-1]),
+            "",
+            f"SavedModel       {exported}",
+            "  import tensorflow as tf",
+            f"  model = tf.saved_model.load({exported!r})",
+            "  model.signatures['serving_default'](images=uint8_images)"
+            "['logits']",
+            f"TensorBoard logs {workdir}/<stage>/tensorboard",
+            f"  {_python()} -m tensorboard.main --logdir {workdir}",
+        ]
+    )
+
+
+def _shown_model(reports, name):
+    """The exported model that the example loads: a student if there is one."""
+    stages = [report["stage"] for report in reports]
+    if "student" in stages:
+        return f"{name}_student"
+    return reports[-1].get("model", f"{name}_{stages[-1]}")
+
+
+def _stages_table(reports):
+    rows = [
+        ["", "parameters", "MACs", "test errors", "agreement", "seconds"],
+    ]
+    for report in reports:
+        errors = _cell(report["test_errors"], ",")
+        if report["test_examples"]:
+            errors += f" of {report['test_examples']:,}"
+        rows.append(
+            [
+                report["stage"],
+                f"{report['parameters']:,}",
+                f"{report['macs']:,}",
+                errors,
+                _cell(report.get("agreement"), ".2%"),
+                f"{report['seconds']:.0f}",
+            ]
+        )
+    return tables.aligned(rows)
+
+
+def _coverage_tables(report):
+    """Lines of the paper's tables 3 and 4; none but for all specialists."""
+    if "by_coverage" not in report:
+        return []
+    lines = ["", f"specialists of classes {report['class_sets']}"]
+    for part, rows in report["by_coverage"].items():
+        lines += ["", coverage_table(part, rows)]
+    return lines
+
+
+def coverage_table(part, rows):
+    """The accuracy with and without specialists, by coverage.
+
+    Args:
+        part: str, `validation` or `test`.
+        rows: list of dicts; see `specialists.accuracy_by_coverage`.
+
+    Returns:
+        str, a line for each row, and one for all examples.
+    """
+    total = {key: sum(row[key] for row in rows) for key in rows[0]}
+    cells = [
+        [
+            f"{part}, specialists of the true class",
+            "examples",
+            "generalist",
+            "together",
+            "change",
+        ]
+    ]
+    for row in [*rows, {**total, "covering": "all"}]:
+        count = row["examples"]
+        before, after = row["generalist_correct"], row["correct"]
+        cells.append(
+            [
+                str(row["covering"]),
+                f"{count:,}",
+                f"{before / count:.2%}",
+                f"{after / count:.2%}",
+                f"{after - before:+}",
+            ]
+        )
+    return tables.aligned(cells, left=0)
+
+
+def _cell(value, form):
+    return "-" if value is None else format(value, form)
+
+
+def _python():
+    """The path of this interpreter, relative if it is below the directory."""
+    relative = os.path.relpath(sys.executable)
+    return sys.executable if relative.startswith("..") else relative

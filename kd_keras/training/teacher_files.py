@@ -1,0 +1,97 @@
+"""Finds, loads and checks the teacher that a stage learns from."""
+
+import logging
+import pathlib
+
+from kd_keras.teachers import ensemble
+
+_log = logging.getLogger(__name__)
+
+
+def find(config, savedmodels):
+    """The files of the teacher, as `ensemble.TeacherFiles`; loads nothing.
+
+    Raises:
+        ValueError: if a file does not exist.
+    """
+    fields = config.teacher
+    paths = [part.strip() for part in fields.path.split(",") if part.strip()]
+    paths = paths or [_default_path(config, savedmodels)]
+    for path in paths:
+        if not pathlib.Path(path).exists():
+            raise ValueError(
+                "students and specialists need a teacher: run "
+                "--stage=teacher first, or set --config.teacher.path to a "
+                f"SavedModel or .keras file. Received: {path}, which does "
+                "not exist"
+            )
+    return ensemble.TeacherFiles(
+        paths,
+        outputs=fields.outputs,
+        weights=fields.weights,
+        mean=fields.mean,
+    )
+
+
+def is_given(config, savedmodels):
+    """Whether `teacher.path` is set, or the teacher stage has exported."""
+    if config.teacher.path:
+        return True
+    return _default_path(config, savedmodels).exists()
+
+
+def load(files, train):
+    """Loads a teacher and checks that it fits the training examples.
+
+    Args:
+        files: `ensemble.TeacherFiles`.
+        train: `Examples` or `StreamedExamples`.
+
+    Returns:
+        `Teacher`.
+
+    Raises:
+        ValueError: if image sizes or numbers of classes differ.
+    """
+    teacher = files.teacher
+    _log.info(
+        "teacher: %s, weights %s",
+        ", ".join(files.paths),
+        files.record["fingerprint"][:12],
+    )
+    _check_image_shape(teacher, train)
+    _check_classes(teacher, train)
+    return teacher
+
+
+def _default_path(config, savedmodels):
+    return pathlib.Path(savedmodels) / f"{config.name}_teacher"
+
+
+def _check_image_shape(teacher, train):
+    expected = teacher.image_shape
+    if len(expected) == 3 and any(
+        a is not None and a != b for a, b in zip(expected, train.image_shape)
+    ):
+        raise ValueError(
+            "teacher and data must have the same image size. Received: "
+            f"teacher {expected}, data {tuple(train.image_shape)} "
+            "(data.image_size resizes)"
+        )
+
+
+def _check_classes(teacher, train):
+    if train.num_classes is None and teacher.num_classes is None:
+        raise ValueError(
+            "the number of classes must be known from labels or from the "
+            f"teacher's output shape. Received: neither, {teacher.path}"
+        )
+    if (
+        train.num_classes
+        and teacher.num_classes
+        and train.num_classes != teacher.num_classes
+    ):
+        raise ValueError(
+            "teacher and data must have the same number of classes. Received: "
+            f"teacher {teacher.num_classes}, data {train.num_classes}"
+        )

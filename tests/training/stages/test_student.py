@@ -1,0 +1,108 @@
+"""The student stage: labels, losses, several teachers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from stage_runs import small_config, store_config, weights_of
+
+from kd_keras.training import runs
+
+
+def test_the_training_data_has_no_labels_without_a_hard_loss(run, monkeypatch):
+    run("teacher")
+    seen = []
+    fit = keras.Model.fit
+
+    def spy(self, x, *args, **options):
+        seen.append(x.element_spec)
+        return fit(self, x, *args, **options)
+
+    monkeypatch.setattr(keras.Model, "fit", spy)
+    run("student")
+    assert isinstance(seen[0], tf.TensorSpec)
+    run(
+        "student",
+        workdir="hard",
+        config=small_config(**{"distill.hard_loss_weight": 0.1}),
+    )
+    assert len(seen[1]) == 2
+
+
+@pytest.fixture(scope="module")
+def plain_weights(trained_teacher, small_mnist, tmp_path_factory):
+    """Of a student that learnt in the paper's way."""
+    folder = tmp_path_factory.mktemp("plain")
+    teacher = {"teacher.path": str(trained_teacher), "student.epochs": 2}
+    runs.run(
+        store_config("", **teacher),
+        stages=["student"],
+        workdir=folder,
+        savedmodels=folder,
+        dataset=small_mnist,
+    )
+    return weights_of(folder / "student" / "student.keras")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"distill.loss": "dkd", "distill.dkd.beta": 2.0},
+        {"distill.loss": "dist"},
+        {"distill.loss": "mse"},
+        {"distill.standardize": True},
+        {"distill.final_temperature": 1.0},
+        {"distill.final_hard_loss_weight": 1.0},
+        {"data.cutmix": 0.5},
+    ],
+)
+def test_every_way_to_distil_works_live_and_stored(
+    run, tmp_path, taught, plain_weights, overrides
+):
+    options = {"student.epochs": 2, **overrides}
+    run("student", config=store_config("", **options), workdir="live")
+    run("student", config=store_config("auto", **options), workdir="stored")
+    live, stored = (
+        weights_of(tmp_path / name / "student" / "student.keras")
+        for name in ("live", "stored")
+    )
+    for a, b in zip(live, stored):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    # And it is not the plain way.
+    assert not np.allclose(live[0], plain_weights[0], atol=1e-4)
+
+
+def test_several_teachers_are_an_ensemble(run, tmp_path, taught):
+    run("teacher", config=small_config(seed=1, name="second"), workdir="second")
+    paths = [
+        str(tmp_path / "models" / f"{n}_teacher") for n in ("small", "second")
+    ]
+    both = ",".join(paths)
+
+    def student(name, **overrides):
+        options = {"student.epochs": 2, "data.validation_examples": 100}
+        run(
+            "student",
+            config=small_config(**{**options, **overrides}),
+            workdir=name,
+        )
+        return weights_of(tmp_path / name / "student" / "student.keras")
+
+    options = {"teacher.path": both, "teacher.mean": "geometric"}
+    live = student("live", **options)
+    stored = student(
+        "stored",
+        **{**options, "store.path": "auto", "store.dtype": "float32"},
+    )
+    for a, b in zip(live, stored):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    others = [
+        student("first", **{"teacher.path": paths[0]}),
+        student("arithmetic", **{"teacher.path": both}),
+        student("weighted", **{**options, "teacher.weights": (1.0, 3.0)}),
+    ]
+    for other in others:
+        assert not np.allclose(live[0], other[0], atol=1e-5)
+    # The order of the weights is part of which teacher it is.
+    with pytest.raises(ValueError, match=r"teacher\.weights"):
+        student("weighted", **{**options, "teacher.weights": (3.0, 1.0)})

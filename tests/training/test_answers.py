@@ -1,0 +1,209 @@
+"""The student's teacher: live, or from a store."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from stage_runs import (
+    Interrupted,
+    export_dummy_teacher,
+    interrupt_after_epochs,
+    read_metrics,
+    same_bits,
+    small_config,
+    store_config,
+    weights_of,
+)
+
+from kd_keras.data import datasets
+from kd_keras.teachers import loading
+from kd_keras.teachers.teacher import Teacher
+from kd_keras.training import runs
+
+
+@pytest.fixture
+def no_teacher_loaded(monkeypatch):
+    def load(path, **options):
+        raise AssertionError("a teacher was loaded")
+
+    monkeypatch.setattr(loading, "load_teacher", load)
+
+
+def test_a_store_and_the_live_teacher_give_the_same_student(
+    run, tmp_path, small_mnist, monkeypatch, request, taught
+):
+    live = store_config("", **{"student.epochs": 2, "data.mixup": 0.3})
+    config = store_config(**{"student.epochs": 2, "data.mixup": 0.3})
+    (expected,) = run("student", config=live, workdir="live")
+    path, finished = runs.label(
+        config,
+        workdir=tmp_path / "stored",
+        savedmodels=tmp_path / "models",
+        dataset=small_mnist,
+    )
+    assert finished and path == tmp_path / "stored" / "store"
+    request.getfixturevalue("no_teacher_loaded")
+    # `auto` finds it, and so does its path.
+    (found,) = run("student", config=config, workdir="stored")
+    config.store.path = str(path)
+    (given,) = run("student", config=config, workdir="given")
+    a, b, c = (
+        weights_of(tmp_path / name / "student" / "student.keras")
+        for name in ("live", "stored", "given")
+    )
+    for of_live, of_auto, of_path in zip(a, b, c):
+        np.testing.assert_allclose(of_auto, of_live, atol=1e-5)
+        np.testing.assert_array_equal(of_path, of_auto)
+    for report in (found, given):
+        for key in ("test_errors", "agreement"):
+            assert report[key] == pytest.approx(expected[key])
+    lines = [
+        read_metrics(tmp_path / name / "student" / "metrics.jsonl")[-1]
+        for name in ("live", "stored")
+    ]
+    assert lines[0].keys() == lines[1].keys()
+    for key in ("loss", "val_loss", "val_agreement", "val_accuracy"):
+        assert lines[1][key] == pytest.approx(lines[0][key], rel=1e-4), key
+
+
+def test_auto_writes_a_store_first_and_uses_it_again(run, tmp_path, taught):
+    run("student", config=store_config())
+    store_dir = tmp_path / "work" / "store"
+    shard = next(store_dir.glob("train-0*.npy"))
+    assert np.load(shard).shape == (2, 400, 10)
+    written = shard.stat().st_mtime_ns
+    shutil.rmtree(tmp_path / "work" / "student")
+    run("student", config=store_config())
+    assert shard.stat().st_mtime_ns == written
+    # Another configuration of the stage is refused as ever.
+    with pytest.raises(ValueError, match=r"train\.views \(was 2, is 3\)"):
+        run("student", config=store_config(**{"store.views": 3}))
+    with pytest.raises(ValueError, match=r"distill\.temperature \(was"):
+        run("student", config=store_config(**{"distill.temperature": 2.0}))
+
+
+def test_the_store_of_a_transfer_set_holds_no_other_examples(
+    run, tmp_path, taught
+):
+    options = {
+        "transfer.only_classes": (7, 8),
+        "student.batch_size": 16,
+        "student.epochs": 2,
+    }
+    run("student", config=store_config("", **options), workdir="live")
+    run("student", config=store_config(**options))
+    ids = np.load(tmp_path / "work" / "store" / "train-ids.npy")
+    assert 40 < len(ids) < 120
+    for live, stored in zip(
+        weights_of(tmp_path / "live" / "student" / "student.keras"),
+        weights_of(tmp_path / "work" / "student" / "student.keras"),
+    ):
+        np.testing.assert_allclose(stored, live, atol=1e-4)
+
+
+def test_an_interrupted_student_from_a_store_ends_in_the_same_bits(
+    run, tmp_path, monkeypatch, taught
+):
+    run("student", config=store_config(), workdir="whole")
+    with monkeypatch.context() as patch:
+        interrupt_after_epochs(patch, 2)
+        with pytest.raises(Interrupted):
+            run("student", config=store_config(), workdir="cut")
+    run("student", config=store_config(), workdir="cut")
+    assert same_bits(
+        tmp_path / "whole" / "student" / "student.keras",
+        tmp_path / "cut" / "student" / "student.keras",
+    )
+
+
+def test_a_store_of_other_logits_is_refused(run, tmp_path, small_mnist, taught):
+    path, _ = runs.label(
+        store_config(),
+        workdir=tmp_path,
+        savedmodels=tmp_path / "models",
+        dataset=small_mnist,
+    )
+
+    def refused(field, dataset=small_mnist, **overrides):
+        with pytest.raises(ValueError, match=rf"Differing: .*{field} \(was"):
+            run(
+                "student",
+                config=store_config(path, **overrides),
+                dataset=dataset,
+                workdir="other",
+            )
+        assert not (tmp_path / "other").exists()
+
+    refused(r"spec\.seed", seed=1)
+    refused(r"spec\.translate", **{"data.augment.translate": 2})
+    refused(r"spec\.mixup", **{"data.mixup": 0.5})
+    refused(r"parts\.train\.fingerprint", **{"data.validation_examples": 90})
+    refused(r"parts\.train\.examples", **{"transfer.fraction": 0.9})
+    fewer_classes = small_mnist.train.subset(
+        np.flatnonzero(small_mnist.train.labels < 9)
+    )
+    fewer_classes.num_classes = 9
+    refused(
+        "num_classes",
+        dataset=datasets.Dataset(
+            name="mnist", train=fewer_classes, test=None, source="here"
+        ),
+    )
+    # Another teacher; its weights count, not its path.
+    export_dummy_teacher(tmp_path / "other_teacher")
+    refused(
+        r"teacher\.fingerprint",
+        **{"teacher.path": str(tmp_path / "other_teacher")},
+    )
+    shutil.move(tmp_path / "models" / "small_teacher", tmp_path / "moved")
+    moved = store_config(path, **{"teacher.path": str(tmp_path / "moved")})
+    run("student", config=moved, workdir="moved_too")
+    # Without any teacher here, the store stands for it.
+    run("student", config=store_config(path), workdir="alone")
+    assert same_bits(
+        tmp_path / "moved_too" / "student" / "student.keras",
+        tmp_path / "alone" / "student" / "student.keras",
+    )
+    shard = next(path.glob("train-0*.npy"))
+    shard.unlink()
+    with pytest.raises(ValueError, match=f"{shard.name}, which is missing"):
+        run("student", config=store_config(path), workdir="other")
+    with pytest.raises(ValueError, match="must be a logit store"):
+        run("student", config=store_config(tmp_path), workdir="other")
+
+
+def test_labelling_needs_no_labels(run, tmp_path, small_mnist, taught):
+    unlabelled = datasets.Dataset(
+        name="images",
+        train=datasets.Examples(small_mnist.train.images),
+        test=None,
+        source="here",
+    )
+    (report,) = run(
+        "student", config=store_config(), dataset=unlabelled, workdir="flat"
+    )
+    assert report["agreement"] is None
+    parts = json.loads(
+        (tmp_path / "flat" / "store" / "manifest.json").read_text()
+    )["parts"]
+    assert list(parts) == ["train"] and parts["train"]["examples"] == 500
+
+
+def test_a_live_teacher_predicts_the_validation_images_once(
+    run, monkeypatch, taught
+):
+    """Its logits there do not change from epoch to epoch."""
+    asked, call = [], Teacher.__call__
+
+    def counting(self, images):
+        tf.py_function(lambda x: asked.append(len(x)), [images], [])
+        return call(self, images)
+
+    monkeypatch.setattr(Teacher, "__call__", counting)
+    run("student", config=small_config(**{"student.epochs": 3}))
+    # No other batch is of its size: see `small_config`.
+    assert asked.count(100) == 1
+    # The batches of training are counted, too, so none is missed.
+    assert sum(asked) >= 3 * 400 + 100

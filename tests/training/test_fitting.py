@@ -1,0 +1,154 @@
+"""Training: interruptions, devices, precisions, logs."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from stage_runs import (
+    Interrupted,
+    interrupt_after_batches,
+    read_metrics,
+    same_bits,
+    small_config,
+    weights_of,
+)
+
+from kd_keras.training import callbacks
+
+
+def network_with_dropout(*, image_shape, num_classes):
+    inputs = keras.Input(image_shape)
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    x = keras.layers.Dropout(0.3)(keras.layers.Dense(16)(x))
+    x = keras.layers.BatchNormalization()(x)
+    return keras.Model(inputs, keras.layers.Dense(num_classes)(x))
+
+
+@pytest.mark.parametrize("stage", ["teacher", "student"])
+def test_an_interrupted_run_ends_in_the_bits_of_an_uninterrupted_one(
+    run, tmp_path, stage
+):
+    config = small_config(
+        **{
+            f"{stage}.model": f"{__name__}:network_with_dropout",
+            f"{stage}.widths": (),
+            f"{stage}.epochs": 3,
+        }
+    )
+    if stage == "student":
+        run("teacher")
+    run(stage, config=config, workdir="whole")
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_after_batches(patch, 7 + 7 + 3)  # in the third epoch
+        with pytest.raises(Interrupted):
+            run(stage, config=config, workdir="broken")
+    folder = tmp_path / "broken" / stage
+    assert not (folder / "report.json").exists()
+    run(stage, config=config, workdir="broken")
+    whole = tmp_path / "whole" / stage
+    assert same_bits(whole / f"{stage}.keras", folder / f"{stage}.keras")
+    for line, expected in zip(
+        read_metrics(folder / "metrics.jsonl"),
+        read_metrics(whole / "metrics.jsonl"),
+        strict=True,
+    ):
+        for timing in ("seconds", "examples_per_second"):
+            del line[timing], expected[timing]
+        assert line == expected
+
+
+def test_an_epoch_recorded_before_a_kill_is_not_recorded_twice(run, tmp_path):
+    def die(self, epoch, logs=None):
+        raise Interrupted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks.SaveCheckpoint, "on_epoch_end", die)
+        with pytest.raises(Interrupted):
+            run("teacher")
+    metrics = tmp_path / "work" / "teacher" / "metrics.jsonl"
+    assert [line["epoch"] for line in read_metrics(metrics)] == [1]
+    run("teacher")
+    assert [line["epoch"] for line in read_metrics(metrics)] == [1, 2]
+
+
+def test_a_nan_loss_stops_the_training_and_keeps_the_last_good_state(
+    run, tmp_path
+):
+    config = small_config(
+        **{"teacher.optimizer.name": "sgd", "teacher.epochs": 4}
+    )
+    good = None
+
+    class Poison(callbacks.MetricsLog):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            if epoch == 2:
+                nonlocal good
+                good = self.model.network.get_weights()
+                self.model.network.layers[-1].bias.assign([np.nan] * 10)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks, "MetricsLog", Poison)
+        with pytest.raises(
+            ValueError, match=r"nan at step 15 \(epoch 3\).*after epoch 2"
+        ):
+            run("teacher", config=config)
+    folder = tmp_path / "work" / "teacher" / "checkpoints"
+    kept = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(folder)))
+    names = [n for n, _ in tf.train.list_variables(str(folder))]
+    arrays = [kept.get_tensor(n) for n in names if n.startswith("network")]
+    assert all(np.isfinite(array).all() for array in arrays)
+    assert len(arrays) == len(good)
+    for weight in good:
+        assert any(
+            array.shape == weight.shape and (array == weight).all()
+            for array in arrays
+        )
+
+
+def test_two_devices_give_the_student_of_one(run, tmp_path):
+    run("teacher")
+    # AdamW divides by the size of the gradient, rounding errors too.
+    sgd = {
+        "student.optimizer.name": "sgd",
+        "student.optimizer.learning_rate": 1e-3,
+    }
+    run("student", workdir="one", config=small_config(**sgd))
+    run("student", workdir="two", config=small_config(devices="2", **sgd))
+    for one, two in zip(
+        weights_of(tmp_path / "one/student/student.keras"),
+        weights_of(tmp_path / "two/student/student.keras"),
+    ):
+        np.testing.assert_allclose(two, one, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_exports_float32(run, tmp_path, precision):
+    run("teacher", config=small_config(precision=precision))
+    model = keras.models.load_model(tmp_path / "work/teacher/teacher.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+
+
+def read_scalars(folder):
+    scalars = {}
+    for file in sorted(folder.glob("events*")):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                scalars.setdefault(value.tag, []).append(value)
+    return scalars
+
+
+def test_tensorboard_has_scalars_learning_rate_and_views(run, tmp_path):
+    run("teacher", "student")
+    folder = tmp_path / "work" / "student" / "tensorboard"
+    train = read_scalars(folder / "train")
+    assert len(train["epoch_soft_loss"]) == 2
+    rates = [
+        float(tf.make_ndarray(v.tensor)) for v in train["epoch_learning_rate"]
+    ]
+    # Cosine from 1e-2, half-way and at the end.
+    np.testing.assert_allclose(rates, [5e-3, 0], atol=1e-6)
+    assert "epoch_accuracy" in read_scalars(folder / "validation")
+    (first, _) = read_scalars(folder / "views")["views"]
+    image = tf.io.decode_png(first.tensor.string_val[2]).numpy()
+    assert image.shape == (28 * 3 + 60, 8 * 28 * 3, 3)

@@ -1,0 +1,103 @@
+"""Runs and stores that version 0.1 wrote are still of use."""
+
+import json
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from kd_keras import config as config_lib
+from kd_keras import store
+from kd_keras.training import runs
+
+OLD = pathlib.Path(__file__).parents[1] / "files" / "run_of_0_1"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A copy of the old files, which is the current directory."""
+    shutil.copytree(OLD, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    def fit(*args, **options):
+        raise AssertionError("a network was trained")
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+
+
+def recorded(stage, name="report.json"):
+    return json.loads((OLD / "work" / stage / name).read_text())
+
+
+def run(stage, **options):
+    config = config_lib.default_config()
+    config.update(recorded(stage, "config.json")["config"])
+    config.update_from_flattened_dict(options)
+    (report,) = runs.run(
+        config, stages=[stage], workdir="work", savedmodels="models"
+    )
+    return report
+
+
+@pytest.mark.parametrize("stage", ["teacher", "student"])
+def test_a_finished_stage_is_not_trained_again(place, no_training, stage):
+    before = (place / "work" / stage / "config.json").read_text()
+    assert run(stage) == recorded(stage)
+    # Nor is its record rewritten.
+    assert (place / "work" / stage / "config.json").read_text() == before
+
+
+def test_an_unfinished_stage_resumes_after_its_checkpoint(place):
+    folder = place / "work" / "student"
+    # Stages export when they are finished.
+    shutil.rmtree(place / "models" / "tiny_student")
+    for name in ("report.json", "student.keras"):
+        (folder / name).unlink()
+    for path in (folder / "checkpoints").glob("ckpt-2.*"):
+        path.unlink()
+    (folder / "checkpoints" / "checkpoint").write_text(
+        'model_checkpoint_path: "ckpt-1"\n'
+        'all_model_checkpoint_paths: "ckpt-1"\n'
+    )
+    report = run("student")
+    assert report["test_nll"] == pytest.approx(
+        recorded("student")["test_nll"], abs=1e-3
+    )
+    old, new = (
+        [
+            json.loads(line)
+            for line in (root / "metrics.jsonl").read_text().splitlines()
+        ]
+        for root in (OLD / "work" / "student", folder)
+    )
+    assert new[0] == old[0]
+    assert len(new) == 2 and new[1]["seconds"] != old[1]["seconds"]
+    assert new[1]["loss"] == pytest.approx(old[1]["loss"], rel=1e-3)
+
+
+def test_a_store_is_accepted_for_a_new_student(place):
+    shutil.rmtree(place / "work" / "student")
+    shutil.rmtree(place / "models" / "tiny_student")
+    report = run("student", **{"student.epochs": 1})
+    assert 0 <= report["agreement"] <= 1
+    with pytest.raises(ValueError, match=r"Differing: spec.translate \(was 2"):
+        run("student", **{"data.augment.translate": 1})
+
+
+def test_a_store_returns_the_logits_that_were_written(place):
+    opened = store.LogitStore.open(place / "work" / "store")
+    for part, count in (("train", 512), ("validation", 64), ("test", 10_000)):
+        ids = np.load(OLD / "work" / "store" / f"{part}-ids.npy")
+        written = np.load(OLD / "work" / "store" / f"{part}-00000-of-00001.npy")
+        assert len(ids) == count
+        for view, logits in enumerate(written):
+            np.testing.assert_array_equal(
+                opened.logits(ids, view=view, part=part),
+                logits.astype("float32"),
+            )

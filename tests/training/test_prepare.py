@@ -1,0 +1,87 @@
+"""Data of a run: folders of images, and the transfer set."""
+
+import pytest
+import tensorflow as tf
+from stage_runs import read_metrics, small_config
+
+from kd_keras.data import splits
+from kd_keras.training import callbacks
+
+
+def flat_folder(tmp_path, images, name="images"):
+    folder = tmp_path / name
+    folder.mkdir()
+    for i, image in enumerate(images):
+        (folder / f"{i}.png").write_bytes(tf.io.encode_png(image).numpy())
+    return folder
+
+
+def test_the_student_learns_from_a_flat_folder_without_labels(
+    run, tmp_path, small_mnist
+):
+    run("teacher")
+    folder = flat_folder(tmp_path, small_mnist.train.images[:100])
+    config = small_config(
+        **{
+            "name": "own",
+            "data.name": "folder",
+            "data.data_dir": str(folder),
+            "teacher.path": str(tmp_path / "models" / "small_teacher"),
+        }
+    )
+    (report,) = run("student", config=config, workdir="own", dataset=None)
+    assert report["test_errors"] is None and report["test_examples"] == 0
+    lines = read_metrics(tmp_path / "own/student/metrics.jsonl")
+    assert lines[1]["loss"] < lines[0]["loss"]
+    with pytest.raises(ValueError, match="the teacher stage needs labels"):
+        run("teacher", config=config, workdir="own", dataset=None)
+
+
+def test_all_stages_run_from_a_folder_with_classes(run, tmp_path, small_mnist):
+    for name in ("0", "1", "2"):
+        which = small_mnist.train.labels == int(name)
+        (tmp_path / "sorted").mkdir(exist_ok=True)
+        flat_folder(
+            tmp_path / "sorted", small_mnist.train.images[which][:30], name
+        )
+    config = small_config(
+        **{
+            "data.name": "folder",
+            "data.data_dir": str(tmp_path / "sorted"),
+            "data.validation_examples": 0,
+            "teacher.batch_size": 16,
+            "student.batch_size": 16,
+        }
+    )
+    reports = run("teacher", "student", "baseline", config=config, dataset=None)
+    assert [report["test_examples"] for report in reports] == [9, 9, 9]
+
+
+def test_student_and_baseline_learn_from_the_transfer_set(
+    run, tmp_path, small_mnist, monkeypatch
+):
+    config = small_config(
+        **{"transfer.omit_classes": (3,), "transfer.fraction": 0.5}
+    )
+    sizes, log = {}, callbacks.MetricsLog.__init__
+
+    def spy(self, run_dir, *, num_examples, **options):
+        sizes[run_dir.stage] = num_examples
+        log(self, run_dir, num_examples=num_examples, **options)
+
+    monkeypatch.setattr(callbacks.MetricsLog, "__init__", spy)
+    reports = run("teacher", "student", "baseline", config=config)
+    # 400 are left of the validation split.
+    train, _ = splits.split_off(small_mnist.train, 100)
+    half = round((train.labels != 3).sum() / 2)
+    assert sizes == {"teacher": 400, "student": half, "baseline": half}
+    # Tested on all the classes, and the card tells the size.
+    assert [report["test_examples"] for report in reports] == [300] * 3
+    card = (tmp_path / "models" / "small_student" / "model_card.md").read_text()
+    assert f"{half} training examples" in card
+    # It is a part of what a student is, not of what its teacher is.
+    config.transfer.fraction = 0.4
+    run("teacher", config=config)
+    for stage in ("student", "baseline"):
+        with pytest.raises(ValueError, match=r"transfer\.fraction \(was 0.5"):
+            run(stage, config=config)

@@ -1,0 +1,71 @@
+"""Refusals of a run, before anything is written."""
+
+import pytest
+import tensorflow as tf
+from stage_runs import export_dummy_teacher, small_config, store_config
+
+from kd_keras.data import datasets
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"distill.temperature": 0.0}, "distill.temperature must be > 0"),
+        ({"student.batch_size": 401}, "Received: 401 of 400"),
+        ({"student.model": "resnet9"}, "Did you mean"),
+        ({"data.validation_examples": 500}, "Received: 500 of 500"),
+        ({"teacher.path": "nowhere"}, "run --stage=teacher first"),
+        ({"teacher.weights": (1.0, 2.0)}, "for each teacher.*for 1"),
+        ({"transfer.omit_classes": (10,)}, "0 to 9. Received: 10"),
+        ({"transfer.fraction": 0.1}, "Received: 64 of 40"),
+        ({"store.path": "nowhere"}, "must be a logit store"),
+        ({"store.path": "auto", "store.top_k": 10}, "Received: 10 of 10"),
+        # No store is written for a student that cannot be built.
+        ({"store.path": "auto", "student.model": "resnet9"}, "Did you mean"),
+    ],
+)
+def test_invalid_fields_are_refused_before_anything_is_written(
+    run, tmp_path, fields, message
+):
+    if "teacher.path" not in fields:
+        export_dummy_teacher(tmp_path / "models" / "small_teacher")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=message):
+        run("student", config=small_config(**fields))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        ({"shape": (32, 32, 3)}, r"teacher \(32, 32, 3\), data \(28, 28, 1\)"),
+        ({"classes": 7}, "teacher 7, data 10"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_the_data_is_refused(
+    run, tmp_path, teacher, message
+):
+    export_dummy_teacher(tmp_path / "models" / "small_teacher", **teacher)
+    with pytest.raises(ValueError, match=message):
+        run("student")
+    assert not (tmp_path / "work").exists()
+
+
+def test_mixing_a_streamed_set_is_refused_before_anything_is_written(
+    run, tmp_path, small_mnist
+):
+    export_dummy_teacher(tmp_path / "models" / "small_teacher")
+    whole = small_mnist.train
+    streamed = datasets.StreamedExamples(
+        lambda: tf.data.Dataset.from_tensor_slices((whole.ids, whole.images)),
+        count=len(whole),
+        image_shape=whole.image_shape,
+        labelled=False,
+    )
+    dataset = datasets.Dataset("streamed", streamed, None, "here")
+    before = sorted(tmp_path.rglob("*"))
+    for path in ("", "auto"):
+        config = store_config(path, **{"data.mixup": 0.5})
+        with pytest.raises(ValueError, match="raise data.memory_limit_mb"):
+            run("student", config=config, dataset=dataset)
+    assert sorted(tmp_path.rglob("*")) == before

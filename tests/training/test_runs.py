@@ -1,0 +1,159 @@
+"""Runs of the stages: their records, and what a second run does."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from stage_runs import (
+    export_dummy_teacher,
+    read_metrics,
+    same_bits,
+    small_config,
+    store_config,
+)
+
+from kd_keras.training import stages
+
+
+def test_every_stage_writes_its_records(run, tmp_path, small_mnist):
+    reports = run("teacher", "student", "baseline", command="the command")
+    assert [report["stage"] for report in reports] == [*stages.ALL]
+    for report in reports:
+        stage = report["stage"]
+        folder = tmp_path / "work" / stage
+        assert json.loads((folder / "report.json").read_text()) == report
+        config = json.loads((folder / "config.json").read_text())
+        assert config["config"]["name"] == "small"
+        versions = json.loads((folder / "versions.json").read_text())
+        assert versions["packages"]["keras"] == keras.__version__
+        lines = read_metrics(folder / "metrics.jsonl")
+        assert [line["epoch"] for line in lines] == [1, 2]
+        for line in lines:
+            assert line["seconds"] > 0
+            assert line["examples_per_second"] == pytest.approx(
+                400 / line["seconds"], rel=0.01
+            )
+            assert {"loss", "val_loss", "val_accuracy"} <= line.keys()
+        assert report["seconds"] == pytest.approx(
+            sum(line["seconds"] for line in lines), abs=0.11
+        )
+        assert report["epochs"] == 2
+
+        # The report is true of the model that lies beside it.
+        model = keras.models.load_model(folder / f"{stage}.keras")
+        logits = model.predict(small_mnist.test.images, verbose=0)
+        errors = (logits.argmax(-1) != small_mnist.test.labels).sum()
+        assert report["test_examples"] == 300
+        assert report["test_errors"] == errors
+        assert report["test_accuracy"] == pytest.approx(1 - errors / 300)
+        nll = keras.losses.sparse_categorical_crossentropy(
+            small_mnist.test.labels, logits, from_logits=True
+        )
+        assert report["test_nll"] == pytest.approx(np.mean(nll), rel=1e-3)
+        assert report["parameters"] == model.count_params()
+
+        card = (
+            tmp_path / "models" / f"small_{stage}" / "model_card.md"
+        ).read_text()
+        assert f"{errors} of 300" in card and "the command" in card
+        for record in ("config.json", "report.json", "metrics.jsonl"):
+            exported = tmp_path / "models" / f"small_{stage}" / record
+            assert exported.read_text() == (folder / record).read_text()
+
+    teacher, student, _ = reports
+    teacher_model = keras.models.load_model(
+        tmp_path / "work/teacher/teacher.keras"
+    )
+    student_model = keras.models.load_model(
+        tmp_path / "work/student/student.keras"
+    )
+    agreement = np.mean(
+        teacher_model.predict(small_mnist.test.images, verbose=0).argmax(-1)
+        == student_model.predict(small_mnist.test.images, verbose=0).argmax(-1)
+    )
+    assert student["agreement"] == pytest.approx(agreement, abs=1e-6)
+    assert "agreement" not in teacher
+    # It learns: chance is 270 errors.
+    assert teacher["test_errors"] < 200
+
+
+def test_the_same_command_gives_the_same_bits_and_another_seed_others(
+    run, tmp_path
+):
+    run("teacher", "student", workdir="first", savedmodels="first_models")
+    run("teacher", "student", workdir="second", savedmodels="second_models")
+    run(
+        "teacher",
+        workdir="third",
+        config=small_config(seed=1),
+        savedmodels="third_models",
+    )
+    for stage in ("teacher", "student"):
+        assert same_bits(
+            tmp_path / f"first/{stage}/{stage}.keras",
+            tmp_path / f"second/{stage}/{stage}.keras",
+        )
+    assert not same_bits(
+        tmp_path / "first/teacher/teacher.keras",
+        tmp_path / "third/teacher/teacher.keras",
+    )
+
+
+def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
+    first = run("teacher", command="the first command")
+    monkeypatch.setattr(keras.Model, "fit", None)
+    assert run("teacher") == first
+    # Exported again where the export is gone.
+    path = tmp_path / "models" / "small_teacher"
+    (path / "saved_model.pb").unlink()
+    path.rename(tmp_path / "gone")
+    run("teacher", command="another command")
+    assert (path / "saved_model.pb").exists()
+    # The card tells of the training, not of the export.
+    assert "the first command" in (path / "model_card.md").read_text()
+
+
+def test_a_finished_student_is_recognised_after_its_teacher_moved(
+    run, tmp_path, taught, monkeypatch
+):
+    (first,) = run("student", config=store_config(""))
+    shutil.move(tmp_path / "models" / "small_teacher", tmp_path / "moved")
+    config = store_config("", **{"teacher.path": str(tmp_path / "moved")})
+    monkeypatch.setattr(keras.Model, "fit", None)
+    assert run("student", config=config) == [first]
+    export_dummy_teacher(tmp_path / "moved")
+    with pytest.raises(ValueError, match=r"teacher\.fingerprint \(was"):
+        run("student", config=config)
+
+
+def test_restart_replaces_the_files_of_a_run_and_no_others(run, tmp_path):
+    run("teacher")
+    marker = tmp_path / "work" / "teacher" / "marker"
+    with pytest.raises(ValueError, match="Did you mean"):
+        broken = small_config(**{"teacher.model": "cmn", "teacher.widths": ()})
+        run("teacher", restart=True, config=broken)
+    assert (marker.parent / "report.json").exists()
+    marker.touch()
+    with pytest.raises(ValueError, match="a run writes.*with marker; move"):
+        run("teacher", restart=True, config=small_config(seed=5))
+    assert marker.exists() and (marker.parent / "report.json").exists()
+    marker.unlink()
+    (before,) = run("teacher")
+    (after,) = run("teacher", restart=True, config=small_config(seed=5))
+    assert after["test_nll"] != before["test_nll"]
+
+
+def test_a_work_directory_of_another_configuration_is_refused(run, tmp_path):
+    run("teacher", "student")
+    with pytest.raises(ValueError, match=r"seed \(was 0, is 1\)"):
+        run("teacher", config=small_config(seed=1))
+    with pytest.raises(ValueError, match=r"distill\.temperature \(was 4"):
+        run("student", config=small_config(**{"distill.temperature": 2.0}))
+    # What a stage does not depend on may change.
+    run("teacher", config=small_config(**{"distill.temperature": 2.0}))
+    # Another teacher under the same path is another configuration.
+    run("teacher", config=small_config(seed=1), workdir="other")
+    with pytest.raises(ValueError, match=r"teacher\.fingerprint"):
+        run("student")

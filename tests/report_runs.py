@@ -6,8 +6,8 @@ from html import unescape
 import numpy as np
 import tensorflow as tf
 
-from kd_keras import config as config_lib
 from kd_keras.teachers import loading
+from kd_keras.training import stages
 
 CLASSES = ["ant", "bee", "cat", "dog", "emu"]
 TEMPERATURE = 3.0
@@ -27,7 +27,7 @@ def predictions(place):
         role: loading.load_classifier(place / "runs" / role / f"{role}.keras")(
             images
         )
-        for role in config_lib.STAGES
+        for role in stages.ALL
     }
 
 

@@ -8,7 +8,7 @@ are declared.
 
 from kd_keras.config.distill import (
     DEFAULT_TEMPERATURE,
-    SOFT_LOSSES,
+    loss_options,
     uses_labels,
 )
 from kd_keras.config.flat import differing, flatten
@@ -18,10 +18,10 @@ from kd_keras.config.teacher import MEANS
 __all__ = [
     "DEFAULT_TEMPERATURE",
     "MEANS",
-    "SOFT_LOSSES",
     "default_config",
     "differing",
     "flatten",
+    "loss_options",
     "uses_labels",
     "validate",
 ]

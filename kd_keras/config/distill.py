@@ -44,6 +44,16 @@ LOSS_OPTIONS = {
 SOFT_LOSSES = tuple(LOSS_OPTIONS)
 
 
+def loss_options(config):
+    """Returns the chosen loss's options, as keyword arguments: a dict."""
+    distill = config.distill
+    options = dict(distill.get(distill.loss, {}))
+    # Not a field of a section `distill.kl`, to keep its name in old records.
+    if distill.standardize:
+        options["standardize"] = True
+    return options
+
+
 def uses_labels(config):
     """Whether the student's loss has a term for labels."""
     return (

@@ -179,6 +179,22 @@ def test_an_unknown_field_is_refused_with_a_suggestion():
 
 
 @pytest.mark.parametrize(
+    ("fields", "options"),
+    [
+        ({}, {}),
+        ({"standardize": True}, {"standardize": True}),
+        ({"loss": "dkd", "dkd.beta": 2.0}, {"alpha": 1.0, "beta": 2.0}),
+        ({"loss": "dist"}, {"beta": 1.0, "gamma": 1.0}),
+        ({"loss": "mse"}, {}),
+    ],
+)
+def test_a_loss_gets_its_own_options(fields, options):
+    config = config_lib.default_config()
+    config.distill.update_from_flattened_dict(fields)
+    assert config_lib.loss_options(config) == options
+
+
+@pytest.mark.parametrize(
     ("weight", "final", "used"),
     [
         (0.0, -1.0, False),

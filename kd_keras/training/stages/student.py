@@ -54,9 +54,6 @@ class StudentStage(base.Stage):
 
     def make_trainer(self, network, steps_per_epoch):
         fields = self.config.distill
-        options = dict(fields.get(fields.loss, {}))
-        if fields.standardize:
-            options["standardize"] = True
 
         def schedule(start, end):
             steps = steps_per_epoch * self.fields.epochs
@@ -73,7 +70,7 @@ class StudentStage(base.Stage):
             temperature=temperature,
             hard_loss_weight=weight,
             soft_loss=fields.loss,
-            soft_loss_options=options,
+            soft_loss_options=config_lib.loss_options(self.config),
         )
 
     def training_batches(self, first_epoch):

@@ -6,12 +6,14 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from benchmarks import speed
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_every_contestant_of_tensorflow_is_measured(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3))
     np.save(tmp_path / "images.npy", images.astype("uint8"))

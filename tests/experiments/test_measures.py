@@ -16,6 +16,7 @@ from kd_keras.teachers import ensemble
 from kd_keras.training import devices
 
 
+@pytest.mark.slow
 def test_biases_are_fitted_to_the_training_images(
     make_lab, quick, mnist, tmp_path
 ):
@@ -52,6 +53,7 @@ def test_biases_are_fitted_to_the_training_images(
     assert chosen["errors"] <= plain["errors"]
 
 
+@pytest.mark.slow
 def test_early_stopping_equals_the_beginning_of_the_longer_run(
     make_lab, quick, tmp_path
 ):
@@ -94,6 +96,7 @@ def test_high_temperature_gradients_tend_to_logit_matching(make_lab, quick):
     assert gap > 5 * line["gradient_gap"]
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_the_mean_of_its_members(make_lab, quick, tmp_path):
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (120, 32, 32, 3)).astype("uint8")
@@ -137,6 +140,7 @@ def test_the_ensemble_is_the_mean_of_its_members(make_lab, quick, tmp_path):
     assert line["errors"] == (mean.argmax(-1) != labels[80:]).sum()
 
 
+@pytest.mark.slow
 def test_specialists_and_a_student_of_all_together(make_lab, quick, mnist):
     def part(examples, count, *, negative):
         images = examples.images[:count]

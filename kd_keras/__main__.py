@@ -7,14 +7,15 @@ import sys
 import kd_keras
 from kd_keras.utils import suggestions
 
-# Every module of `kd_keras/` that is a command, and its line in the help.
+# Each command's module and the first line of its docstring. Written out here:
+# importing the modules would make --help slow.
 COMMANDS = {
     "train": "Trains a teacher on labels, and a student from it without labels",
     "label": "Stores a teacher's predictions, to train many students from them",
     "evaluate": "Measures a model against its teacher and a baseline",
-    "export": "Converts a model to LiteRT, ONNX or a C array",
+    "export": "Exports a model to LiteRT, ONNX or a C array",
     "latency": "Times models of any format side by side on this machine",
-    "report": "Writes an HTML page about a student and its teacher",
+    "report": "Writes one HTML page that compares a student with its teacher",
 }
 USAGE_ERROR = 2
 

@@ -6,17 +6,17 @@ Models are SavedModels, .keras, .tflite or .onnx files; several, separated by
 commas, are measured as an ensemble.
 
 Examples:
-  python -m kd_keras.evaluate --model=savedmodels/mnist_student \\
+  kd-keras evaluate --model=savedmodels/mnist_student \\
       --teacher=savedmodels/mnist_teacher
-  python -m kd_keras.evaluate --model=student.tflite --data.name=cifar10
-  python -m kd_keras.evaluate --model=student.keras --baseline=other.keras \\
+  kd-keras evaluate --model=student.tflite --data.name=cifar10
+  kd-keras evaluate --model=student.keras --baseline=other.keras \\
       --data.name=folder --data.data_dir=images --output=results.json
-  python -m kd_keras.evaluate --model=a.keras,b.keras --mean=geometric
+  kd-keras evaluate --model=a.keras,b.keras --mean=geometric
 
 --data.validation_examples=N, with the training's own N, fits the temperature
 that calibrates a model on the validation examples; the training examples
 would give a temperature that is too low. The fields of --data are those of
-config.data, which kd_keras.train --help-config shows.
+config.data, which kd-keras train --help-config shows.
 """
 
 from absl import flags
@@ -35,9 +35,9 @@ _MEAN = flags.DEFINE_enum(
     "mean", "arithmetic", config_lib.MEANS, "Mean of an ensemble's predictions."
 )
 _DATA = config_flags.DEFINE_config_dict(
-    "data", config_lib.default_config().data, "The data: --data.name=cifar10."
+    "data", config_lib.default_config().data, "Dataset: --data.name=cifar10."
 )
-_SPLIT = flags.DEFINE_string("split", "test", "test, validation or train.")
+_SPLIT = flags.DEFINE_string("split", "test", "One of test, validation, train.")
 _TEMPERATURE = flags.DEFINE_float(
     "temperature",
     config_lib.DEFAULT_TEMPERATURE,

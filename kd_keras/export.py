@@ -5,13 +5,13 @@ run in its own runtime and compared with the model on the test images before
 it is put into --output, with a model card.
 
 Examples:
-  python -m kd_keras.export --model=savedmodels/cifar10_student \\
+  kd-keras export --model=savedmodels/cifar10_student \\
       --data.name=cifar10 --output=edge
-  python -m kd_keras.export --model=student.keras --formats=onnx --output=edge
+  kd-keras export --model=student.keras --formats=onnx --output=edge
 
 The labels of the test set are used to count errors; calibration needs no
 labels. The packages of all formats: pip install -e '.[export]'. Other fields
-of --data are in the section `data` of kd_keras.train --help-config.
+of --data are in the section `data` of kd-keras train --help-config.
 """
 
 import pathlib

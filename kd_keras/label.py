@@ -6,9 +6,9 @@ where DIR is that directory, does not load the teacher. Networks, losses,
 temperatures and learning rates may differ from student to student.
 
 Examples:
-  python -m kd_keras.label --config=cifar10
-  python -m kd_keras.label --config=cifar10 --config.store.views=4
-  python -m kd_keras.label --config=cifar10 --shard=0 --num_shards=2
+  kd-keras label --config=cifar10
+  kd-keras label --config=cifar10 --config.store.views=4
+  kd-keras label --config=cifar10 --shard=0 --num_shards=2
 
 After an interruption, the same command resumes. Several processes, on machines
 or GPUs that share the directory, can write parts of one store: give all of

@@ -6,11 +6,11 @@ Every model has its own process for each number of threads. The processes take
 turns, so that other work on the machine slows down all of them alike.
 
 Examples:
-  python -m kd_keras.latency --output=latency.json \\
+  kd-keras latency --output=latency.json \\
       --models=savedmodels/cifar10_teacher,student.tflite,student.onnx
-  python -m kd_keras.latency --models=student.tflite --threads=1,2,4
+  kd-keras latency --models=student.tflite --threads=1,2,4
 
-Takes the same formats as kd_keras.evaluate. Latencies and memory are measured
+Takes the same formats as kd-keras evaluate. Latencies and memory are measured
 with the lowest number of threads.
 """
 

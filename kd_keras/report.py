@@ -5,16 +5,16 @@ predictions at every temperature, confusion, calibration and the largest
 disagreements. It needs no network and no other file.
 
 Examples:
-  python -m kd_keras.report --workdir=runs/cifar10 --output=report.html
-  python -m kd_keras.report --name=cifar10 --savedmodels=savedmodels
-  python -m kd_keras.report --workdir=runs/cifar10 --exports=edge --serve=8000
+  kd-keras report --workdir=runs/cifar10 --output=report.html
+  kd-keras report --name=cifar10 --savedmodels=savedmodels
+  kd-keras report --workdir=runs/cifar10 --exports=edge --serve=8000
 
 A stage's model is read from <workdir>/<stage>/, else from
 <savedmodels>/<name>_<stage>/; curves, parameters and MACs are shown if
 metrics.jsonl and report.json lie beside it. Teacher and student are required,
 the baseline and the exports are optional. --serve shows the page on this
 machine, with a panel where the student runs in the browser; it needs the ONNX
-file of kd_keras.export, and npm to fetch the runtime once.
+file of kd-keras export, and npm to fetch the runtime once.
 
 The packages of the page: pip install -e '.[report]'.
 """
@@ -40,13 +40,13 @@ _NAME = flags.DEFINE_string(
 _EXPORTS = flags.DEFINE_string(
     "exports",
     None,
-    "Directory of kd_keras.export; by default "
+    "Directory of kd-keras export; by default "
     "<savedmodels>/<name>_student_exports, if it exists.",
 )
 _LATENCY = flags.DEFINE_string(
     "latency",
     None,
-    "JSON file of kd_keras.latency; by default <exports>/latency.json, if it "
+    "JSON file of kd-keras latency; by default <exports>/latency.json, if it "
     "exists.",
 )
 _OUTPUT = flags.DEFINE_string("output", "report.html", "File of the page.")

@@ -9,11 +9,11 @@ Stages:
               and combines them with the teacher into one model
 
 Examples:
-  python -m kd_keras.train
-  python -m kd_keras.train --stage=teacher --config=cifar10
-  python -m kd_keras.train --stage=student --config=cifar10 \\
+  kd-keras train
+  kd-keras train --stage=teacher --config=cifar10
+  kd-keras train --stage=student --config=cifar10 \\
       --config.distill.temperature=8 --config.student.epochs=20
-  python -m kd_keras.train --stage=student --config.teacher.path=teacher \\
+  kd-keras train --stage=student --config.teacher.path=teacher \\
       --config.data.name=folder --config.data.data_dir=images
 
 A stage works in <workdir>/<stage>/ and exports a SavedModel to

@@ -10,14 +10,11 @@ import contextlib
 import json
 import os
 import pathlib
-import platform
 import shutil
 import tempfile
 import time
 
-import psutil
-
-from kd_keras.utils import digests
+from kd_keras.utils import digests, processes
 
 MARK = "written by kd_keras"
 MANIFEST = "written_by_kd_keras.json"
@@ -331,7 +328,7 @@ def _scratch_directory(parent):
     _clear_leftovers(parent)
     scratch = pathlib.Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
     try:
-        (scratch / _OWNER).write_text(json.dumps(_this_process()))
+        (scratch / _OWNER).write_text(json.dumps(processes.this_process()))
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -351,14 +348,7 @@ def _is_left_over(scratch):
     """Whether the process that made a scratch directory has ended."""
     try:
         owner = json.loads((scratch / _OWNER).read_text())
-        mine = _this_process()
-        if owner["host"] != mine["host"]:
-            return False
-        if owner["boot"] != mine["boot"]:
-            return True
-        if owner["namespace"] != mine["namespace"]:
-            return False
-        return not _is_running(owner["process"], owner["started"])
+        return processes.has_ended(owner)
     except (OSError, ValueError, KeyError, TypeError):
         # Killed before it could write the owner, which takes no time.
         try:
@@ -366,38 +356,3 @@ def _is_left_over(scratch):
             return age > _OWNERLESS_SECONDS and not any(scratch.iterdir())
         except OSError:
             return False
-
-
-def _this_process():
-    """What tells a process from all others, also on other machines."""
-    return {
-        "host": platform.node(),
-        "boot": _read("/proc/sys/kernel/random/boot_id"),
-        # Containers of one machine number their processes on their own.
-        "namespace": _link("/proc/self/ns/pid"),
-        "process": os.getpid(),
-        "started": psutil.Process().create_time(),
-    }
-
-
-def _is_running(process, started):
-    try:
-        return abs(psutil.Process(process).create_time() - started) < 1
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True
-
-
-def _read(path):
-    try:
-        return pathlib.Path(path).read_text().strip()
-    except OSError:
-        return ""
-
-
-def _link(path):
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""

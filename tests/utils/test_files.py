@@ -9,7 +9,7 @@ import time
 import pytest
 from scratch import KINDS, occupy, tree
 
-from kd_keras.utils import files
+from kd_keras.utils import files, processes
 
 
 class Interrupted(Exception):
@@ -39,7 +39,7 @@ def test_scratch_of_ended_processes_is_cleared(tmp_path):
     def scratch(name, **changes):
         owner = tmp_path / f".kd_keras-new-{name}" / "owner.json"
         owner.parent.mkdir()
-        owner.write_text(json.dumps({**files._this_process(), **changes}))
+        owner.write_text(json.dumps({**processes.this_process(), **changes}))
         return owner.parent
 
     ended = subprocess.Popen(["true"])

@@ -36,6 +36,11 @@ def make_network(
     return keras.Model(inputs, keras.layers.Dense(num_classes)(x))
 
 
+def make_network_with_state(**options):
+    """A network with dropout and BatchNorm."""
+    return make_network(batch_norm=True, dropout=0.5, **options)
+
+
 def make_images(count=50, seed=0):
     shape = (count, *IMAGE_SHAPE)
     images = np.random.default_rng(seed).integers(0, 256, shape)

@@ -1,7 +1,7 @@
-"""Class biases that give a network's predictions a class prior.
+"""Shifts of a network's class biases that make its predictions fit a prior.
 
-A student that was distilled without a class has hardly a wrong picture of
-it, but believes too little in it; the shift of one bias mends that.
+A student that was distilled without a class recognises it well but predicts
+it too rarely; shifting one bias corrects that.
 
 Reference:
     - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), section 3
@@ -14,73 +14,87 @@ import scipy.special
 
 
 def fit_class_bias(logits, class_prior, *, classes=None):
-    """Finds the shifts of logits after which the mean prediction is a prior.
+    """Finds shifts of logits with which the mean prediction is the prior.
 
     No label is needed. The shifts b minimise the convex
 
         mean_n logsumexp(z_n + b) - sum_c prior_c b_c,
 
-    since its gradient is the mean of `softmax(z_n + b)` less the prior.
+    since its gradient is the mean of `softmax(z_n + b)` minus the prior.
 
     Args:
-        logits: float array `(n, num_classes)` of pictures among which the
-            classes are as frequent as the prior says: not of a transfer set
+        logits: float array `(n, num_classes)` of images among which the
+            classes have the frequencies of the prior; not of a transfer set
             that lacks the class.
         class_prior: floats > 0, the frequency of each of `classes`. They
-            sum to 1 if those are all, else to less.
+            sum to 1 if those are all classes, else to less.
         classes: ints, the classes whose logits are shifted; all by default.
 
     Returns:
         float64 array `(num_classes,)` to be added to the logits; 0 for all
-        other classes. Its mean is 0 if all classes are shifted, which
-        softmax leaves open.
+        other classes. If all classes are shifted, its mean is 0: softmax
+        does not depend on it.
 
     Raises:
-        ValueError: if the prior is none, or the minimum is not found.
+        ValueError: if the prior is not as above, or no minimum is found.
     """
     logits = np.asarray(logits, "float64")
     num_classes = logits.shape[-1]
     shifted = np.arange(num_classes) if classes is None else np.array(classes)
     prior = np.asarray(class_prior, "float64")
     _check_prior(prior, shifted, num_classes)
-    shift = np.zeros(num_classes)
-    # With all classes one of them is held, or b would be free by a constant.
+    # If all classes are shifted, one is held: a constant has no effect.
     free = slice(int(len(shifted) == num_classes), None)
-    moved = shifted[free]
-
-    def predict(b):
-        shift[moved] = b
-        return scipy.special.softmax(logits + shift, axis=-1)[:, moved]
-
-    def loss(b):
-        shift[moved] = b
-        normalisers = scipy.special.logsumexp(logits + shift, axis=-1)
-        return normalisers.mean() - prior[free] @ b
-
-    def gradient(b):
-        return predict(b).mean(axis=0) - prior[free]
-
-    def hessian(b):
-        p = predict(b)
-        return np.diag(p.mean(axis=0)) - p.T @ p / len(p)
-
+    objective = _Objective(logits, shifted[free], prior[free])
     found = scipy.optimize.minimize(
-        loss,
-        np.zeros(len(moved)),
+        objective.loss,
+        np.zeros(len(shifted[free])),
         method="trust-exact",
-        jac=gradient,
-        hess=hessian,
+        jac=objective.gradient,
+        hess=objective.hessian,
         options={"gtol": 1e-9, "maxiter": 500},
     )
-    gap = np.abs(gradient(found.x)).max()
+    gap = np.abs(objective.gradient(found.x)).max()
     if gap > 1e-6:
         raise ValueError(
             "the mean prediction must reach class_prior by finite shifts. "
             f"Received: logits that stay {gap:.2g} away"
         )
+    shift = objective.shift(found.x)
     if len(shifted) == num_classes:
         shift -= shift.mean()
     return shift
+
+
+class _Objective:
+    """The convex function that `fit_class_bias` minimises."""
+
+    def __init__(self, logits, classes, prior):
+        self._logits = logits
+        self._classes = classes
+        self._prior = prior
+
+    def shift(self, b):
+        """The shifts `b` of some classes as shifts of all."""
+        shift = np.zeros(self._logits.shape[-1])
+        shift[self._classes] = b
+        return shift
+
+    def loss(self, b):
+        logits = self._logits + self.shift(b)
+        normalisers = scipy.special.logsumexp(logits, axis=-1)
+        return normalisers.mean() - self._prior @ b
+
+    def gradient(self, b):
+        return self._predict(b).mean(axis=0) - self._prior
+
+    def hessian(self, b):
+        p = self._predict(b)
+        return np.diag(p.mean(axis=0)) - p.T @ p / len(p)
+
+    def _predict(self, b):
+        logits = self._logits + self.shift(b)
+        return scipy.special.softmax(logits, axis=-1)[:, self._classes]
 
 
 def add_class_bias(model, shift):
@@ -91,7 +105,7 @@ def add_class_bias(model, shift):
         shift: float array `(num_classes,)`.
 
     Raises:
-        ValueError: if the last layer is another one.
+        ValueError: if the last layer is of another kind.
     """
     layer = model.layers[-1]
     if not isinstance(layer, keras.layers.Dense) or not layer.use_bias:

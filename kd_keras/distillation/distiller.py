@@ -171,7 +171,7 @@ class Distiller(teacher_checks.ExplainedChecks, trainer.ExactTrainer):
 
 
 def _split(y):
-    """`(labels, teacher_logits)` of a batch's `y`; None for what it lacks."""
+    """`(labels, teacher_logits)` of a batch's `y`, or None for either."""
     given = y if isinstance(y, dict) else {"labels": y}
     if set(given) - {"labels", "teacher_logits"}:
         raise ValueError(

@@ -38,7 +38,7 @@ def weighted_mean(values, weights):
 
 
 def whole_batch_gradients(gradients, optimizer):
-    """Gradients to apply on each replica: those of the whole batch.
+    """Gradients of the whole batch, to apply on each replica.
 
     Keras's optimizers clip each replica's gradient and then sum them. Here
     the sum is clipped first and divided by the number of replicas, so that

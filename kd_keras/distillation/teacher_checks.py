@@ -57,9 +57,9 @@ def checked(teacher_logits):
 
 
 class ExplainedChecks:
-    """Mixin for `keras.Model`: failed checks raise ValueErrors in `fit`.
+    """Mixin for `keras.Model`: failed checks raise ValueErrors.
 
-    And in `evaluate`. A graph itself can only fail with TensorFlow's error.
+    In `fit` and `evaluate`; a graph can only fail with TensorFlow's error.
     """
 
     def make_train_function(self, force=False):
@@ -90,7 +90,7 @@ def _explaining(step_function):
 
 
 def _explain(message):
-    """A message for users from that of a failed check; None for others."""
+    """The error for users after a failed check; None for other errors."""
     for text, received in _EXPLANATIONS:
         if text in message:
             # TensorFlow prints an Assert's data as [b'text'] [1] [2].

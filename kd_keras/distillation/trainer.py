@@ -15,10 +15,10 @@ class ExactTrainer(keras_internals.TrainingHooks, keras.Model):
     """Trains a network on the weighted mean of per-example terms.
 
     Under a `tf.distribute.MirroredStrategy` each replica computes its part
-    of the mean over the whole batch. The update and the logs are those of
+    of the mean over the whole batch. The update and the logs equal those of
     one device, even if the replicas' parts of a batch are unequal.
 
-    Calling this model, `predict` and saving it are those of the network.
+    Calling, `predict` and saving are the network's.
 
     Args:
         network: Keras model, images -> logits.

@@ -17,7 +17,7 @@ def names():
 
 
 def find(name):
-    """The function that builds an application, called as those of `MODELS`.
+    """Finds the function that builds an application.
 
     Args:
         name: str, such as `MobileNetV2`.

@@ -26,9 +26,9 @@ def build_model(
     Args:
         name: a key of `networks.MODELS`, a `keras.applications` class name,
             or `module:function` of your own. Such a function is called with
-            `image_shape` and `num_classes` (and those of the following three
-            that are given) and returns a Keras model that takes images from
-            0 to 255 and ends in logits.
+            `image_shape` and `num_classes`, and with `widths`, `dropout` and
+            `max_norm` if given. It returns a Keras model that takes images
+            from 0 to 255 and ends in logits.
         image_shape: `(height, width, channels)`.
         num_classes: int, the number of logits.
         images: uint8 array `(n, height, width, channels)` of training

@@ -192,7 +192,7 @@ def all_files(manifest):
 
 
 def _shard_examples(count, *, views, shard_views):
-    """How many of `count` examples a file holds: whole batches.
+    """Number of examples in a file, of `count`: whole batches.
 
     The teacher then computes each batch from the same images, and so to the
     same bits, whichever process labels the shard.

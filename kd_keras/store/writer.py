@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
-    """Writes a store, or those of its files that do not exist yet.
+    """Writes a store, or its missing files.
 
     Files are written whole or not at all. `num_shards` processes may write
     one store together, on machines that share the directory; the last one

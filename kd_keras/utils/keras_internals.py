@@ -20,7 +20,7 @@ class TrainingHooks:
         raise NotImplementedError
 
     def logs_of_epoch(self, logs):
-        """Returns the logs of an epoch, given those of its last step."""
+        """Returns the logs of an epoch, given the logs of its last step."""
         raise NotImplementedError
 
     @property

@@ -1,4 +1,4 @@
-"""Class biases from a prior: by hand, at extremes, and in a network."""
+"""Class biases from a prior: by hand, far from it, and in a network."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def test_all_classes_by_hand():
 
 def test_some_classes_of_many_reach_their_prior_and_others_stay():
     logits = np.random.default_rng(0).normal(0, 5, (300, 10))
-    # Far from what is predicted, as after a transfer set without the class.
+    # Far from the predictions, as after a transfer set without the class.
     logits[:, 3] -= 60
     logits[:, 7] += 40
     shift = class_bias.fit_class_bias(logits, [0.1, 0.2], classes=[3, 7])
@@ -52,7 +52,7 @@ def test_some_classes_of_many_reach_their_prior_and_others_stay():
         ([0.5], None),
     ],
 )
-def test_what_is_no_prior_is_refused(prior, classes):
+def test_impossible_priors_are_refused(prior, classes):
     with pytest.raises(ValueError, match="class_prior must .* of 2 classes"):
         class_bias.fit_class_bias(np.zeros((3, 2)), prior, classes=classes)
 

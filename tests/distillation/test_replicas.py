@@ -1,5 +1,6 @@
-"""Two replicas give the student, and the logs, that one device gives."""
+"""Two replicas give the same student and the same logs as one device."""
 
+import distilling
 import keras
 import nets
 import numpy as np
@@ -88,6 +89,23 @@ def sgd(**options):
     return lambda: keras.optimizers.SGD(0.1, momentum=0.9, **options)
 
 
+def test_the_update_of_one_step():
+    images = nets.make_images(10)
+    teacher = nets.make_network()
+    steps = []
+    for strategy in (one_device(), two_replicas()):
+        keras.utils.set_random_seed(3)
+        with strategy.scope():
+            student = nets.make_network()
+            distiller = distilling.compiled(student, teacher)
+        before = nets.snapshot(student)
+        distiller.fit(images, batch_size=10, shuffle=False, verbose=0)
+        steps.append([a - b for a, b in zip(student.get_weights(), before)])
+    for one, two in zip(*steps):
+        np.testing.assert_allclose(two, one, atol=1e-7)
+    assert max(np.abs(step).max() for step in steps[0]) > 1e-3
+
+
 def test_plain_distillation():
     logs = assert_two_equal_one(make_optimizer=sgd(), labels=False)
     assert "val_agreement" in logs
@@ -137,7 +155,7 @@ def test_training_on_labels():
 @pytest.mark.parametrize(
     "clip", [{"global_clipnorm": 0.1}, {"clipnorm": 0.05}, {"clipvalue": 0.01}]
 )
-def test_clipping_clips_the_whole_batch_s_gradient(clip):
+def test_clipping_applies_to_the_whole_batch_s_gradient(clip):
     one, _ = fit(one_device(), make_optimizer=sgd(**clip))
     unclipped, _ = fit(one_device(), make_optimizer=sgd())
     two, _ = fit(two_replicas(), make_optimizer=sgd(**clip))
@@ -172,7 +190,7 @@ def test_an_overflow_on_one_replica_skips_the_step_on_both():
     assert float(distiller.optimizer.dynamic_scale.numpy()) == scale / 2
 
 
-def test_what_keras_fails_at_is_refused():
+def test_settings_that_fail_in_keras_are_refused():
     with two_replicas().scope():
         distiller = kd_keras.Distiller(nets.make_network())
         with pytest.raises(ValueError, match="gradient_accumulation_steps"):

@@ -99,7 +99,7 @@ def test_sgd_uses_nesterov_momentum():
 @pytest.mark.parametrize("shape", [(36, 8), (8, 36), (8, 8)])
 def test_orthogonal_keeps_directions_and_equalises_singular_values(shape):
     matrix = np.random.default_rng(0).normal(size=shape).astype("float32")
-    # Singular values over two orders of magnitude, as those of gradients.
+    # Singular values over two orders of magnitude, like those of gradients.
     u, _, vt = np.linalg.svd(matrix, full_matrices=False)
     matrix = (u * np.geomspace(1, 0.01, 8)) @ vt
     levelled = u.T @ optimizers.orthogonal(matrix.astype("float32")) @ vt.T

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import sklearn.cluster
 
-# Starts of k-means, of which the best is kept.
+# Starts of k-means; the best one is kept.
 _STARTS = 10
 
 

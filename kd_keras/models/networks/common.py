@@ -17,7 +17,7 @@ def normalised_input(image_shape, images):
     """
     inputs = keras.Input(image_shape, name="images")
     pixels = images.reshape(-1, image_shape[-1]).astype("float64")
-    # Avoids a division by 0 for a channel that never varies (all black, say).
+    # Avoids a division by 0 for a channel that never varies (all black).
     variance = np.maximum(pixels.var(axis=0), 1.0)
     normalise = keras.layers.Normalization(
         mean=pixels.mean(axis=0).tolist(),

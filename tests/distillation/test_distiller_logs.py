@@ -1,0 +1,87 @@
+"""Logs and metrics of a Distiller."""
+
+import distilling
+import keras
+import nets
+import numpy as np
+import pytest
+
+import kd_keras
+from kd_keras.distillation import losses
+
+
+@pytest.mark.parametrize(
+    "make_y",
+    [
+        lambda labels, logits: labels,
+        lambda labels, logits: labels[:, np.newaxis],
+        lambda labels, logits: {"labels": labels},
+        lambda labels, logits: {"labels": labels, "teacher_logits": logits},
+    ],
+)
+def test_labels_in_every_form_give_the_same_accuracy(make_y):
+    teacher, student = nets.make_network(), nets.make_network()
+    images, labels = nets.make_images(), nets.make_labels()
+    distiller = kd_keras.Distiller(student, teacher)
+    distiller.compile()
+    y = make_y(labels, teacher.predict(images, verbose=0))
+    logs = distiller.evaluate(images, y, return_dict=True, verbose=0)
+    right = student.predict(images, verbose=0).argmax(-1) == labels
+    assert logs["accuracy"] == pytest.approx(right.mean())
+
+
+def test_logs_are_means_over_examples_not_batches():
+    teacher, student = nets.make_network(), nets.make_network()
+    images, labels = nets.make_images(50), nets.make_labels(50)
+    distiller = kd_keras.Distiller(
+        student, teacher, temperature=distilling.TEMPERATURE
+    )
+    distiller.compile(metrics=[keras.metrics.SparseTopKCategoricalAccuracy(2)])
+    # Batches of 32 and 18.
+    logs = distiller.evaluate(
+        images, labels, batch_size=32, return_dict=True, verbose=0
+    )
+    logits = student.predict(images, verbose=0)
+    teacher_logits = teacher.predict(images, verbose=0)
+    soft = losses.distillation_loss(
+        teacher_logits=teacher_logits,
+        student_logits=logits,
+        temperature=distilling.TEMPERATURE,
+    )
+    same = logits.argmax(-1) == teacher_logits.argmax(-1)
+    top2 = np.argsort(-logits, -1)[:, :2] == labels[:, np.newaxis]
+    assert logs == {
+        "loss": pytest.approx(np.mean(soft), rel=1e-5),
+        "soft_loss": pytest.approx(np.mean(soft), rel=1e-5),
+        "accuracy": pytest.approx(np.mean(logits.argmax(-1) == labels)),
+        "agreement": pytest.approx(np.mean(same)),
+        "sparse_top_k_categorical_accuracy": pytest.approx(
+            np.mean(top2.any(-1))
+        ),
+    }
+
+
+def test_accuracy_is_not_that_of_the_last_batch():
+    teacher, student = nets.make_network(), nets.make_network()
+    images, labels = nets.make_images(33), nets.make_labels(33)
+    logs = distilling.compiled(student, teacher).evaluate(
+        images, labels, batch_size=32, return_dict=True, verbose=0
+    )
+    right = student.predict(images, verbose=0).argmax(-1) == labels
+    assert logs["accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+    assert logs["accuracy"] != right[32:].mean()
+
+
+def test_metrics_by_name_and_validation_data():
+    teacher, student = nets.make_network(), nets.make_network()
+    images, labels = nets.make_images(), nets.make_labels()
+    distiller = kd_keras.Distiller(student, teacher)
+    distiller.compile(optimizer="sgd", metrics=["accuracy"])
+    # Training without labels, validation with.
+    history = distiller.fit(
+        images, validation_data=(images, labels), epochs=2, verbose=0
+    ).history
+    right = student.predict(images, verbose=0).argmax(-1) == labels
+    assert history["val_accuracy"][-1] == pytest.approx(right.mean())
+    assert "accuracy" not in history
+    assert history["loss"][1] < history["loss"][0]

@@ -1,0 +1,127 @@
+"""Files of a Distiller: its settings, and nothing of the teacher."""
+
+import json
+import zipfile
+
+import distilling
+import keras
+import nets
+import numpy as np
+import tensorflow as tf
+
+import kd_keras
+from kd_keras.deployment import saved_model as exports
+
+
+def test_training_works_with_keras_callbacks(tmp_path):
+    teacher, student = nets.make_network(), nets.make_network()
+    images = nets.make_images()
+    distiller = kd_keras.Distiller(student, teacher)
+    distiller.compile(optimizer=keras.optimizers.Adam(0.01))
+    distiller.fit(
+        images,
+        validation_data=(images, None),
+        epochs=3,
+        verbose=0,
+        callbacks=[
+            keras.callbacks.ModelCheckpoint(
+                str(tmp_path / "best.weights.h5"),
+                save_best_only=True,
+                save_weights_only=True,
+            ),
+            keras.callbacks.ModelCheckpoint(str(tmp_path / "last.keras")),
+            keras.callbacks.BackupAndRestore(str(tmp_path / "backup")),
+            keras.callbacks.EarlyStopping("val_agreement", mode="max"),
+            keras.callbacks.ReduceLROnPlateau("val_loss"),
+            keras.callbacks.TensorBoard(str(tmp_path / "logs")),
+            keras.callbacks.CSVLogger(str(tmp_path / "log.csv")),
+        ],
+    )
+    header = (tmp_path / "log.csv").read_text().splitlines()[0]
+    assert "val_soft_loss" in header
+    assert list((tmp_path / "logs" / "train").iterdir())
+    reloaded = keras.models.load_model(tmp_path / "last.keras")
+    np.testing.assert_allclose(
+        reloaded.predict(images, verbose=0),
+        student.predict(images, verbose=0),
+        atol=1e-6,
+    )
+
+
+def test_a_saved_distiller_keeps_its_settings_and_can_train(tmp_path):
+    teacher, student = nets.make_network(), nets.make_network()
+    images = nets.make_images()
+    distiller, _ = distilling.distil(student, teacher, images)
+    distiller.save(tmp_path / "distiller.keras")
+    reloaded = keras.models.load_model(tmp_path / "distiller.keras")
+    assert (
+        reloaded.temperature == distilling.TEMPERATURE
+        and reloaded.soft_loss == "kl"
+    )
+    logits = teacher.predict(images, verbose=0)
+    reloaded.fit(images, {"teacher_logits": logits}, verbose=0)
+    with zipfile.ZipFile(tmp_path / "distiller.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    assert "teacher" not in json.dumps(config)
+
+
+def test_a_saved_distiller_keeps_its_loss_and_schedules(tmp_path):
+    student, images = nets.make_network(), nets.make_images()
+    distiller, _ = distilling.distil(
+        student,
+        nets.make_network(),
+        images,
+        temperature=keras.optimizers.schedules.PolynomialDecay(6.0, 4, 2.0),
+        soft_loss="dkd",
+        soft_loss_options={"beta": 2.0},
+    )
+    distiller.save(tmp_path / "distiller.keras")
+    reloaded = keras.models.load_model(tmp_path / "distiller.keras")
+    assert (reloaded.soft_loss, reloaded.soft_loss_options) == (
+        "dkd",
+        {"beta": 2.0},
+    )
+    assert float(reloaded.temperature(2)) == 4.0
+
+
+def units_in(config):
+    """The set of all values under the key `units`, at any depth."""
+    if isinstance(config, list):
+        return set().union(*map(units_in, config))
+    if not isinstance(config, dict):
+        return set()
+    own = {config["units"]} if "units" in config else set()
+    return own.union(*map(units_in, config.values()))
+
+
+def test_the_teacher_is_in_no_weights_checkpoint_or_file(tmp_path):
+    student, teacher = nets.make_network(units=3), nets.make_network(units=77)
+    distiller = distilling.compiled(student, teacher)
+    distiller.fit(nets.make_images(), verbose=0)
+    assert len(distiller.weights) == len(student.weights)
+    tf.train.Checkpoint(distiller).save(str(tmp_path / "checkpoint"))
+    shapes = [shape for _, shape in tf.train.list_variables(str(tmp_path))]
+    assert not any(77 in shape for shape in shapes)
+    distiller.save_weights(tmp_path / "distiller.weights.h5")
+    distiller.save(tmp_path / "distiller.keras")
+    with zipfile.ZipFile(tmp_path / "distiller.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+        # Not as a search in the text: that holds the identities of objects
+        # too, in whose digits a 77 may stand.
+        assert units_in(config) == {3, 5}
+        archive.extract("model.weights.h5", tmp_path)
+    import h5py
+
+    sizes = []
+    for name in ("distiller.weights.h5", "model.weights.h5"):
+        with h5py.File(tmp_path / name) as file:
+            file.visititems(
+                lambda _, item: sizes.append(getattr(item, "shape", ()))
+            )
+    assert (64, 3) in sizes
+    assert not any(77 in shape for shape in sizes)
+    exports.export_saved_model(student, tmp_path / "saved")
+    variables = tf.train.list_variables(
+        str(tmp_path / "saved/variables/variables")
+    )
+    assert not any(77 in shape for _, shape in variables)

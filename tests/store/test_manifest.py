@@ -1,0 +1,48 @@
+"""Plans of stores, and refusal of other plans."""
+
+import numpy as np
+import pytest
+import stores
+
+from kd_keras.data import augmentation as views
+from kd_keras.data import datasets
+
+
+def test_another_plan_is_refused_with_its_differences(
+    written, parts, teacher, tmp_path
+):
+    def refused(field, changed=parts, **options):
+        with pytest.raises(ValueError, match=rf"Differing: .*{field} \(was"):
+            stores.write(written, changed, teacher, **options)
+
+    refused(r"teacher\.fingerprint", record={"fingerprint": "def"})
+    refused("num_classes", num_classes=6)
+    refused("dtype", dtype="float16")
+    refused(
+        r"spec\.seed", spec=views.ViewSpec(**{**vars(stores.SPEC), "seed": 6})
+    )
+    refused(
+        r"spec\.cutout",
+        spec=views.ViewSpec(**{**vars(stores.SPEC), "cutout": 3}),
+    )
+    refused(r"parts\.train\.views", views_count=4)
+    fewer = {**parts, "train": parts["train"].subset(np.arange(1199))}
+    refused(r"parts\.train\.fingerprint", fewer)
+    brighter = datasets.Examples(
+        np.maximum(parts["train"].images, 1), ids=parts["train"].ids
+    )
+    refused(r"parts\.train\.fingerprint", {**parts, "train": brighter})
+    # An unfinished one too, which would be half of each.
+    stores.write(tmp_path, parts, teacher, num_shards=2)
+    with pytest.raises(ValueError, match=r"Differing: dtype \(was"):
+        stores.write(tmp_path, parts, teacher, dtype="float16")
+
+
+def test_the_size_of_files_makes_no_other_store(
+    written, parts, teacher, tmp_path
+):
+    assert stores.write(written, parts, teacher, shard_views=10**6)
+    # A store that was begun resumes with its own size of files.
+    assert not stores.write(tmp_path, parts, teacher, num_shards=2)
+    assert stores.write(tmp_path, parts, teacher, shard_views=10**6)
+    assert stores.contents(tmp_path) == stores.contents(written)

@@ -1,0 +1,121 @@
+"""Reading a store: by id and view, checked, in little memory."""
+
+import json
+import pathlib
+
+import nets
+import numpy as np
+import pytest
+import stores
+import tensorflow as tf
+
+import kd_keras
+from kd_keras.data import augmentation as views
+from kd_keras.data import datasets
+
+
+def test_stored_logits_are_those_of_the_live_teacher(written, parts, teacher):
+    opened = kd_keras.LogitStore.open(written)
+    assert (opened.views, opened.num_classes) == (
+        stores.VIEWS,
+        nets.NUM_CLASSES,
+    )
+    ids = np.random.default_rng(0).permutation(parts["train"].ids)[:700]
+    seen = []
+    for view in range(stores.VIEWS):
+        stored = opened.logits(ids, view)
+        assert stored.dtype == np.float32
+        np.testing.assert_allclose(
+            stored,
+            stores.live_logits(teacher, parts["train"], ids, view),
+            atol=1e-4,
+        )
+        seen.append(stored)
+    # The views do differ, so that one cannot stand for another.
+    assert np.abs(seen[0] - seen[1]).mean() > 0.01
+    # Test images are stored without augmentation.
+    test = parts["test"]
+    np.testing.assert_allclose(
+        opened.logits(test.ids, part="test"), teacher(test.images), atol=1e-4
+    )
+
+
+def test_unknown_ids_views_and_parts_are_refused(written):
+    opened = kd_keras.LogitStore.open(written)
+    with pytest.raises(ValueError, match="ids .* Received: 601 and 1 more"):
+        opened.logits([0, 601, 4000])
+    with pytest.raises(ValueError, match="view must be >= 0 and < 3.*: 3"):
+        opened.logits([0], 3)
+    with pytest.raises(ValueError, match="one of train, test.*'validation'"):
+        opened.logits([0], part="validation")
+
+
+def test_ids_may_be_in_any_order(parts, teacher, tmp_path):
+    images = parts["train"].images[:300]
+    ids = np.random.default_rng(2).permutation(300) * 7
+    examples = datasets.Examples(images, ids=ids)
+    plain = views.ViewSpec()
+    stores.write(
+        tmp_path, {"train": examples}, teacher, spec=plain, views_count=1
+    )
+    opened = kd_keras.LogitStore.open(tmp_path)
+    chosen = [250, 3, 17]
+    np.testing.assert_allclose(
+        opened.logits(ids[chosen]), teacher(images[chosen]), atol=1e-4
+    )
+
+
+def test_damage_is_named(written, parts, teacher, tmp_path):
+    for name, content in stores.contents(written).items():
+        (tmp_path / name).write_bytes(content)
+    shard = tmp_path / "train-00001-of-00003.npy"
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(
+        ValueError, match="00001-of-00003.npy, which is damaged"
+    ):
+        kd_keras.LogitStore.open(tmp_path)
+    shard.unlink()
+    with pytest.raises(
+        ValueError, match="00001-of-00003.npy, which is missing"
+    ):
+        kd_keras.LogitStore.open(tmp_path, verify=False)
+    manifest = tmp_path / "manifest.json"
+    record = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**record, "format": 99}))
+    with pytest.raises(ValueError, match="must be of format 1.*format 99"):
+        kd_keras.LogitStore.open(tmp_path)
+    manifest.write_text("{")
+    with pytest.raises(ValueError, match="manifest.json, which is damaged"):
+        kd_keras.LogitStore.open(tmp_path)
+    with pytest.raises(ValueError, match="without manifest.json"):
+        kd_keras.LogitStore.open(tmp_path / "nothing")
+
+
+@pytest.mark.skipif(
+    not pathlib.Path("/proc/self/smaps").exists(), reason="needs Linux's /proc"
+)
+def test_reading_all_of_a_store_does_not_fill_the_memory(tmp_path):
+    """Of 40 MB that are read, half at most stays in the process."""
+    examples = datasets.Examples(np.zeros((100_000, 1, 1, 1), "uint8"))
+    stores.write(
+        tmp_path,
+        {"train": examples},
+        lambda images: tf.zeros((tf.shape(images)[0], 100)),
+        num_classes=100,
+        views_count=2,
+        dtype="float16",
+        spec=views.ViewSpec(),
+        shard_views=10**6,
+    )
+    opened = kd_keras.LogitStore.open(tmp_path)
+    order = np.random.default_rng(0).permutation(100_000)
+    for view in range(2):
+        for start in range(0, 100_000, 500):
+            opened.logits(order[start : start + 500], view)
+    smaps = pathlib.Path("/proc/self/smaps").read_text()
+    mapped = smaps[smaps.index("train-00000-of-00001.npy") :]
+    fields = dict(line.split(":", 1) for line in mapped.splitlines()[1:5])
+    assert int(fields["Size"].split()[0]) > 39_000
+    assert int(fields["Rss"].split()[0]) < 25_000

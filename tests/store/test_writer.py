@@ -1,0 +1,121 @@
+"""Labelling: shared by processes, resumed, refused."""
+
+import nets
+import numpy as np
+import pytest
+import stores
+import tensorflow as tf
+
+import kd_keras
+from kd_keras import store
+from kd_keras.data import augmentation as views
+from kd_keras.data import datasets
+
+
+def test_the_shards_are_arrays_to_map_into_memory(written):
+    shard = np.load(written / "train-00001-of-00003.npy", mmap_mode="r")
+    assert shard.shape == (stores.VIEWS, 500, nets.NUM_CLASSES)
+    assert shard.dtype == np.float32
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_processes_write_the_bytes_of_one(
+    written, parts, teacher, tmp_path, order
+):
+    first, second = order
+    assert not stores.write(tmp_path, parts, teacher, shard=first, num_shards=2)
+    with pytest.raises(ValueError, match="finished.*lacks"):
+        kd_keras.LogitStore.open(tmp_path)
+    assert stores.write(tmp_path, parts, teacher, shard=second, num_shards=2)
+    assert stores.contents(tmp_path) == stores.contents(written)
+
+
+def test_an_interrupted_store_resumes_at_its_shard(
+    written, parts, teacher, tmp_path
+):
+    asked = []
+
+    def interrupted(images):
+        # Within the second shard of 500 examples, 3 views.
+        tf.py_function(lambda: asked.append(1) or fail_at(4), [], [])
+        return teacher(images)
+
+    def fail_at(call):
+        if len(asked) == call + 1:
+            raise RuntimeError("interrupted")
+
+    with pytest.raises(tf.errors.UnknownError, match="interrupted"):
+        stores.write(tmp_path, parts, interrupted)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert "train-00000-of-00003.npy" in names
+    assert "train-00001-of-00003.npy" not in names
+    asked = [0] * 10
+    assert stores.write(tmp_path, parts, interrupted)
+    # Two shards of train and one of test are left: 3 + 3 + 1 batches.
+    assert len(asked) == 10 + 7
+    assert stores.contents(tmp_path) == stores.contents(written)
+    # A finished store needs no prediction.
+    assert stores.write(tmp_path, parts, interrupted)
+    assert len(asked) == 10 + 7
+
+
+def test_a_streamed_set_gives_the_store_of_one_in_memory(
+    written, parts, teacher, tmp_path
+):
+    whole = parts["train"]
+
+    def open_stream():
+        return tf.data.Dataset.from_tensor_slices((whole.ids, whole.images))
+
+    count = int(whole.ids.max()) + 1
+    streamed = datasets.StreamedExamples(
+        open_stream,
+        count=count,
+        image_shape=whole.image_shape,
+        labelled=False,
+        ids=whole.ids,
+    )
+    assert stores.write(tmp_path, {"train": streamed}, teacher)
+    for name, content in stores.contents(tmp_path).items():
+        if name != "manifest.json":
+            assert content == stores.contents(written)[name], name
+    mixed = views.ViewSpec(mixup=0.5)
+    with pytest.raises(ValueError, match="mixup and data.cutmix need a set in"):
+        stores.write(
+            tmp_path / "mixed", {"train": streamed}, teacher, spec=mixed
+        )
+
+
+@pytest.mark.parametrize("spec", [{"mixup": 0.6}, {"cutmix": 0.6}])
+def test_mixed_views_are_stored_as_the_teacher_saw_them(
+    parts, teacher, tmp_path, spec
+):
+    spec = views.ViewSpec(seed=1, translate=1, **spec)
+    stores.write(tmp_path, parts, teacher, spec=spec)
+    ids = parts["train"].ids[::3]
+    np.testing.assert_allclose(
+        kd_keras.LogitStore.open(tmp_path).logits(ids, 1),
+        stores.live_logits(teacher, parts["train"], ids, 1, spec),
+        atol=1e-4,
+    )
+
+
+def test_a_bar_shows_the_rate_and_the_time_that_is_left(
+    parts, teacher, tmp_path, capsys
+):
+    manifest = stores.plan(parts, views_count=1)
+    store.label(tmp_path, manifest, parts, teacher, verbose=1)
+    shown = capsys.readouterr().out
+    # 1,200 training images and 50 test images.
+    assert "1250/1250" in shown and "views_per_second" in shown
+    assert "s/view" in shown
+
+
+def test_logits_that_do_not_fit_are_refused(parts, teacher, tmp_path):
+    def large(images):
+        return teacher(images) * 1e6
+
+    with pytest.raises(ValueError, match="fit float16 .*store.dtype=float32"):
+        stores.write(tmp_path / "a", parts, large, dtype="float16")
+    with pytest.raises(ValueError, match="a logit for each class.*: 4 logits"):
+        stores.write(tmp_path / "b", parts, lambda x: teacher(x)[:, :4])

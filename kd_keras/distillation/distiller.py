@@ -39,7 +39,7 @@ class Distiller(teacher_checks.ExplainedChecks, trainer.ExactTrainer):
 
     Calling, `predict` and saving are the student's. The teacher is in no
     weights, checkpoint or file, and is never changed. Under a
-    `tf.distribute.MirroredStrategy` the student is that of one device;
+    `tf.distribute.MirroredStrategy` the result is the same as on one device;
     create student and Distiller in the strategy's scope.
 
     Args:

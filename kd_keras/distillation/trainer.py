@@ -15,8 +15,8 @@ class ExactTrainer(keras_internals.TrainingHooks, keras.Model):
     """Trains a network on the weighted mean of per-example terms.
 
     Under a `tf.distribute.MirroredStrategy` each replica computes its part
-    of the mean over the whole batch. The update and the logs equal those of
-    one device, even if the replicas' parts of a batch are unequal.
+    of the mean over the whole batch. The update and the logs are the same as
+    on one device, even if the replicas' parts of a batch are unequal.
 
     Calling, `predict` and saving are the network's.
 

@@ -43,7 +43,7 @@ def positions_in_set(classes, num_classes):
 
 
 def log_oversampling(*, share, prior):
-    """Log of the factor by which training lowers the dustbin's odds.
+    """Logarithm of how much training lowers the dustbin's odds.
 
     A specialist is trained with a share `s` of special examples and used
     where their share is `p`. The odds of its classes against the dustbin are

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from kd_keras import train
 from kd_keras.distillation import specialists
 
 SETS = [[0, 1, 2], [0, 3], [1, 4, 0]]
@@ -112,9 +111,3 @@ def test_accuracy_is_counted_by_coverage_of_the_true_class():
         dict(zip(names, row))
         for row in ([0, 1, 1, 0], [1, 1, 0, 1], [2, 1, 1, 0], [3, 2, 1, 2])
     ]
-    table = train._covering_tables(
-        {"class_sets": SETS, "by_covering": {"test": rows}}
-    )
-    cells = [line.split() for line in table]
-    assert cells[-2] == ["3", "2", "50.00%", "100.00%", "+1"]
-    assert cells[-1] == ["all", "5", "60.00%", "60.00%", "+0"]

@@ -1,11 +1,23 @@
-"""Measures kd_keras side by side with its peers; `make benchmark` runs it.
-
-Writes `results.md` and `results.json` beside this file: medians of rounds in
-which all contestants take turns on the same machine, the first one left out.
-The nets are airbench 64/128/128 -> 32/64/128 and ResNet-20 -> ResNet-8, batch
-256, float32, on real CIFAR-10 pictures.
+"""Measures the speed of kd_keras and of its peers, side by side.
 
     python -m benchmarks.speed [--rounds=5] [--images=3840]
+
+or `make benchmark`. Writes `results.md` and `results.json` beside this file.
+Measured, on real CIFAR-10 images, batch 256, float32, airbench 64/128/128 ->
+32/64/128 and ResNet-20 -> ResNet-8:
+
+- images a second of a training step: the student's plain `fit`, distillation
+  from a store and from a live teacher, `keras.distillation` with and without
+  oneDNN, and PyTorch, live and from stored logits;
+- images a second of the teacher's inference, its `predict`, the labelling of a
+  store, and the input pipeline on one core;
+- the time of a stored step in each kind of oneDNN's primitives;
+- peak memory of one epoch over 50,000 images;
+- seconds of `--help`, and of a student stage of one step;
+- a store of ten million views, by `benchmarks.store`.
+
+Rates are medians of rounds in which all contestants take turns on the same
+machine; the first round is left out.
 """
 
 import argparse
@@ -20,13 +32,13 @@ import sys
 import tempfile
 import time
 
+from benchmarks import table
+
 HERE = pathlib.Path(__file__).parent
-OUT_OF_THE_BOX = "keras.distillation"
-WITHOUT_ONEDNN = "keras.distillation, oneDNN off"
 
 
 class Worker:
-    """A process that measures one contestant at a time."""
+    """A process that measures one contestant at a time: `benchmarks.worker`."""
 
     def __init__(
         self,
@@ -53,7 +65,7 @@ class Worker:
         self._answer()
 
     def measure(self, name):
-        """`{"rate": images a second, "peak_mb": of the process so far}`."""
+        """Returns `{"rate": images a second, "peak_mb": MB of the process}`."""
         self._process.stdin.write(name + "\n")
         self._process.stdin.flush()
         return self._answer()
@@ -88,17 +100,17 @@ def main():
                 nets, str(images), arguments.images
             )
         results["peak_mb"] = peak_memory(folder)
-    say("start-up")
+    show_progress("start-up")
     results["help_seconds"] = help_seconds(arguments.rounds)
     results["first_step_seconds"] = first_step_seconds()
-    say("a store of ten million views")
+    show_progress("a store of ten million views")
     results["store"] = one_core("benchmarks.store")
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    (HERE / "results.md").write_text(markdown(results))
+    (HERE / "results.md").write_text(table.markdown(results))
     print(f"written: {HERE / 'results.md'}, {HERE / 'results.json'}")
 
 
-def say(text):
+def show_progress(text):
     print(text, flush=True)
 
 
@@ -117,7 +129,7 @@ def save_images(path, count):
 
 
 def alternate(nets, images, rounds):
-    """Medians of images a second of every contestant."""
+    """Median images a second of every contestant: dict by name."""
     ours = Worker("tensorflow", nets, images, TF_ENABLE_ONEDNN_OPTS="1")
     boxed = Worker("tensorflow", nets, images)
     without = Worker("tensorflow", nets, images, TF_ENABLE_ONEDNN_OPTS="0")
@@ -126,8 +138,8 @@ def alternate(nets, images, rounds):
     turns = [
         *((name, ours, name) for name in ("plain", "stored", "inference")),
         *((name, ours, name) for name in ("live", "predict", "label")),
-        (OUT_OF_THE_BOX, boxed, "keras.distillation"),
-        (WITHOUT_ONEDNN, without, "keras.distillation"),
+        (table.OUT_OF_THE_BOX, boxed, "keras.distillation"),
+        (table.WITHOUT_ONEDNN, without, "keras.distillation"),
         ("PyTorch, live", torch, "live"),
         ("PyTorch, stored", torch, "stored"),
         ("pipeline, one core", one_core, "pipeline"),
@@ -136,7 +148,7 @@ def alternate(nets, images, rounds):
     for number in range(rounds + 1):
         for name, worker, contestant in turns:
             rates[name].append(worker.measure(contestant)["rate"])
-        say(f"{nets}: round {number} of {rounds}")
+        show_progress(f"{nets}: round {number} of {rounds}")
     for worker in (ours, boxed, without, torch, one_core):
         worker.close()
     # The first round warms up.
@@ -144,11 +156,11 @@ def alternate(nets, images, rounds):
 
 
 def profile(nets, images, count):
-    """Milliseconds of a stored step in oneDNN's primitives, by their kind."""
-    say(f"{nets}: profile")
+    """Milliseconds of a stored step in oneDNN's primitives: dict by kind."""
+    show_progress(f"{nets}: profile")
     onednn = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_VERBOSE": "1"}
     milliseconds = collections.Counter()
-    # Its log goes to the worker's stdout, which is its stderr.
+    # oneDNN logs to stdout, which the worker redirects to its stderr.
     with tempfile.NamedTemporaryFile("w+") as log:
         worker = Worker("tensorflow", nets, images, stderr=log, **onednn)
         worker.measure("stored")
@@ -167,12 +179,12 @@ def profile(nets, images, count):
 
 
 def peak_memory(folder):
-    """MB of a process that trains one epoch of all 50,000 pictures."""
+    """Peak MB of a process that trains one epoch over 50,000 images."""
     images = pathlib.Path(folder) / "all.npy"
     save_images(images, 50_000)
     peaks = {}
     for name in ("plain", "stored", "live", "keras.distillation"):
-        say(f"memory: {name}")
+        show_progress(f"memory: {name}")
         worker = Worker("tensorflow", "airbench", str(images))
         peaks[name] = worker.measure(name)["peak_mb"]
         worker.close()
@@ -180,6 +192,8 @@ def peak_memory(folder):
 
 
 def help_seconds(rounds):
+    """Median seconds of `kd_keras.train --help`."""
+
     def once():
         began = time.perf_counter()
         subprocess.run(
@@ -194,7 +208,7 @@ def help_seconds(rounds):
 
 
 def first_step_seconds():
-    """From the command to the end of a stage of a single step."""
+    """Seconds of a student stage of one step, from command to export."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         subprocess.run(
@@ -215,6 +229,7 @@ def first_step_seconds():
 
 
 def one_core(module):
+    """Runs a benchmark on one core and returns the JSON that it prints."""
     done = subprocess.run(
         ["taskset", "-c", "0", sys.executable, "-m", module],
         check=True,
@@ -227,6 +242,7 @@ def one_core(module):
 
 
 def machine():
+    """Hardware and versions: dict."""
     from importlib import metadata
 
     cpuinfo = pathlib.Path("/proc/cpuinfo").read_text()
@@ -241,145 +257,6 @@ def machine():
             for name in ("tensorflow", "keras", "torch", "numpy")
         },
     }
-
-
-def markdown(results):
-    lines = [
-        "# Speed, side by side",
-        "",
-        "Made by `make benchmark`: " + about(results["machine"]) + ".",
-        "Images a second, medians of rounds in which all took turns; batch "
-        "256, float32, real CIFAR-10.",
-        "",
-        "| | airbench 64/128/128 -> 32/64/128 | ResNet-20 -> ResNet-8 |",
-        "|---|---|---|",
-    ]
-    nets = results["nets"]
-    for name in nets["airbench"]:
-        rates = " | ".join(f"{nets[n][name]:,.0f}" for n in nets)
-        lines.append(f"| {name} | {rates} |")
-    lines += ["", "| what | against | mark | airbench | ResNet |"]
-    lines.append("|---|---|---|---|---|")
-    for what, against, mark, ratio in RATIOS:
-        values = " | ".join(f"{ratio(nets[n]):.2f}" for n in nets)
-        lines.append(f"| {what} | {against} | {mark} | {values} |")
-    profiles = "; ".join(
-        f"{n} {256_000 / nets[n]['stored']:.0f} ms, of it "
-        + ", ".join(
-            f"{kind} {ms:.0f}"
-            for kind, ms in results["profiles"][n].items()
-            if ms >= 1
-        )
-        for n in nets
-    )
-    store = results["store"]
-    memory = store["resident_mb"]
-    peaks = ", ".join(
-        f"{name} {peak:,.0f} MB" for name, peak in results["peak_mb"].items()
-    )
-    lines += [
-        "",
-        f"- Where a stored step's time goes, by oneDNN's own log: {profiles} "
-        "(primitives side by side count twice).",
-        f"- `python -m kd_keras.train --help`: {results['help_seconds']:.2f} s "
-        "(mark: under 1.5 s).",
-        "- A whole student stage of one step, from the command to the exported "
-        f"model: {results['first_step_seconds']:.1f} s, the test images "
-        "included.",
-        "- Peak memory of a process with the 50,000 pictures (150 MB), its "
-        f"store and one epoch: {peaks}.",
-        f"- A store of 10 million views, {store['store_mb']:,.0f} MB on disk, "
-        f"on one core: {store['rows_per_second']:,.0f} logits a second into "
-        "tf.data (mark: 300,000); resident memory "
-        f"{memory[0]:,.0f} MB before, {max(memory):,.0f} MB at most, "
-        f"{memory[-1]:,.0f} MB after a pass over all.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def live_share(rates):
-    """Seconds of the live step by those of its two parts, each alone."""
-    parts = 1 / rates["plain"] + 1 / rates["inference"]
-    return (1 / rates["live"]) / parts
-
-
-RATIOS = [
-    (
-        "step from the store",
-        "the student's plain `fit`",
-        ">= 0.97",
-        lambda r: r["stored"] / r["plain"],
-    ),
-    (
-        "live step, seconds",
-        "plain step + teacher's inference",
-        "<= 1.05",
-        live_share,
-    ),
-    (
-        "live",
-        "keras.distillation out of the box",
-        ">= 1.5",
-        lambda r: r["live"] / r[OUT_OF_THE_BOX],
-    ),
-    (
-        "stored",
-        "keras.distillation out of the box",
-        ">= 2.5",
-        lambda r: r["stored"] / r[OUT_OF_THE_BOX],
-    ),
-    (
-        "live",
-        "keras.distillation, oneDNN off",
-        "-",
-        lambda r: r["live"] / r[WITHOUT_ONEDNN],
-    ),
-    (
-        "stored",
-        "keras.distillation, oneDNN off",
-        "-",
-        lambda r: r["stored"] / r[WITHOUT_ONEDNN],
-    ),
-    ("live", "PyTorch, live", "> 1", lambda r: r["live"] / r["PyTorch, live"]),
-    (
-        "stored",
-        "PyTorch, live",
-        ">= 1.5",
-        lambda r: r["stored"] / r["PyTorch, live"],
-    ),
-    (
-        "stored",
-        "PyTorch, stored",
-        "-",
-        lambda r: r["stored"] / r["PyTorch, stored"],
-    ),
-    (
-        "input pipeline, one core",
-        "what the student consumes",
-        ">= 5",
-        lambda r: r["pipeline, one core"] / r["stored"],
-    ),
-    (
-        "label",
-        "the teacher's bare `predict`",
-        ">= 0.95",
-        lambda r: r["label"] / r["predict"],
-    ),
-]
-
-
-def about(facts):
-    onednn = "on" if facts["avx512_vnni"] else "off"
-    versions = ", ".join(
-        f"{name} {facts[name]}"
-        for name in ("tensorflow", "keras", "torch", "numpy")
-    )
-    return (
-        f"{facts['processor']}, {facts['cores']} cores, Python "
-        f"{facts['python']}, {versions}; TensorFlow's own default here is "
-        f"oneDNN {onednn}"
-    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""A store of ten million views: logits a second into tf.data, and memory.
+"""Measures a store of ten million views: logits a second, and memory.
 
     taskset -c 0 python -m benchmarks.store
 
 Writes a synthetic store (1 M examples, 10 views, 10 classes, float16: 200 MB
-on disk), reads all of it in batches of 512 in random order through `tf.data`,
-and prints JSON: logits (rows) a second, and the resident memory before the
-first view, after each, and of the store's files at the end.
+on disk) and reads all of it through `tf.data`, in batches of 512 in random
+order. Prints JSON: `rows_per_second`, logits of one view each;
+`resident_mb`, the resident memory before the first view and after each; and
+`store_mb`, the size of the store's files.
 """
 
 import json
@@ -20,8 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras import store
-from kd_keras.data import augmentation as views
-from kd_keras.data import datasets
+from kd_keras.data import augmentation, datasets
 
 EXAMPLES, VIEWS, CLASSES, BATCH = 1_000_000, 10, 10, 512
 
@@ -33,13 +33,13 @@ def main():
 
 
 def write(path):
-    """By `store.label` itself, with a teacher that costs nothing."""
+    """Writes the store with `store.label` and a teacher that costs nothing."""
     parts = {"train": datasets.Examples(np.zeros((EXAMPLES, 1, 1, 1), "uint8"))}
     manifest = store.plan(
         parts,
         teacher={"fingerprint": "synthetic"},
         num_classes=CLASSES,
-        spec=views.ViewSpec(),
+        spec=augmentation.ViewSpec(),
         views_count=VIEWS,
     )
     store.label(
@@ -52,6 +52,7 @@ def write(path):
 
 
 def measure(path):
+    """Reads every view of the store once: dict of figures."""
     opened = store.LogitStore.open(path)
     order = np.random.default_rng(0).permutation(EXAMPLES)
     ids = tf.data.Dataset.from_tensor_slices(order).batch(BATCH)

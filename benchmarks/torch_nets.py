@@ -1,10 +1,10 @@
-"""The benchmark's networks and steps in PyTorch, as its users would write."""
+"""The benchmark's networks and loops in PyTorch, as its users write them."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-T = 4.0
+TEMPERATURE = 4.0
 
 
 class Normalise(nn.Module):
@@ -13,10 +13,7 @@ class Normalise(nn.Module):
 
 
 class Airbench(nn.Module):
-    """`kd_keras.models.networks.airbench`, at other weights.
-
-    They do not matter for the speed.
-    """
+    """`kd_keras.models.networks.airbench`, with random weights."""
 
     def __init__(self, widths):
         super().__init__()
@@ -85,7 +82,7 @@ NETS = {
 
 
 class Loop:
-    """A plain training loop: channels_last, the batches made beforehand."""
+    """A plain training loop: channels_last, batches prepared in advance."""
 
     def __init__(self, nets, images, batch_size):
         make_teacher, make_student = NETS[nets]
@@ -95,25 +92,31 @@ class Loop:
         self.optimizer = torch.optim.SGD(
             self.student.parameters(), lr=0.01, momentum=0.85, nesterov=True
         )
-        pictures = torch.from_numpy(images).permute(0, 3, 1, 2)
-        self.batches = pictures.split(batch_size)
+        images = torch.from_numpy(images).permute(0, 3, 1, 2)
+        self.batches = images.split(batch_size)
         self.stored = [torch.randn(len(b), 10) for b in self.batches]
+
+    def contestants(self):
+        """Functions by name; each runs a round and returns its images."""
+        return {"live": self.live, "stored": self.from_store}
 
     def live(self):
         for batch in self.batches:
             with torch.inference_mode():
                 logits = self.teacher(batch)
-            # Out of inference mode, so that the loss may use it.
+            # A copy outside inference mode, which autograd accepts.
             self._step(batch, logits.clone())
+        return sum(map(len, self.batches))
 
     def from_store(self):
         for batch, logits in zip(self.batches, self.stored):
             self._step(batch, logits)
+        return sum(map(len, self.batches))
 
     def _step(self, batch, teacher_logits):
-        loss = T**2 * F.kl_div(
-            F.log_softmax(self.student(batch) / T, -1),
-            F.log_softmax(teacher_logits / T, -1),
+        loss = TEMPERATURE**2 * F.kl_div(
+            F.log_softmax(self.student(batch) / TEMPERATURE, -1),
+            F.log_softmax(teacher_logits / TEMPERATURE, -1),
             reduction="batchmean",
             log_target=True,
         )

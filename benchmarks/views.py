@@ -1,9 +1,9 @@
-"""Augmented views a second: the input pipeline alone, on one core.
+"""Measures augmented views a second: the input pipeline alone, on one core.
 
     taskset -c 0 python benchmarks/views.py
 
-Prints, for 32 x 32 pictures in batches of 512, the median of five rounds for
-each augmentation, and the ratio to gathering the batches alone.
+Prints the median of five rounds for each augmentation, of 32 x 32 images in
+batches of 512, and its ratio to gathering the batches alone.
 """
 
 import os
@@ -14,8 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from kd_keras.data import augmentation as views
-from kd_keras.data import datasets, pipeline
+from kd_keras.data import augmentation, datasets, pipeline
 
 COUNT, ROUNDS = 20_000, 5
 AUGMENTATIONS = {
@@ -39,7 +38,7 @@ def main():
                 seed=0,
                 epochs=1,
                 labels=False,
-                spec=views.ViewSpec(
+                spec=augmentation.ViewSpec(
                     translate=translate, mirror=mirror, cutout=cutout
                 ),
             )

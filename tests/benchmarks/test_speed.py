@@ -1,4 +1,4 @@
-"""The benchmark runs; its figures are for a quiet machine to give."""
+"""The benchmarks start and measure; their figures need a quiet machine."""
 
 import json
 import pathlib
@@ -8,19 +8,19 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import speed
+from benchmarks import table
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_every_contestant_of_tensorflow_is_measured(tmp_path):
+def test_every_tensorflow_contestant_is_measured(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3))
     np.save(tmp_path / "images.npy", images.astype("uint8"))
-    names = {name for ratio in speed.RATIOS for name in seen_by(ratio)}
+    names = {name for ratio in table.RATIOS for name in contestants_of(ratio)}
     ours = {
-        speed.OUT_OF_THE_BOX
-        if name == speed.WITHOUT_ONEDNN
+        table.OUT_OF_THE_BOX
+        if name == table.WITHOUT_ONEDNN
         else name.removesuffix(", one core")
         for name in names
         if "PyTorch" not in name
@@ -42,8 +42,8 @@ def test_every_contestant_of_tensorflow_is_measured(tmp_path):
     assert all(answer["rate"] > 0 for answer in answers)
 
 
-def seen_by(ratio):
-    """The contestants whose rates a line of the table divides."""
+def contestants_of(ratio):
+    """The contestants whose rates a ratio divides."""
     seen = set()
 
     class Rates(dict):
@@ -53,3 +53,9 @@ def seen_by(ratio):
 
     ratio[-1](Rates())
     return seen
+
+
+def test_results_md_matches_results_json():
+    folder = REPOSITORY / "benchmarks"
+    results = json.loads((folder / "results.json").read_text())
+    assert (folder / "results.md").read_text() == table.markdown(results)

@@ -1,0 +1,144 @@
+"""The benchmark's results as Markdown, with the ratios that they must keep."""
+
+OUT_OF_THE_BOX = "keras.distillation"
+WITHOUT_ONEDNN = "keras.distillation, oneDNN off"
+
+
+def markdown(results):
+    """The results as `results.md`."""
+    lines = [
+        "# Speed, side by side",
+        "",
+        "Made by `make benchmark`: " + about(results["machine"]) + ".",
+        "Images a second, medians of rounds in which all contestants take "
+        "turns; batch 256, float32, real CIFAR-10 images.",
+        "",
+        "| | airbench 64/128/128 -> 32/64/128 | ResNet-20 -> ResNet-8 |",
+        "|---|---|---|",
+    ]
+    nets = results["nets"]
+    for name in nets["airbench"]:
+        rates = " | ".join(f"{nets[n][name]:,.0f}" for n in nets)
+        lines.append(f"| {name} | {rates} |")
+    lines += ["", "| what | against | mark | airbench | ResNet |"]
+    lines.append("|---|---|---|---|---|")
+    for what, against, mark, ratio in RATIOS:
+        values = " | ".join(f"{ratio(nets[n]):.2f}" for n in nets)
+        lines.append(f"| {what} | {against} | {mark} | {values} |")
+    profiles = "; ".join(
+        f"{n} {256_000 / nets[n]['stored']:.0f} ms, of it "
+        + ", ".join(
+            f"{kind} {ms:.0f}"
+            for kind, ms in results["profiles"][n].items()
+            if ms >= 1
+        )
+        for n in nets
+    )
+    store = results["store"]
+    memory = store["resident_mb"]
+    peaks = ", ".join(
+        f"{name} {peak:,.0f} MB" for name, peak in results["peak_mb"].items()
+    )
+    lines += [
+        "",
+        f"- Time of a stored step, by oneDNN's own log: {profiles} "
+        "(parallel primitives count twice).",
+        f"- `python -m kd_keras.train --help`: {results['help_seconds']:.2f} s "
+        "(mark: under 1.5 s).",
+        "- A student stage of one step, from the command to the exported "
+        f"model: {results['first_step_seconds']:.1f} s, with the test images.",
+        "- Peak memory of a process with 50,000 images (150 MB), its "
+        f"store and one epoch: {peaks}.",
+        f"- A store of 10 million views, {store['store_mb']:,.0f} MB on disk, "
+        f"on one core: {store['rows_per_second']:,.0f} logits a second into "
+        "tf.data (mark: 300,000); resident memory "
+        f"{memory[0]:,.0f} MB before, {max(memory):,.0f} MB at most, "
+        f"{memory[-1]:,.0f} MB after one pass.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def live_share(rates):
+    """Seconds of a live step, relative to its two parts alone."""
+    parts = 1 / rates["plain"] + 1 / rates["inference"]
+    return (1 / rates["live"]) / parts
+
+
+RATIOS = [
+    (
+        "step from the store",
+        "the student's plain `fit`",
+        ">= 0.97",
+        lambda r: r["stored"] / r["plain"],
+    ),
+    (
+        "live step, seconds",
+        "plain step + teacher's inference",
+        "<= 1.05",
+        live_share,
+    ),
+    (
+        "live",
+        "keras.distillation out of the box",
+        ">= 1.5",
+        lambda r: r["live"] / r[OUT_OF_THE_BOX],
+    ),
+    (
+        "stored",
+        "keras.distillation out of the box",
+        ">= 2.5",
+        lambda r: r["stored"] / r[OUT_OF_THE_BOX],
+    ),
+    (
+        "live",
+        "keras.distillation, oneDNN off",
+        "-",
+        lambda r: r["live"] / r[WITHOUT_ONEDNN],
+    ),
+    (
+        "stored",
+        "keras.distillation, oneDNN off",
+        "-",
+        lambda r: r["stored"] / r[WITHOUT_ONEDNN],
+    ),
+    ("live", "PyTorch, live", "> 1", lambda r: r["live"] / r["PyTorch, live"]),
+    (
+        "stored",
+        "PyTorch, live",
+        ">= 1.5",
+        lambda r: r["stored"] / r["PyTorch, live"],
+    ),
+    (
+        "stored",
+        "PyTorch, stored",
+        "-",
+        lambda r: r["stored"] / r["PyTorch, stored"],
+    ),
+    (
+        "input pipeline, one core",
+        "what the student consumes",
+        ">= 5",
+        lambda r: r["pipeline, one core"] / r["stored"],
+    ),
+    (
+        "label",
+        "the teacher's bare `predict`",
+        ">= 0.95",
+        lambda r: r["label"] / r["predict"],
+    ),
+]
+
+
+def about(facts):
+    """The machine in one sentence."""
+    onednn = "on" if facts["avx512_vnni"] else "off"
+    versions = ", ".join(
+        f"{name} {facts[name]}"
+        for name in ("tensorflow", "keras", "torch", "numpy")
+    )
+    return (
+        f"{facts['processor']}, {facts['cores']} cores, Python "
+        f"{facts['python']}, {versions}; TensorFlow's own default here is "
+        f"oneDNN {onednn}"
+    )

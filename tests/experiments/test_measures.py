@@ -82,6 +82,7 @@ def test_early_stopping_equals_the_beginning_of_the_longer_run(
     ]
 
 
+@pytest.mark.slow
 def test_high_temperature_gradients_tend_to_logit_matching(make_lab, quick):
     (line,) = paper_lab.measure(make_lab(), "matching_T1000")
     assert line["gradient_gap"] < 5e-3

@@ -9,6 +9,7 @@ import pytest
 from experiments.paper import catalogue, runner
 
 
+@pytest.mark.slow
 def test_results_and_runs_are_reused(make_lab, quick, tmp_path, monkeypatch):
     names = ("no_threes", "no_threes_bias")
     lines = paper_lab.measure(make_lab(), *names)
@@ -29,6 +30,7 @@ def test_results_and_runs_are_reused(make_lab, quick, tmp_path, monkeypatch):
     assert results.read_text() == json.dumps(plain) + "\n"
 
 
+@pytest.mark.slow
 def test_a_changed_teacher_is_refused_until_its_run_is_forgotten(
     make_lab, quick, tmp_path
 ):
@@ -48,6 +50,7 @@ def test_a_changed_teacher_is_refused_until_its_run_is_forgotten(
     assert again[1]["config_hash"] != plain["config_hash"]
 
 
+@pytest.mark.slow
 def test_forget_removes_nothing_beside_files_of_others(make_lab, quick):
     lab = make_lab()
     paper_lab.measure(lab, "teacher")

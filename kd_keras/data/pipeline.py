@@ -6,7 +6,7 @@ from kd_keras.data import augmentation
 
 
 def steps_per_epoch(num_examples, batch_size):
-    """The number of batches of an epoch, none of which is tiny."""
+    """The number of batches of an epoch."""
     return -(-num_examples // batch_size)
 
 
@@ -73,8 +73,8 @@ def training_batches(
 ):
     """The batches of the epochs `first_epoch` to `epochs - 1`, in a row.
 
-    Every epoch shows every example once. Its batches are equally large
-    within one example, since a tiny last batch would upset BatchNorm.
+    An epoch shows every example once. The sizes of its batches differ by one
+    at most: a tiny last batch would upset BatchNorm.
 
     Args:
         examples: `Examples` or `StreamedExamples`.
@@ -84,16 +84,13 @@ def training_batches(
         spec: `augmentation.ViewSpec`.
         first_epoch: int, the epoch to begin with.
         labels: bool; False leaves nothing of the labels in the pipeline.
-        view_of: function of an epoch, an int64 scalar -> the number of the
-            view that it shows; by default the epoch.
+        view_of: function of an epoch, int64 scalar -> number of its view.
         join: function of a dataset of `(ids, images[, labels])` and of their
             view -> dataset of batches for `fit`, such as `StoredAnswers.join`.
 
     Returns:
-        `tf.data.Dataset` of what `join` returns; by default `images` or
-        `(images, labels)`: `(batch, height, width, channels)` of the
-        examples' dtype, 0 to 255, and int32 `(batch,)`. `steps_per_epoch`
-        batches an epoch.
+        `tf.data.Dataset` of what `join` returns, `steps_per_epoch` batches
+        an epoch. Images have the examples' dtype, 0 to 255; labels are int32.
 
     Raises:
         ValueError: if the batch is larger than the data.

@@ -37,53 +37,52 @@ def evaluate_model(
         split: `test`, `validation` or `train`. `validation` exists where
             `config.data.validation_examples` is set.
         temperature: float > 0, the one that the student was trained with.
-        mean: `arithmetic` or `geometric`, the mean of an ensemble's
-            predictions; see `ensemble.combine`.
+        mean: `arithmetic` or `geometric`; see `ensemble.combine`.
         batch_size: int.
-        verbose: 0, 1 or 2, as in Keras; by default a progress bar in a
-            terminal.
+        verbose: 0, 1 or 2, as in Keras; by default 1 in a terminal, else 0.
 
     Returns:
         Dict of JSON values: `data`, `split`; `models`, with the results of
-        `metrics.measure` for `model` and, if given, `teacher` and `baseline`
-        (and `calibrated`, with `temperature`, `nll` and `ece`, where a
-        validation set exists beside the test set); `against_teacher`
-        (`metrics.compare_with_teacher`) and `against_baseline`
-        (`metrics.compare`), each a dict or None.
+        `metrics.measure` by role (and `calibrated`, with `temperature`,
+        `nll` and `ece`, if there are validation and test examples);
+        `against_teacher` (`metrics.compare_with_teacher`) and
+        `against_baseline` (`metrics.compare`), each a dict or None.
 
     Raises:
-        FileNotFoundError, ValueError: if a model or the data cannot be
-            used, or they do not fit together.
+        FileNotFoundError, ValueError: if a model or the data cannot be used.
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be > 0. Received: {temperature}")
-    given = {"model": model, "teacher": teacher, "baseline": baseline}
     # Models first: they are where a typing error is likely.
-    classifiers = {
-        role: as_classifier(value, mean=mean)
-        for role, value in given.items()
-        if value is not None
-    }
+    classifiers = _classifiers(mean, model, teacher, baseline)
     parts = load_parts(data)
     examples = part(parts, split)
     for classifier in classifiers.values():
         check_fit(classifier, examples)
 
-    def predicted(examples):
-        return predict.predict(
-            classifiers, examples, batch_size=batch_size, verbose=verbose
-        )
-
-    labels, logits = predicted(examples)
+    options = {"batch_size": batch_size, "verbose": verbose}
+    labels, logits = predict.predict(classifiers, examples, **options)
     results = {"data": parts["name"], "split": split}
     results |= _compared(labels, logits, temperature)
     if split == "test" and "validation" in parts:
-        held_out_labels, held_out = predicted(parts["validation"])
+        held_out_labels, held_out = predict.predict(
+            classifiers, parts["validation"], **options
+        )
         for role, measured in results["models"].items():
             measured["calibrated"] = _calibrated(
                 held_out[role], held_out_labels, logits[role], labels
             )
     return results
+
+
+def _classifiers(mean, model, teacher, baseline):
+    """The classifiers of the roles that are given: a dict."""
+    given = {"model": model, "teacher": teacher, "baseline": baseline}
+    return {
+        role: as_classifier(value, mean=mean)
+        for role, value in given.items()
+        if value is not None
+    }
 
 
 def _compared(labels, logits, temperature):

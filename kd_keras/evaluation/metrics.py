@@ -1,4 +1,4 @@
-"""What is measured on a test set, from arrays of logits."""
+"""Metrics of classifiers, from arrays of logits and labels."""
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -7,7 +7,7 @@ from sklearn import metrics as sk_metrics
 CONFIDENCE = 0.95
 CALIBRATION_BINS = 15
 _BOOTSTRAP_RESAMPLES = 9999
-# Calibration temperatures are looked for between e^-3 and e^3.
+# Calibration temperatures are searched between e^-3 and e^3.
 _LOG_TEMPERATURE_RANGE = (-3.0, 3.0)
 
 
@@ -44,7 +44,7 @@ def brier_score(*, logits, labels):
 
 
 def calibration_bins(*, logits, labels, adaptive=False):
-    """Confidence and accuracy, by confidence.
+    """Groups examples by confidence, for the calibration error.
 
     Args:
         logits: `(n, num_classes)`.
@@ -90,7 +90,7 @@ def calibration_error(bins):
 def calibration_temperature(*, logits, labels):
     """The temperature at which the logits' likelihood is largest.
 
-    To be fitted on examples that are in neither training nor test set.
+    Fit it on examples that are in neither the training nor the test set.
 
     Reference:
         - [Guo et al., 2017](https://arxiv.org/abs/1706.04599), section 4.2
@@ -107,7 +107,7 @@ def calibration_temperature(*, logits, labels):
 
 
 def measure(*, logits, labels):
-    """All that is measured of one classifier.
+    """Measures one classifier.
 
     Args:
         logits: `(n, num_classes)`.
@@ -150,18 +150,18 @@ def measure(*, logits, labels):
 
 
 def compare_with_teacher(*, logits, teacher_logits, labels, temperature):
-    """How much of the teacher is in a student.
+    """Compares a student with its teacher.
 
     Args:
         logits, teacher_logits: `(n, num_classes)`.
         labels: `(n,)`.
-        temperature: float > 0, that of the training.
+        temperature: float > 0, the temperature of the training.
 
     Returns:
         Dict of `agreement`, `kl` (mean KL(teacher, student) in nats at
         T = 1), `kl_softened` (the same at `temperature`), `temperature`,
         `teacher_mistakes`, and `agreement_on_mistakes`: the share of these
-        where the student says the same wrong class; None if there are none.
+        where the student predicts the same wrong class; None without any.
     """
     teacher_top = np.argmax(teacher_logits, axis=-1)
     mistakes = teacher_top != labels
@@ -188,12 +188,12 @@ def mean_kl(*, teacher_logits, student_logits, temperature=1.0):
 
 
 def compare(*, logits, other_logits, labels, seed=0):
-    """Whether one classifier is better than another, example by example.
+    """Compares two classifiers, example by example.
 
     Args:
         logits, other_logits: `(n, num_classes)`.
         labels: `(n,)`.
-        seed: int, of the bootstrap.
+        seed: int, seed of the bootstrap.
 
     Returns:
         Dict of `only_right` and `only_other_right` (counts of examples),
@@ -220,7 +220,8 @@ def compare(*, logits, other_logits, labels, seed=0):
 
 
 def _bootstrap(only, only_other, total, seed):
-    """Of a sample only the counts of its three kinds of examples matter."""
+    """The interval of the difference of two accuracies: `[low, high]`."""
+    # A sample is known by its counts of three kinds of examples.
     shares = np.array([only, only_other, total - only - only_other]) / total
     samples = np.random.default_rng(seed).multinomial(
         total, shares, size=_BOOTSTRAP_RESAMPLES

@@ -22,7 +22,7 @@ class StoredAnswers:
         self._manifest = manifest
         self._part = part
         self._store = None
-        # What the result of a training depends on.
+        # A training's result depends on it.
         self.record = {
             f"store.{key}": value
             for key, value in manifests.comparable(manifest).items()

@@ -37,7 +37,7 @@ class LiveAnswers:
     def __init__(self, load, *, record):
         self._load = load
         self._teacher = None
-        # What the result of a training depends on.
+        # A training's result depends on it.
         self.record = {f"teacher.{key}": value for key, value in record.items()}
 
     def __call__(self, ids, view, images):

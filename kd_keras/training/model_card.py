@@ -33,11 +33,6 @@ def model_card(
     Returns:
         str, Markdown.
     """
-    packages = ", ".join(
-        f"{package} {version}"
-        for package, version in versions["packages"].items()
-        if version
-    )
     shape = " x ".join(str(size) for size in train.image_shape)
     return f"""# {name}
 
@@ -59,7 +54,7 @@ Command, at commit `{versions["commit"]}`:
 Hardware: {versions["processor"]}, {versions["threads"]} threads; GPUs:
 {", ".join(map(str, versions["gpus"])) or "none"}.
 
-Python {versions["python"]}, {packages}.
+Python {versions["python"]}, {_packages(versions)}.
 
 Configuration:
 
@@ -92,3 +87,11 @@ def _measures(config, report):
         ("seed", str(config.seed)),
     ]
     return tables.markdown(rows)
+
+
+def _packages(versions):
+    return ", ".join(
+        f"{package} {version}"
+        for package, version in versions["packages"].items()
+        if version
+    )

@@ -55,7 +55,7 @@ class RunDir:
         if not self.config_path.exists():
             return
         differing = config_lib.differing(
-            self._record()["depends_on"], depends_on
+            _read_record(self.config_path)["depends_on"], depends_on
         )
         if differing:
             raise ValueError(
@@ -108,7 +108,7 @@ class RunDir:
         foreign = [
             name
             for name in files.files_below(self.path)
-            if not self._is_run_file(name)
+            if not _is_run_file(self, name)
         ]
         if foreign:
             raise ValueError(
@@ -120,7 +120,7 @@ class RunDir:
     def remove_checkpoints(self):
         """Removes the checkpoints, which a finished run does not need."""
         for name in files.files_below(self.checkpoints_dir):
-            if self._is_run_file(f"checkpoints/{name}"):
+            if _is_run_file(self, f"checkpoints/{name}"):
                 (self.checkpoints_dir / name).unlink()
 
     def report(self):
@@ -134,7 +134,7 @@ class RunDir:
 
     def provenance(self):
         """The `command`, resolved `precision` and `versions` of the run."""
-        record = self._record()
+        record = _read_record(self.config_path)
         versions = json.loads((self.path / "versions.json").read_text())
         return {
             "command": record["command"],
@@ -149,9 +149,6 @@ class RunDir:
         lines = self.metrics_path.read_text().splitlines()
         return [json.loads(line) for line in lines]
 
-    def _record(self):
-        return _read_record(self.config_path)
-
     def _check_owned(self):
         """Raises a ValueError if the directory is not new and not a run's."""
         if self.path.exists() and not self.path.is_dir():
@@ -159,7 +156,7 @@ class RunDir:
                 f"a run needs a directory. Received: {self.path}, a file"
             )
         if self.config_path.exists():
-            self._record()
+            _read_record(self.config_path)
             return
         foreign = [
             name
@@ -174,20 +171,21 @@ class RunDir:
                 f"{files.named(sorted(foreign))}; take another --workdir"
             )
 
-    def _is_run_file(self, name):
-        """Whether a relative path is one that a run writes."""
-        if (self.path / name).is_symlink():
-            return False
-        # A specialist has a directory of its own, `<index>/`.
-        name = re.sub(r"^\d+/", "", name)
-        patterns = (re.escape(self.model_path.name), *_RUN_FILES)
-        return any(re.fullmatch(pattern, name) for pattern in patterns)
-
 
 def save_keras(model, path):
     """Saves a `.keras` file, whole or not at all."""
     with files.replacing_file(path) as temporary:
         model.save(temporary, include_optimizer=False)
+
+
+def _is_run_file(run_dir, name):
+    """Whether a path, relative to a run's directory, is one that it writes."""
+    if (run_dir.path / name).is_symlink():
+        return False
+    # A specialist has a directory of its own, `<index>/`.
+    name = re.sub(r"^\d+/", "", name)
+    patterns = (re.escape(run_dir.model_path.name), *_RUN_FILES)
+    return any(re.fullmatch(pattern, name) for pattern in patterns)
 
 
 def _is_config(name):

@@ -53,6 +53,21 @@ def test_a_finished_stage_is_not_trained_again(place, no_training, stage):
     assert (place / "work" / stage / "config.json").read_text() == before
 
 
+@pytest.mark.parametrize("stage", ["teacher", "student"])
+def test_a_lost_export_is_written_again_with_its_card(
+    place, no_training, stage
+):
+    exported = place / "models" / f"tiny_{stage}"
+    shutil.rmtree(exported)
+    run(stage)
+    assert (exported / "saved_model.pb").exists()
+    card = (exported / "model_card.md").read_text()
+    old = (OLD / "models" / f"tiny_{stage}" / "model_card.md").read_text()
+    for table, old_table in (("|  |", "| |"), ("| --- | --- |", "|---|---|")):
+        card = card.replace(table, old_table)
+    assert card == old
+
+
 def test_an_unfinished_stage_resumes_after_its_checkpoint(place):
     folder = place / "work" / "student"
     # Stages export when they are finished.

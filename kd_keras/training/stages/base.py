@@ -1,21 +1,18 @@
-"""The stage that all others extend."""
+"""The base of all stages: configuration, data and files."""
 
 import abc
 import logging
 
-import keras
-
 from kd_keras import config as config_lib
 from kd_keras.data import pipeline
-from kd_keras.distillation import losses
-from kd_keras.models import build, macs
-from kd_keras.training import fitting, publishing, run_directory
+from kd_keras.models import build
+from kd_keras.training import publishing, run_directory
 
 _log = logging.getLogger(__name__)
 
 
 class Stage(abc.ABC):
-    """Trains one network and exports it.
+    """A stage of a run, which ends with an exported model.
 
     A subclass defines the class attributes and the abstract methods, and
     overrides the others where it differs.
@@ -64,10 +61,6 @@ class Stage(abc.ABC):
         """`augmentation.ViewSpec` of the training images."""
 
     @abc.abstractmethod
-    def make_trainer(self, network, steps_per_epoch):
-        """The uncompiled Keras model whose `fit` trains the network."""
-
-    @abc.abstractmethod
     def card_sentence(self, report):
         """The sentence of the model card about the training."""
 
@@ -91,6 +84,17 @@ class Stage(abc.ABC):
                 del flat[field]
         return flat
 
+    @abc.abstractmethod
+    def run(self, *, restart):
+        """Trains and exports the stage's model, unless that is finished.
+
+        Args:
+            restart: bool; True removes an earlier run first.
+
+        Returns:
+            dict, as in `report.json`.
+        """
+
     def check(self):
         """Raises a ValueError if the data do not fit the stage."""
         if self.uses_labels and not self.train.labelled:
@@ -101,56 +105,9 @@ class Stage(abc.ABC):
         pipeline.check_mixing(self.train, self.view_spec)
         self._check_size()
 
-    def run(self, *, restart):
-        """Trains and exports the network, unless that is finished.
-
-        Args:
-            restart: bool; True removes an earlier run first.
-
-        Returns:
-            dict, as in `report.json`.
-        """
-        depends_on = {**self.depends_on(self.config), **self.find_inputs()}
-        report = None if restart else self.finished_report(depends_on)
-        if report is not None:
-            return report
-        self.check_paths(restart)
-        num_classes = self.find_num_classes()
-        keras.utils.set_random_seed(self.config.seed)
-        network, model = fitting.compile_network(self, num_classes)
-        num_macs = macs.count_macs(network)
-        fitting.log_size(self, network, num_macs)
-        # Not earlier: no store is written for a network that cannot be built.
-        self.open_inputs()
-        if restart:
-            self.run_dir.remove()
-        self.run_dir.start(
-            self.config, depends_on, command=self.context.command
-        )
-        fitting.fit(self, network, model)
-        final = publishing.build_in_float32(self, num_classes)
-        final.set_weights(network.get_weights())
-        epochs = self.run_dir.metrics()
-        report = {
-            **publishing.measured(self, final, num_macs),
-            "seconds": round(sum(epoch["seconds"] for epoch in epochs), 1),
-            "epochs": self.fields.epochs,
-            **self.report_details(),
-        }
-        publishing.publish(self, final, report)
-        return report
-
     def find_inputs(self):
         """What the result depends on besides the configuration: a dict."""
         return {}
-
-    def find_num_classes(self):
-        return self.train.num_classes
-
-    def open_inputs(self):
-        """Loads the teacher, or opens its store."""
-        if self.answers is not None:
-            self.answers.open()
 
     def finished_report(self, depends_on):
         """The report of a finished run of the same stage, or None."""
@@ -180,42 +137,6 @@ class Stage(abc.ABC):
             dropout=self.network_fields.dropout,
             max_norm=self.network_fields.max_norm,
         )
-
-    def training_batches(self, first_epoch, **options):
-        """The batches of the epochs from `first_epoch` on."""
-        return pipeline.training_batches(
-            self.train,
-            batch_size=self.fields.batch_size,
-            seed=self.config.seed,
-            epochs=self.fields.epochs,
-            first_epoch=first_epoch,
-            spec=self.view_spec,
-            labels=self.uses_labels,
-            **options,
-        )
-
-    def validation_batches(self):
-        """The batches of the validation examples, or None without any."""
-        if "validation" not in self.parts:
-            return None
-        return pipeline.evaluation_batches(self.parts["validation"])
-
-    def view_of(self, epoch):
-        """The number of the view that an epoch shows."""
-        return epoch
-
-    def sample_predictions(self, network, ids, view, images):
-        """Predictions of a view of some examples, for TensorBoard.
-
-        Returns:
-            dict of `teacher` and/or `student` to probabilities.
-        """
-        logits = network(images, training=False)
-        return {self.role: losses.soften(logits=logits, temperature=1.0)}
-
-    def report_details(self):
-        """Entries of the report that only this stage has: a dict."""
-        return {}
 
     def _label_user(self):
         return f"the {self.name} stage"

@@ -2,10 +2,10 @@
 
 from kd_keras.data import augmentation
 from kd_keras.distillation import trainer
-from kd_keras.training.stages import base
+from kd_keras.training.stages import base, training_stage
 
 
-class BaselineStage(base.Stage):
+class BaselineStage(training_stage.TrainingStage):
     """Trains the student's network on labels, to compare the student with."""
 
     name = "baseline"

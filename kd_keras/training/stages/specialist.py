@@ -7,13 +7,13 @@ import numpy as np
 from kd_keras.data import augmentation, datasets
 from kd_keras.distillation import specialists
 from kd_keras.training import run_directory
-from kd_keras.training.stages import base
+from kd_keras.training.stages import base, training_stage
 
 _log = logging.getLogger(__name__)
 
 
-class SpecialistStage(base.Stage):
-    """What one specialist and all of them together have in common."""
+class SpecialistFields:
+    """The configuration of a stage for one specialist or for all of them."""
 
     name = section = "specialist"
     role = "teacher"
@@ -40,7 +40,7 @@ class SpecialistStage(base.Stage):
         return augmentation.ViewSpec(**self.config.teacher.augment)
 
 
-class Specialist(SpecialistStage):
+class Specialist(SpecialistFields, training_stage.TrainingStage):
     """Trains one specialist.
 
     Args:

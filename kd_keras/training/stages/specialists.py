@@ -9,7 +9,7 @@ from kd_keras.evaluation import predict
 from kd_keras.models import macs
 from kd_keras.teachers import loading
 from kd_keras.training import answers, publishing, teacher_files
-from kd_keras.training.stages import specialist
+from kd_keras.training.stages import base, specialist
 
 # Images on which a network with the generalist's weights must agree with the
 # generalist, and the largest difference of a logit that is rounding.
@@ -17,7 +17,7 @@ _COMPARED_IMAGES = 64
 _LOGIT_TOLERANCE = 1e-2
 
 
-class SpecialistsStage(specialist.SpecialistStage):
+class SpecialistsStage(specialist.SpecialistFields, base.Stage):
     """Trains all specialists, and combines them with the generalist."""
 
     def __init__(self, context):
@@ -26,7 +26,7 @@ class SpecialistsStage(specialist.SpecialistStage):
         self._files = None
 
     def run(self, *, restart):
-        """As `Stage.run`; trains one specialist with `specialist.only`."""
+        """As `Stage.run`; with `specialist.only`, trains one specialist."""
         inputs = self.find_inputs()
         depends_on = {**self.depends_on(self.config), **inputs}
         only = self.fields.only
@@ -61,9 +61,6 @@ class SpecialistsStage(specialist.SpecialistStage):
             )
         self.answers = answers.live_answers(self._files, self.train)
         return self.answers.record
-
-    def make_trainer(self, network, steps_per_epoch):
-        raise NotImplementedError("the specialists are trained one by one")
 
     def card_sentence(self, report):
         return (

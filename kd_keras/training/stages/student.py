@@ -8,10 +8,10 @@ from kd_keras.distillation import distiller, losses
 from kd_keras.evaluation import predict
 from kd_keras.teachers import answers as answers_lib
 from kd_keras.training import answers
-from kd_keras.training.stages import base, teacher
+from kd_keras.training.stages import teacher, training_stage
 
 
-class StudentStage(base.Stage):
+class StudentStage(training_stage.TrainingStage):
     """Trains the student on the teacher's softened predictions."""
 
     name = role = section = "student"

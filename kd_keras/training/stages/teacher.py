@@ -2,13 +2,13 @@
 
 from kd_keras.data import augmentation
 from kd_keras.distillation import trainer
-from kd_keras.training.stages import base
+from kd_keras.training.stages import base, training_stage
 
 # Fields of `teacher` about the teacher that a student learns from.
 STUDENT_FIELDS = ("path", "outputs", "mean", "weights")
 
 
-class TeacherStage(base.Stage):
+class TeacherStage(training_stage.TrainingStage):
     """Trains the teacher on labels."""
 
     name = role = section = "teacher"

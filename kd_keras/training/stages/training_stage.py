@@ -1,0 +1,94 @@
+"""The base of the stages that train one network."""
+
+import abc
+
+import keras
+
+from kd_keras.data import pipeline
+from kd_keras.distillation import losses
+from kd_keras.models import macs
+from kd_keras.training import fitting, publishing
+from kd_keras.training.stages import base
+
+
+class TrainingStage(base.Stage):
+    """Trains one network from its initial weights to its report."""
+
+    @abc.abstractmethod
+    def make_trainer(self, network, steps_per_epoch):
+        """The uncompiled Keras model whose `fit` trains the network."""
+
+    def run(self, *, restart):
+        depends_on = {**self.depends_on(self.config), **self.find_inputs()}
+        report = None if restart else self.finished_report(depends_on)
+        if report is not None:
+            return report
+        self.check_paths(restart)
+        num_classes = self.find_num_classes()
+        keras.utils.set_random_seed(self.config.seed)
+        network, model = fitting.compile_network(self, num_classes)
+        num_macs = macs.count_macs(network)
+        fitting.log_size(self, network, num_macs)
+        # Not earlier: no store is written for a network that cannot be built.
+        self.open_inputs()
+        if restart:
+            self.run_dir.remove()
+        self.run_dir.start(
+            self.config, depends_on, command=self.context.command
+        )
+        fitting.fit(self, network, model)
+        final = publishing.build_in_float32(self, num_classes)
+        final.set_weights(network.get_weights())
+        epochs = self.run_dir.metrics()
+        report = {
+            **publishing.measured(self, final, num_macs),
+            "seconds": round(sum(epoch["seconds"] for epoch in epochs), 1),
+            "epochs": self.fields.epochs,
+            **self.report_details(),
+        }
+        publishing.publish(self, final, report)
+        return report
+
+    def find_num_classes(self):
+        return self.train.num_classes
+
+    def open_inputs(self):
+        """Loads the teacher, or opens its store."""
+        if self.answers is not None:
+            self.answers.open()
+
+    def training_batches(self, first_epoch, **options):
+        """The batches of the epochs from `first_epoch` on."""
+        return pipeline.training_batches(
+            self.train,
+            batch_size=self.fields.batch_size,
+            seed=self.config.seed,
+            epochs=self.fields.epochs,
+            first_epoch=first_epoch,
+            spec=self.view_spec,
+            labels=self.uses_labels,
+            **options,
+        )
+
+    def validation_batches(self):
+        """The batches of the validation examples, or None without any."""
+        if "validation" not in self.parts:
+            return None
+        return pipeline.evaluation_batches(self.parts["validation"])
+
+    def view_of(self, epoch):
+        """The number of the view that an epoch shows."""
+        return epoch
+
+    def sample_predictions(self, network, ids, view, images):
+        """Predictions of a view of some examples, for TensorBoard.
+
+        Returns:
+            dict of `teacher` and/or `student` to probabilities.
+        """
+        logits = network(images, training=False)
+        return {self.role: losses.soften(logits=logits, temperature=1.0)}
+
+    def report_details(self):
+        """Entries of the report that only this stage has: a dict."""
+        return {}

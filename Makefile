@@ -61,10 +61,11 @@ $(VENV)/.docs: $(VENV)/.installed
 	@$(BIN)/python -m pip install -qq --editable '.[docs]'
 	@touch $@
 
-# Strict: a broken link or a missing reference is an error.
+# Strict: a broken link or a missing reference is an error. Not with --quiet,
+# which would hide them from this check, too.
 docs: $(VENV)/.docs
 	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true \
-	    $(BIN)/python -m mkdocs build --strict --quiet
+	    $(BIN)/python -m mkdocs build --strict
 	@echo "site/index.html"
 
 lint: $(VENV)/.installed

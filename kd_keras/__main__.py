@@ -1,6 +1,7 @@
 """The program `kd-keras`: runs one of the package's commands."""
 
 import importlib
+import os
 import pathlib
 import sys
 
@@ -44,6 +45,9 @@ def main():
             file=sys.stderr,
         )
         return USAGE_ERROR
+    # As with `python -m`: a module:function may be in this directory.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     # Before the import: the flags of a configuration read sys.argv when they
     # are defined. The first entry is what a record shows as the program.
     sys.argv = [f"{program} {first}", *sys.argv[2:]]

@@ -92,6 +92,21 @@ def test_overrides_are_checked_in_a_directory_without_configs(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_modules_of_the_working_directory_can_be_imported(
+    monkeypatch, tmp_path
+):
+    # The path of an installed script starts with the script's folder.
+    monkeypatch.setattr("sys.path", ["/somewhere/bin", *sys.path])
+    monkeypatch.chdir(tmp_path)
+    found = []
+    monkeypatch.setattr(
+        "kd_keras.latency.cli", lambda: found.append(str(tmp_path) in sys.path)
+    )
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/kd-keras", "latency"])
+    assert dispatcher.main() == 0
+    assert found == [True]
+
+
 @pytest.mark.parametrize(
     ("program", "recorded"),
     [

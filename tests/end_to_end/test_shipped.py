@@ -1,12 +1,11 @@
-"""The models in savedmodels/ are what their cards say, and the README works."""
+"""The models in savedmodels/ are as good as their cards state."""
 
 import re
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from shipped import REPOSITORY, SHIPPED, cifar10_sample
+from shipped import SHIPPED, cifar10_sample
 
 from kd_keras.evaluation import metrics
 
@@ -69,15 +68,3 @@ def test_a_shipped_student_agrees_with_the_shipped_teacher(name, samples):
 def test_together_they_are_small():
     size = sum(file.stat().st_size for file in SHIPPED.rglob("*"))
     assert size < 15e6
-
-
-def test_the_readme_s_python_works(tmp_path, monkeypatch, mnist):
-    readme = (REPOSITORY / "README.md").read_text()
-    (snippet,) = re.findall(r"```python\n(import keras\n.*?)```", readme, re.S)
-    assert len(snippet.strip().splitlines()) <= 15
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "savedmodels").symlink_to(SHIPPED)
-    exec(snippet, {"__name__": "readme"})
-    student = keras.models.load_model("student.keras")
-    logits = student.predict(mnist.test.images, batch_size=500, verbose=0)
-    assert metrics.errors(logits=logits, labels=mnist.test.labels) < 900

@@ -1,11 +1,11 @@
 """The report in a browser: its script against NumPy, its layout, its panel."""
 
 import base64
-import re
 import shutil
 import threading
 
 import numpy as np
+import pages
 import pytest
 import report_runs
 import shipped
@@ -244,13 +244,12 @@ def test_a_drawing_is_centred_and_classified(panel, place):
     )
 
 
-def test_the_javascript_of_the_readme_equals_python(panel):
+def test_the_documented_javascript_equals_python(panel):
     images, _ = shipped.cifar10_sample()
     path = shipped.SHIPPED / "cifar10_student_exports/cifar10_student.onnx"
     expected = loading.load_classifier(path)(images[:1])[0]
     rgba = np.concatenate([images[0], np.full((32, 32, 1), 255)], axis=-1)
-    readme = (shipped.REPOSITORY / "README.md").read_text()
-    (snippet,) = re.findall(r"```js\n(.*?)```", readme, re.S)
+    snippet = pages.only_block("docs/guides/deploy.md", "js")
     # Stand-ins for the files and the canvas of a page.
     model = base64.b64encode(path.read_bytes()).decode()
     found = panel.execute_async_script(

@@ -1,8 +1,5 @@
 """Students trained from a store instead of the teacher."""
 
-import pathlib
-import re
-
 import keras
 import nets
 import numpy as np
@@ -43,30 +40,6 @@ def test_a_distiller_learns_from_any_dataset_with_ids(written, parts, teacher):
     assert images.shape == (100, *nets.IMAGE_SHAPE)
     assert y["teacher_logits"].shape == (100, nets.NUM_CLASSES)
     np.testing.assert_array_equal(y["labels"], examples.ids[:100] % 5)
-
-
-def test_the_readme_s_store_works(written, parts, monkeypatch):
-    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
-    (snippet,) = re.findall(r"```python\n(store = .*?)```", readme, re.S)
-    folder = written.parent / "runs" / "cifar10"
-    folder.mkdir(parents=True)
-    (folder / "store").symlink_to(written)
-    monkeypatch.chdir(written.parent)
-    # The README's view of a larger store.
-    snippet = snippet.replace("view=3", "view=2")
-    examples = parts["train"]
-    names = {
-        "kd_keras": kd_keras,
-        "student": nets.make_network(),
-        "ids": examples.ids[:9],
-        "dataset": tf.data.Dataset.from_tensor_slices(
-            (examples.ids, examples.images)
-        ).batch(100),
-    }
-    before = nets.snapshot(names["student"])
-    exec(snippet, names)
-    assert names["logits"].shape == (9, nets.NUM_CLASSES)
-    assert all(nets.moved(names["student"], before))
 
 
 def test_training_repeats_the_stored_views(written, parts, teacher):

@@ -1,13 +1,12 @@
-"""The snippets of the README's section "Deploy" work as printed."""
+"""The snippets of the page "Export and deploy" work as printed."""
 
 import io
 import json
-import pathlib
-import re
 import shutil
 import subprocess
 
 import numpy as np
+import pages
 import pytest
 import tensorflow as tf
 from shipped import REPOSITORY, SHIPPED, cifar10_sample
@@ -15,6 +14,7 @@ from shipped import REPOSITORY, SHIPPED, cifar10_sample
 from kd_keras.deployment.formats import c_array
 from kd_keras.teachers import loading
 
+PAGE = "docs/guides/deploy.md"
 EXPORTS = SHIPPED / "cifar10_student_exports"
 
 
@@ -28,24 +28,16 @@ def expected(images):
     return loading.load_classifier(SHIPPED / "cifar10_student")(images)
 
 
-def snippet(word, language="python"):
-    readme = (REPOSITORY / "README.md").read_text()
-    deploy = readme[readme.index("\n## Deploy\n") :]
-    blocks = re.findall(rf"```{language}\n(.*?)```", deploy, re.S)
-    (block,) = (block for block in blocks if word in block)
-    return block
-
-
 def execute(word, **names):
-    names["__name__"] = "readme"
-    exec(snippet(word), names)
+    names["__name__"] = PAGE
+    exec(pages.only_block(PAGE, "python", word), names)
     return names
 
 
 def test_a_request_to_tensorflow_serving(
     images, expected, tmp_path, monkeypatch
 ):
-    # The layout that the README makes: a version below the model's name.
+    # The layout that the page makes: a version below the model's name.
     version = tmp_path / "cifar10_student" / "1"
     shutil.copytree(SHIPPED / "cifar10_student", version)
     loaded = tf.saved_model.load(str(version), tags=["serve"])
@@ -71,14 +63,14 @@ def test_a_request_to_tensorflow_serving(
 
 def test_litert_in_python(images, expected, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    logits = execute("ai_edge_litert", images=images)["logits"]
+    logits = execute("ai_edge_litert", images=images)["litert_logits"]
     assert logits.argmax() == expected[0].argmax()
     np.testing.assert_allclose(logits[0], expected[0], atol=1.0)
 
 
 def test_onnx_runtime_in_python(images, expected, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    logits = execute("onnxruntime", images=images)["logits"]
+    logits = execute("onnxruntime", images=images)["onnx_logits"]
     np.testing.assert_allclose(logits, expected, atol=1e-3)
 
 
@@ -87,7 +79,7 @@ def test_a_program_for_a_microcontroller_compiles(tmp_path):
     header = c_array.header(model, name="cifar10_student_int8")
     (tmp_path / "cifar10_student_int8.h").write_text(header)
     program = tmp_path / "main.cc"
-    program.write_text("#include <cstdint>\n" + snippet("arena", "c"))
+    program.write_text("#include <cstdint>\n" + pages.only_block(PAGE, "c"))
     checked = subprocess.run(
         ["g++", "-fsyntax-only", program], capture_output=True, text=True
     )
@@ -104,11 +96,3 @@ def test_the_shipped_exports_agree_as_recorded(images, expected, format):
     agreement = np.mean(logits.argmax(-1) == expected.argmax(-1))
     spread = np.sqrt(row["agreement"] * (1 - row["agreement"]) / len(images))
     assert agreement >= row["agreement"] - 3 * spread - 1e-9
-
-
-def test_paths_in_the_readme_s_commands_exist():
-    readme = (REPOSITORY / "README.md").read_text()
-    for path in set(re.findall(r"(?:savedmodels|configs)/[\w/.]+", readme)):
-        path = path.rstrip(".")
-        made = "specialists" in path
-        assert made or pathlib.Path(REPOSITORY, path).exists(), path

@@ -1,0 +1,75 @@
+"""The commands in the documentation exist, and their flags are valid."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pages
+import pytest
+from commands import environment
+from pages import REPOSITORY
+
+# Programs that are not ours.
+OTHERS = (
+    "cd",
+    "cp",
+    "jupyter",
+    "mkdir",
+    "pip",
+    "source",
+    "tensorflow_model_server",
+)
+LINES = [
+    (page, line) for page in pages.PAGES for line in pages.command_lines(page)
+]
+
+
+def make_targets():
+    text = (REPOSITORY / "Makefile").read_text().replace("\\\n", " ")
+    return re.search(r"^\.PHONY:(.*)$", text, re.M)[1].split()
+
+
+@pytest.mark.parametrize("page", pages.PAGES)
+def test_make_targets_exist(page):
+    # In running text as well as in blocks.
+    for target in re.findall(r"(?<=[`\n])make ([a-z0-9-]+)", pages.read(page)):
+        assert target in make_targets()
+
+
+def test_programs_are_known():
+    for page, (program, *_) in LINES:
+        assert program in (*OTHERS, "kd-keras", "make"), page
+
+
+def test_flags_and_configurations_are_valid():
+    cases = [
+        [str(REPOSITORY), ["--check", *arguments]]
+        for _, (program, *arguments) in LINES
+        if program == "kd-keras"
+    ]
+    assert len(cases) > 20
+    result = subprocess.run(
+        [
+            sys.executable,
+            REPOSITORY / "tests/forked_commands.py",
+            "documented_command",
+        ],
+        input=json.dumps(cases),
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    answers = json.loads(result.stdout.splitlines()[-1])
+    for (_, arguments), (code, output) in zip(cases, answers, strict=True):
+        assert code == 0, f"kd-keras {' '.join(arguments[1:])}\n{output}"
+
+
+def test_extras_exist():
+    project = (REPOSITORY / "pyproject.toml").read_text()
+    for page in pages.PAGES:
+        for extra in re.findall(
+            r"pip install -e '\.\[(\w+)\]'", pages.read(page)
+        ):
+            assert f"\n{extra} = [" in project, page

@@ -1,0 +1,32 @@
+"""Runs a command line of `kd-keras` in this process, or only checks it.
+
+A module for `forked_commands.py`. With `--check` as the first argument the
+command stops when its flags and its configuration are checked.
+"""
+
+import importlib
+import sys
+
+from kd_keras import __main__ as kd_keras_main
+from kd_keras import config as config_lib
+
+
+def cli():
+    _, *arguments = sys.argv
+    if arguments[0] == "--check":
+        arguments = arguments[1:]
+        sys.argv = ["kd-keras", *arguments]
+        _stop_after_the_flags(f"kd_keras.{arguments[0]}")
+    sys.argv = ["kd-keras", *arguments]
+    sys.exit(kd_keras_main.main())
+
+
+def _stop_after_the_flags(name):
+    """Replaces what a command does by a check of its configuration."""
+    module = importlib.import_module(name)
+
+    def main():
+        if hasattr(module, "run_flags"):
+            config_lib.validate(module.run_flags.CONFIG.value)
+
+    module.main = main

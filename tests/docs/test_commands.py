@@ -39,7 +39,7 @@ def test_make_targets_exist(page):
 
 def test_programs_are_known():
     for page, (program, *_) in LINES:
-        assert program in (*OTHERS, "kd-keras", "make"), page
+        assert program in [*OTHERS, "kd-keras", "make"], page
 
 
 def test_flags_and_configurations_are_valid():

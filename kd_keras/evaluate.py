@@ -13,10 +13,10 @@ Examples:
       --data.name=folder --data.data_dir=images --output=results.json
   kd-keras evaluate --model=a.keras,b.keras --mean=geometric
 
---data.validation_examples=N, with the training's own N, fits the temperature
-that calibrates a model on the validation examples; the training examples
-would give a temperature that is too low. The fields of --data are those of
-config.data, which kd-keras train --help-config shows.
+--data.validation_examples=N calibrates each model by a temperature that is
+fitted on the validation examples. N must be the N of the training: on training
+examples, the temperature would be too low. kd_keras.train --help-config shows
+the fields of --data, in the section `data`.
 """
 
 from absl import flags

@@ -7,6 +7,7 @@ from kd_keras.deployment import exporting
 from kd_keras.deployment import saved_model as exports
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format", "words"),
     [

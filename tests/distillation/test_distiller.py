@@ -204,6 +204,7 @@ def test_evaluate_changes_nothing_and_a_step_is_one_forward_pass():
     )
 
 
+@pytest.mark.slow
 def test_importing_changes_nothing():
     import subprocess
     import sys

@@ -106,11 +106,13 @@ def test_the_update_of_one_step():
     assert max(np.abs(step).max() for step in steps[0]) > 1e-3
 
 
+@pytest.mark.slow
 def test_plain_distillation():
     logs = assert_two_equal_one(make_optimizer=sgd(), labels=False)
     assert "val_agreement" in logs
 
 
+@pytest.mark.slow
 def test_labels_in_validation_alone():
     # Not the same logs in training and validation, from the second epoch too.
     logs = assert_two_equal_one(
@@ -119,6 +121,7 @@ def test_labels_in_validation_alone():
     assert "val_accuracy" in logs and "accuracy" not in logs
 
 
+@pytest.mark.slow
 def test_hard_loss_regulariser_and_synchronized_batch_norm():
     logs = assert_two_equal_one(
         make_optimizer=lambda: keras.optimizers.AdamW(1e-3),
@@ -131,11 +134,13 @@ def test_hard_loss_regulariser_and_synchronized_batch_norm():
     assert {"hard_loss", "regularization_loss", "accuracy"} <= logs.keys()
 
 
+@pytest.mark.slow
 def test_sample_weights():
     weights = np.random.default_rng(3).uniform(0, 2, COUNT)
     assert_two_equal_one(make_optimizer=sgd(), sample_weight=weights)
 
 
+@pytest.mark.slow
 def test_muon():
     # Its steps are relative: of the sum of the gradients, not of each.
     assert_two_equal_one(
@@ -144,6 +149,7 @@ def test_muon():
     )
 
 
+@pytest.mark.slow
 def test_training_on_labels():
     assert_two_equal_one(
         make_optimizer=sgd(),
@@ -152,6 +158,7 @@ def test_training_on_labels():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "clip", [{"global_clipnorm": 0.1}, {"clipnorm": 0.05}, {"clipvalue": 0.01}]
 )
@@ -164,6 +171,7 @@ def test_clipping_applies_to_the_whole_batch_s_gradient(clip):
     assert difference.max() > 1e-3  # it did clip
 
 
+@pytest.mark.slow
 def test_clipping_under_the_loss_scale_of_float16():
     def run(strategy):
         keras.mixed_precision.set_dtype_policy("mixed_float16")
@@ -201,6 +209,7 @@ def test_settings_that_fail_in_keras_are_refused():
             distiller.compile("sgd", steps_per_execution=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("soft_loss", ["dkd", "dist", "mse"])
 def test_the_other_losses(soft_loss):
     # The classes' correlations of `dist` are over the whole batch.
@@ -211,6 +220,7 @@ def test_the_other_losses(soft_loss):
     )
 
 
+@pytest.mark.slow
 def test_schedules():
     schedule = keras.optimizers.schedules.PolynomialDecay
     assert_two_equal_one(

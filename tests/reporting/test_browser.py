@@ -194,6 +194,7 @@ def predicted(browser, act):
     return verdict.text, shares
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [3, 47])
 def test_the_panel_predicts_as_python(panel, place, index):
     _, logits = report_runs.predictions(place)

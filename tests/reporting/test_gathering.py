@@ -24,6 +24,7 @@ def run(*arguments, cwd):
     )
 
 
+@pytest.mark.slow
 def test_a_missing_run_directory_is_a_one_line_error(tmp_path):
     result = run("--workdir=nothing", cwd=tmp_path)
     assert result.returncode == 1

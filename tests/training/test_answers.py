@@ -31,6 +31,7 @@ def no_teacher_loaded(monkeypatch):
     monkeypatch.setattr(loading, "load_teacher", load)
 
 
+@pytest.mark.slow
 def test_a_store_and_the_live_teacher_give_the_same_student(
     run, tmp_path, small_mnist, monkeypatch, request, taught
 ):
@@ -68,6 +69,7 @@ def test_a_store_and_the_live_teacher_give_the_same_student(
         assert lines[1][key] == pytest.approx(lines[0][key], rel=1e-4), key
 
 
+@pytest.mark.slow
 def test_auto_writes_a_store_first_and_uses_it_again(run, tmp_path, taught):
     run("student", config=store_config())
     store_dir = tmp_path / "work" / "store"
@@ -84,6 +86,7 @@ def test_auto_writes_a_store_first_and_uses_it_again(run, tmp_path, taught):
         run("student", config=store_config(**{"distill.temperature": 2.0}))
 
 
+@pytest.mark.slow
 def test_the_store_of_a_transfer_set_holds_no_other_examples(
     run, tmp_path, taught
 ):
@@ -103,6 +106,7 @@ def test_the_store_of_a_transfer_set_holds_no_other_examples(
         np.testing.assert_allclose(stored, live, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_interrupted_student_from_a_store_ends_in_the_same_bits(
     run, tmp_path, monkeypatch, taught
 ):
@@ -118,6 +122,7 @@ def test_an_interrupted_student_from_a_store_ends_in_the_same_bits(
     )
 
 
+@pytest.mark.slow
 def test_a_store_of_other_logits_is_refused(run, tmp_path, small_mnist, taught):
     path, _ = runs.label(
         store_config(),

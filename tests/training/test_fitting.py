@@ -24,6 +24,7 @@ def network_with_dropout(*, image_shape, num_classes):
     return keras.Model(inputs, keras.layers.Dense(num_classes)(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["teacher", "student"])
 def test_an_interrupted_run_ends_in_the_bits_of_an_uninterrupted_one(
     run, tmp_path, stage
@@ -106,6 +107,7 @@ def test_a_nan_loss_stops_the_training_and_keeps_the_last_good_state(
         )
 
 
+@pytest.mark.slow
 def test_two_devices_give_the_student_of_one(run, tmp_path):
     run("teacher")
     # AdamW divides by the size of the gradient, rounding errors too.
@@ -138,6 +140,7 @@ def read_scalars(folder):
     return scalars
 
 
+@pytest.mark.slow
 def test_tensorboard_has_scalars_learning_rate_and_views(run, tmp_path):
     run("teacher", "student")
     folder = tmp_path / "work" / "student" / "tensorboard"

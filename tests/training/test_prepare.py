@@ -16,6 +16,7 @@ def flat_folder(tmp_path, images, name="images"):
     return folder
 
 
+@pytest.mark.slow
 def test_the_student_learns_from_a_flat_folder_without_labels(
     run, tmp_path, small_mnist
 ):
@@ -37,6 +38,7 @@ def test_the_student_learns_from_a_flat_folder_without_labels(
         run("teacher", config=config, workdir="own", dataset=None)
 
 
+@pytest.mark.slow
 def test_all_stages_run_from_a_folder_with_classes(run, tmp_path, small_mnist):
     for name in ("0", "1", "2"):
         which = small_mnist.train.labels == int(name)
@@ -57,6 +59,7 @@ def test_all_stages_run_from_a_folder_with_classes(run, tmp_path, small_mnist):
     assert [report["test_examples"] for report in reports] == [9, 9, 9]
 
 
+@pytest.mark.slow
 def test_student_and_baseline_learn_from_the_transfer_set(
     run, tmp_path, small_mnist, monkeypatch
 ):

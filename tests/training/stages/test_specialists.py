@@ -56,6 +56,7 @@ def report(run):
     return run("specialist")
 
 
+@pytest.mark.slow
 def test_the_stage_writes_its_records(run, report, small_mnist):
     folder = run.folder / "work" / "specialist"
     assert json.loads((folder / "report.json").read_text()) == report
@@ -110,6 +111,7 @@ def test_a_student_learns_from_the_combination(run, report):
     assert 0.2 < student["agreement"] <= 1
 
 
+@pytest.mark.slow
 def test_an_interruption_after_one_specialist_ends_in_the_same_bits(
     run, report
 ):

@@ -9,6 +9,7 @@ from stage_runs import small_config, store_config, weights_of
 from kd_keras.training import runs
 
 
+@pytest.mark.slow
 def test_the_training_data_has_no_labels_without_a_hard_loss(run, monkeypatch):
     run("teacher")
     seen = []
@@ -44,6 +45,7 @@ def plain_weights(trained_teacher, small_mnist, tmp_path_factory):
     return weights_of(folder / "student" / "student.keras")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -72,6 +74,7 @@ def test_every_way_to_distil_works_live_and_stored(
     assert not np.allclose(live[0], plain_weights[0], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_several_teachers_are_an_ensemble(run, tmp_path, taught):
     run("teacher", config=small_config(seed=1, name="second"), workdir="second")
     paths = [

@@ -48,5 +48,5 @@ def assert_one_line(result, message):
     assert "Traceback" not in result.stderr
     lines = result.stderr.strip().splitlines()
     assert lines[-1].startswith("error: ") and message in lines[-1]
-    # Only our own lines about what was loaded precede it.
+    # Before it: only our own lines about the loaded data and teacher.
     assert all(line.startswith(("data: ", "teacher: ")) for line in lines[:-1])

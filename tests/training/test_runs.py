@@ -17,6 +17,7 @@ from stage_runs import (
 from kd_keras.training import stages
 
 
+@pytest.mark.slow
 def test_every_stage_writes_its_records(run, tmp_path, small_mnist):
     reports = run("teacher", "student", "baseline", command="the command")
     assert [report["stage"] for report in reports] == [*stages.ALL]
@@ -79,6 +80,7 @@ def test_every_stage_writes_its_records(run, tmp_path, small_mnist):
     assert teacher["test_errors"] < 200
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bits_and_another_seed_others(
     run, tmp_path
 ):
@@ -115,6 +117,7 @@ def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
     assert "the first command" in (path / "model_card.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_finished_student_is_recognised_after_its_teacher_moved(
     run, tmp_path, taught, monkeypatch
 ):
@@ -128,6 +131,7 @@ def test_a_finished_student_is_recognised_after_its_teacher_moved(
         run("student", config=config)
 
 
+@pytest.mark.slow
 def test_restart_replaces_the_files_of_a_run_and_no_others(run, tmp_path):
     run("teacher")
     marker = tmp_path / "work" / "teacher" / "marker"
@@ -145,6 +149,7 @@ def test_restart_replaces_the_files_of_a_run_and_no_others(run, tmp_path):
     assert after["test_nll"] != before["test_nll"]
 
 
+@pytest.mark.slow
 def test_a_work_directory_of_another_configuration_is_refused(run, tmp_path):
     run("teacher", "student")
     with pytest.raises(ValueError, match=r"seed \(was 0, is 1\)"):

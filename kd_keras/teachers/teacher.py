@@ -14,6 +14,8 @@ OUTPUTS = ("logits", "probabilities")
 class Teacher:
     """A frozen teacher, called as `teacher(images)` -> float32 logits.
 
+    The images are a tensor or an array, 0 to 255.
+
     A plain object instead of a layer, so that a model that holds it never
     tracks, saves or trains its variables.
 
@@ -30,7 +32,7 @@ class Teacher:
         self.num_classes = num_classes
 
     def __call__(self, images):
-        return self._logits(images)
+        return self._logits(tf.convert_to_tensor(images))
 
 
 def logits_function(teacher):

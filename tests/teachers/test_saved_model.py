@@ -57,6 +57,17 @@ def test_our_export_takes_uint8_and_float_images(network, images, tmp_path):
     assert teacher.image_shape == nets.IMAGE_SHAPE
 
 
+def test_arrays_are_taken_like_tensors(network, images, tmp_path):
+    exports.export_saved_model(network, tmp_path / "model")
+    network.save(tmp_path / "model.keras")
+    for path in (tmp_path / "model", tmp_path / "model.keras"):
+        teacher = loading.load_teacher(path)
+        for array in (images, images.astype("uint8")):
+            np.testing.assert_array_equal(
+                teacher(array), teacher(tf.constant(array))
+            )
+
+
 def test_the_export_of_keras_has_the_network_s_logits(
     network, images, tmp_path
 ):

@@ -65,7 +65,7 @@ def _stages_table(reports):
 
 
 def _coverage_tables(report):
-    """Lines of the paper's tables 3 and 4; none but for all specialists."""
+    """Lines of the paper's tables 3 and 4; empty for other stages."""
     if "by_coverage" not in report:
         return []
     lines = ["", f"specialists of classes {report['class_sets']}"]

@@ -19,7 +19,8 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 def check(*arguments, cwd):
-    subprocess.run(arguments, cwd=cwd, check=True, capture_output=True)
+    result = subprocess.run(arguments, cwd=cwd, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.fixture(scope="module")

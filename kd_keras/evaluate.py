@@ -15,7 +15,7 @@ Examples:
 
 --data.validation_examples=N calibrates each model by a temperature that is
 fitted on the validation examples. N must be the N of the training: on training
-examples, the temperature would be too low. kd_keras.train --help-config shows
+examples, the temperature would be too low. kd-keras train --help-config shows
 the fields of --data, in the section `data`.
 """
 

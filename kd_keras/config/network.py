@@ -10,8 +10,8 @@ def fields(model):
         Field(
             "model",
             model,
-            "A name of kd_keras.models.networks.MODELS, of "
-            "keras.applications, or module:function of your own.",
+            "A network of kd_keras.models.networks, such as cnn or resnet8, "
+            "a name of keras.applications, or module:function of your own.",
         ),
         Field(
             "widths",

@@ -74,8 +74,8 @@ def find(name):
         return path
     raise ValueError(
         f"a configuration must be one of {', '.join(names())}, or the path of "
-        f"a Python file with get_config(). Received: {name!r}, which does not "
-        "exist."
+        f"a Python file with get_config(). Received: {name!r}, which "
+        f"{'is a directory' if name and path.is_dir() else 'does not exist'}."
         f"{suggestions.did_you_mean(path.stem, names())}"
     )
 

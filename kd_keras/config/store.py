@@ -13,7 +13,7 @@ SECTION = Section(
             "path",
             "",
             "Empty: the teacher runs in every step. A directory that "
-            "python -m kd_keras.label wrote: the teacher is not loaded. auto: "
+            "kd-keras label wrote: the teacher is not loaded. auto: "
             "<workdir>/store, which is written first if it is missing.",
         ),
         Field(

@@ -49,6 +49,7 @@ def export(
     model = pathlib.Path(model)
     chosen = _check_arguments(formats, calibration_examples)
     directory = files.OutputDirectory(output)
+    _check_no_model(directory.path)
     directory.check([*(model.stem + f.suffix for f in chosen), *_RECORDS])
     source_lib.check(model)
     reference = loading.load_classifier(model)
@@ -103,6 +104,15 @@ def table(rows):
             ]
         )
     return tables.aligned(lines)
+
+
+def _check_no_model(output):
+    """Raises a ValueError if `output` is a model, with a card of its own."""
+    if (output / "saved_model.pb").exists():
+        raise ValueError(
+            "--output must be another directory than a SavedModel's. "
+            f"Received: {output}"
+        )
 
 
 def _check_arguments(formats, calibration_examples):

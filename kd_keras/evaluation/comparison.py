@@ -231,7 +231,7 @@ def check_fit(classifier, examples):
     """Raises a ValueError if a classifier does not fit the examples."""
     if not examples.labelled:
         raise ValueError(
-            "evaluation needs labels: images in one subfolder a class. "
+            "evaluation needs labels: images in one subfolder per class. "
             "Received: a flat folder"
         )
     if classifier.num_classes not in (None, examples.num_classes):

@@ -74,9 +74,9 @@ def _check_image_shape(teacher, train):
         a is not None and a != b for a, b in zip(expected, train.image_shape)
     ):
         raise ValueError(
-            "teacher and data must have the same image size. Received: "
-            f"teacher {expected}, data {tuple(train.image_shape)} "
-            "(data.image_size resizes)"
+            "teacher and data must have the same image size and channels. "
+            f"Received: teacher {expected}, data {tuple(train.image_shape)} "
+            "(data.image_size changes the size)"
         )
 
 

@@ -98,7 +98,7 @@ def test_a_file_is_preferred_to_a_recipe_only_if_its_path_is_given():
         ("nowhere.py", "Received: 'nowhere.py', which does not exist."),
         ("", "Received: '', which does not exist."),
         # A folder, and a file of another kind.
-        (".", "Received: '.', which does not exist."),
+        (".", "Received: '.', which is a directory."),
         ("./notes.txt", "Received: './notes.txt', which does not exist."),
     ],
 )

@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from scratch import tree
 
 import kd_keras
 from kd_keras.deployment import exporting, formats
@@ -66,6 +67,15 @@ def test_invalid_arguments_are_refused(
     with pytest.raises(ValueError, match=words):
         exporting.export(saved_digits, **arguments | options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_s_own_directory_is_refused(saved_digits, data):
+    before = tree(saved_digits)
+    with pytest.raises(ValueError, match="another directory than a SavedModel"):
+        exporting.export(
+            saved_digits, formats=["onnx"], output=saved_digits, data=data
+        )
+    assert tree(saved_digits) == before
 
 
 def test_an_exported_file_is_not_exported_again(output, data, tmp_path):

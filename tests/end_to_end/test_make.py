@@ -1,5 +1,6 @@
 """The Makefile's help, and what `make clean` removes."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,8 +16,10 @@ pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="no make")
 
 def make(target, cwd):
     return subprocess.run(
-        ["make", "-f", str(MAKEFILE), target],
+        # `make test` would hand its own options down.
+        ["make", "--no-print-directory", "-f", str(MAKEFILE), target],
         cwd=cwd,
+        env={k: v for k, v in os.environ.items() if k[:4] != "MAKE"},
         capture_output=True,
         text=True,
         check=True,

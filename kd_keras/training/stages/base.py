@@ -100,7 +100,7 @@ class Stage(abc.ABC):
         if self.uses_labels and not self.train.labelled:
             raise ValueError(
                 f"{self._label_user()} needs labels: images in one subfolder "
-                "a class. Received: a flat folder"
+                "per class. Received: a flat folder"
             )
         pipeline.check_mixing(self.train, self.view_spec)
         self._check_size()

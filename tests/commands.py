@@ -1,5 +1,6 @@
 """Runs a command of the package in a process of its own, as a user does."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -40,6 +41,27 @@ def run(*flags, cwd, module="train", prefix=(), timeout=300):
         text=True,
         timeout=timeout,
     )
+
+
+def run_forked(module, cases):
+    """Runs many command lines of one module; TensorFlow is imported once.
+
+    Args:
+        module: str, a module with a function `cli()`.
+        cases: list of `[directory, flags]`.
+
+    Returns:
+        List of `[exit code, stderr]`.
+    """
+    result = subprocess.run(
+        [sys.executable, REPOSITORY / "tests/forked_commands.py", module],
+        input=json.dumps(cases),
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def assert_one_line(result, message):

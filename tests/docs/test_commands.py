@@ -1,13 +1,10 @@
 """The commands in the documentation exist, and their flags are valid."""
 
-import json
 import re
-import subprocess
-import sys
 
 import pages
 import pytest
-from commands import environment
+from commands import run_forked
 from pages import REPOSITORY
 
 # Programs that are not ours.
@@ -49,19 +46,7 @@ def test_flags_and_configurations_are_valid():
         if program == "kd-keras"
     ]
     assert len(cases) > 20
-    result = subprocess.run(
-        [
-            sys.executable,
-            REPOSITORY / "tests/forked_commands.py",
-            "documented_command",
-        ],
-        input=json.dumps(cases),
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    answers = json.loads(result.stdout.splitlines()[-1])
+    answers = run_forked("documented_command", cases)
     for (_, arguments), (code, output) in zip(cases, answers, strict=True):
         assert code == 0, f"kd-keras {' '.join(arguments[1:])}\n{output}"
 

@@ -4,16 +4,12 @@ A page has a scratch directory with the shipped models. Its commands run first,
 shortened, then its Python snippets, in one namespace.
 """
 
-import json
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pages
 import pytest
 import tensorflow as tf
-from commands import environment
+from commands import run_forked
 from pages import REPOSITORY
 
 import kd_keras
@@ -77,19 +73,7 @@ def directories(tmp_path_factory, mnist):
             ):
                 arguments += SHORTER[arguments[0]]
                 cases.append([str(places[page]), arguments])
-    result = subprocess.run(
-        [
-            sys.executable,
-            REPOSITORY / "tests/forked_commands.py",
-            "documented_command",
-        ],
-        input=json.dumps(cases),
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    answers = json.loads(result.stdout.splitlines()[-1])
+    answers = run_forked("documented_command", cases)
     for (_, arguments), (code, output) in zip(cases, answers, strict=True):
         assert code == 0, f"kd-keras {' '.join(arguments)}\n{output}"
     return places

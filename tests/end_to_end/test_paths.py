@@ -4,12 +4,8 @@ Each path flag of each command names a folder, a file, and links to both, all
 of them somebody else's and all in a scratch directory.
 """
 
-import json
-import subprocess
-import sys
-
 import pytest
-from commands import REPOSITORY, environment
+from commands import REPOSITORY, run_forked
 from scratch import KINDS, occupy, tree
 
 MODEL = REPOSITORY / "savedmodels" / "mnist_student"
@@ -77,19 +73,6 @@ def cases(module):
     ]
 
 
-def run(module, command_lines):
-    """Runs a module's command lines: list of `[exit code, stderr]`."""
-    result = subprocess.run(
-        [sys.executable, str(REPOSITORY / "tests/forked_commands.py"), module],
-        input=json.dumps(command_lines),
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout.splitlines()[-1])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("module", TARGETS)
 def test_a_path_of_somebody_else_is_refused_and_kept(tmp_path, module):
@@ -98,7 +81,7 @@ def test_a_path_of_somebody_else_is_refused_and_kept(tmp_path, module):
         occupy(tmp_path / str(i) / "given" / inside, kind)
         command_lines.append([str(tmp_path / str(i)), flags])
     before = tree(tmp_path)
-    answers = run(module, command_lines)
+    answers = run_forked(module, command_lines)
     after = tree(tmp_path)
     if module == "experiments.paper.__main__":
         # It writes its document of what was measured before an error.

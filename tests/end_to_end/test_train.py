@@ -94,7 +94,8 @@ def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
 
 
 def test_an_interrupted_run_exits_with_130(tmp_path):
-    flags = ["--stage=teacher", "--config.data.max_train_examples=6400"]
+    # So long that it cannot end before the signal.
+    flags = ["--stage=teacher", "--config.teacher.epochs=1000"]
     log, errors = tmp_path / "log", tmp_path / "errors"
     with log.open("w") as output, errors.open("w") as error_output:
         process = subprocess.Popen(

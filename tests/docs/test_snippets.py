@@ -15,7 +15,6 @@ from pages import REPOSITORY
 import kd_keras
 from kd_keras.data import sources
 from kd_keras.evaluation import metrics
-from kd_keras.training import devices
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +108,7 @@ def run_page(directories, monkeypatch):
 def test_snippets_of_a_page(page, run_page, small_mnist, monkeypatch):
     monkeypatch.setattr(sources, "load_dataset", lambda fields: small_mnist)
     # TensorFlow confuses the collectives of two strategies in one process.
-    strategy = devices.make_strategy("2")
+    strategy = tf.distribute.get_strategy()
     monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda: strategy)
     run_page(page)
 

@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from kd_keras.training import devices
 from kd_keras.utils import keras_internals
 
 PACKAGE = pathlib.Path(keras_internals.__file__).parents[1]
@@ -71,8 +70,8 @@ def test_fit_takes_an_epoch_s_logs_from_the_hook():
 
 
 def test_fit_builds_under_a_strategy_by_the_hook():
-    # The one strategy of the process; see `make_strategy`.
-    called, _ = fit(devices.make_strategy("2"))
+    # Without collectives, which a second strategy in a process confuses.
+    called, _ = fit(tf.distribute.OneDeviceStrategy("CPU:0"))
     assert called[0] == "build", "Keras calls other methods in this version"
 
 

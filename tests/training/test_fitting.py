@@ -113,7 +113,7 @@ def test_a_nan_loss_stops_the_training_and_keeps_the_last_good_state(
 def test_two_devices_give_the_student_of_one(tmp_path):
     weights = []
     # Processes of their own: TensorFlow numbers the collectives of a process,
-    # and a test that failed inside a replica leaves the numbers apart.
+    # and confuses those of two strategies, such as another test may have.
     for devices in ("1", "2"):
         result = commands.run(
             "--stage=student",

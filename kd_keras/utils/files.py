@@ -106,8 +106,8 @@ def replacing_file(path):
         yield scratch / path.name
         if path.is_dir():
             raise ValueError(
-                f"a file must not take the place of a directory. Received: "
-                f"{path}"
+                "a file must not take the place of a directory. Received: "
+                f"{path}; move it away"
             )
         os.replace(scratch / path.name, path)
 

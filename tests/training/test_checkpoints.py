@@ -7,6 +7,7 @@ That a resumed run ends in the bits of an uninterrupted one is tested in
 import keras
 import nets
 import numpy as np
+import pytest
 
 import kd_keras
 from kd_keras.training import checkpoints
@@ -36,3 +37,67 @@ def test_a_checkpoint_restores_optimizer_and_random_state(tmp_path):
         np.testing.assert_array_equal(a, b)
     assert int(second.optimizer.iterations) == 2
     assert any("seed" in v.path for v in second.network.variables)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A function that opens the states after 1 and 2 epochs, in `tmp_path`.
+
+    The only weight is the number of epochs.
+    """
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    optimizer = keras.optimizers.SGD()
+    optimizer.build(network.trainable_variables)
+
+    def open_states():
+        network.set_weights([np.zeros((1, 1)), np.zeros(1)])
+        states = checkpoints.Checkpoints(tmp_path, network, optimizer)
+        return states, lambda: network.get_weights()[0].item()
+
+    states, _ = open_states()
+    for epochs in (1, 2):
+        network.set_weights([np.full((1, 1), epochs), np.zeros(1)])
+        states.save(epochs)
+    return open_states
+
+
+DATA = "ckpt-2.data-00000-of-00001"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"[]"])
+def test_a_lost_list_of_the_states_is_written_again(saved, tmp_path, content):
+    (tmp_path / "checkpoint").unlink()
+    if content is not None:
+        (tmp_path / "checkpoint").write_bytes(content)
+    states, weight = saved()
+    assert states.restore() == 2 and weight() == 2
+    states.save(3)
+    # The list also tells which states are too old.
+    names = {path.stem for path in tmp_path.glob("*.index")}
+    assert names == {"ckpt-2", "ckpt-3"}
+
+
+@pytest.mark.parametrize("name", ["ckpt-2.index", DATA])
+def test_a_damaged_state_gives_way_to_the_one_before(
+    saved, tmp_path, caplog, name
+):
+    content = bytearray((tmp_path / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / name).write_bytes(content)
+    states, weight = saved()
+    assert states.restore() == 1 and weight() == 1
+    assert "ckpt-2 is damaged; takes" in caplog.text
+
+
+def test_a_training_never_starts_over_where_all_states_are_damaged(
+    saved, tmp_path
+):
+    for path in tmp_path.glob("*.index"):
+        path.write_bytes(b"")
+    states, weight = saved()
+    with pytest.raises(ValueError, match="ckpt-2.*ckpt-1, damaged; start over"):
+        states.restore()
+    # Of its first state, a process that was killed may leave half.
+    (tmp_path / "ckpt-2.index").unlink()
+    states, weight = saved()
+    assert states.restore() == 0 and weight() == 0

@@ -6,7 +6,7 @@ import pathlib
 
 from kd_keras.deployment import source as source_lib
 from kd_keras.deployment.calibration import Calibration
-from kd_keras.deployment.formats import FORMATS
+from kd_keras.deployment.formats import FORMATS, operations
 from kd_keras.deployment.verification import Verifier
 from kd_keras.evaluation import comparison
 from kd_keras.teachers import loading
@@ -50,7 +50,8 @@ def export(
     chosen = _check_arguments(formats, calibration_examples)
     directory = files.OutputDirectory(output)
     _check_no_model(directory.path)
-    directory.check([*(model.stem + f.suffix for f in chosen), *_RECORDS])
+    name = source_lib.name_of(model)
+    directory.check([*(name + f.suffix for f in chosen), *_RECORDS])
     source_lib.check(model)
     reference = loading.load_classifier(model)
     parts = comparison.load_parts(data)
@@ -64,14 +65,17 @@ def export(
 
     rows = [verifier.model_row(model)]
     for format in chosen:
-        name = model.stem + format.suffix
-        with directory.replacing(name) as temporary:
+        file = name + format.suffix
+        with (
+            directory.replacing(file) as temporary,
+            operations.explained(format.title),
+        ):
             with quiet.without_messages():
                 temporary.write_bytes(format.write(source, calibration))
             rows.append(verifier.file_row(temporary, format))
-        _log.info("%s: %s", format.name, directory.path / name)
+        _log.info("%s: %s", format.name, directory.path / file)
     record = {"model": str(model), "command": command, "formats": rows}
-    card = _card(model.stem, record, parts, len(images))
+    card = _card(name, record, parts, len(images))
     directory.write_text("model_card.md", card)
     directory.write_text("exports.json", json.dumps(record, indent=2) + "\n")
     return rows

@@ -1,5 +1,6 @@
 """The model that is exported, in the form that converters read."""
 
+import os
 import pathlib
 import tempfile
 
@@ -19,7 +20,7 @@ class Source:
             of this project have, or `serving_default`.
 
     Attributes:
-        name: str, the file's name without its suffix.
+        name: str, as `name_of`.
         image_shape: `(height, width, channels)`.
 
     Raises:
@@ -30,7 +31,7 @@ class Source:
     def __init__(self, path):
         check(path)
         path = pathlib.Path(path)
-        self.name = path.stem
+        self.name = name_of(path)
         # Kept, because a loaded SavedModel may read its files later.
         self._scratch = tempfile.TemporaryDirectory()
         directory = _SAVED_MODEL_OF[loading.find_kind(path).name](
@@ -59,6 +60,15 @@ class Source:
             module, directory.name, signatures={"serving_default": serve}
         )
         return directory
+
+
+def name_of(path):
+    """The name of a model: of its directory, or of its file without `.keras`.
+
+    Args:
+        path: str or path, also `.`.
+    """
+    return os.path.basename(os.path.abspath(path)).removesuffix(".keras")
 
 
 def check(path):

@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 
-from kd_keras.teachers import kind
+from kd_keras.teachers import kind, micro
 from kd_keras.teachers.classifier import Classifier
 from kd_keras.teachers.litert import dequantize, quantize
-from kd_keras.utils import packages, quiet
+from kd_keras.utils import quiet
 
 
 def can_load(path):
@@ -16,12 +16,16 @@ def can_load(path):
 
 def load(path, threads=None):
     """Loads the model; its interpreter always has one thread."""
-    micro = runtime()
+    runtime = micro.runtime()
     with kind.errors_of_loading(path), quiet.without_messages():
         text = path.read_text()
+        model = _array(text)
         arena_bytes = int(re.search(r"_ARENA_BYTES (\d+)", text)[1])
-        interpreter = micro.Interpreter.from_bytes(
-            _array(text), arena_size=arena_bytes
+        arena_bytes = min(arena_bytes, micro.LARGEST_ARENA)
+        with micro.Trials(model) as trials:
+            trials.check(arena_bytes)
+        interpreter = runtime.Interpreter.from_bytes(
+            model, arena_size=arena_bytes
         )
     source = _details(interpreter.get_input_details(0))
     target = _details(interpreter.get_output_details(0))
@@ -41,17 +45,6 @@ def load(path, threads=None):
         image_shape=source["shape"][1:],
         num_classes=target["shape"][-1],
         arena_bytes=arena_bytes,
-    )
-
-
-def runtime():
-    """Imports the runtime of LiteRT for Microcontrollers.
-
-    Raises:
-        ValueError: if its package is not installed.
-    """
-    return packages.optional(
-        "tflite_micro.python.tflite_micro.runtime", "tflite-micro"
     )
 
 

@@ -53,6 +53,10 @@ class Unusable(ValueError):
     """A model that can be read but not be used as requested."""
 
 
+class Damaged(ValueError):
+    """A model that its runtime cannot load; the cause is the runtime's."""
+
+
 @contextlib.contextmanager
 def errors_of_loading(path):
     """Turns whatever a runtime raises on damaged bytes into a ValueError."""
@@ -62,7 +66,7 @@ def errors_of_loading(path):
         raise
     except Exception as error:
         first_line = (str(error).strip().splitlines() or [repr(error)])[0]
-        raise ValueError(
+        raise Damaged(
             f"a model must be whole. Received: {path}, which cannot be loaded "
             f"({first_line})"
         ) from error

@@ -113,3 +113,17 @@ def test_an_export_is_evaluated_like_any_model(exported, output, data):
     errors = {row["format"]: row["errors"] for row in rows}
     assert results["models"]["model"]["errors"] == errors["litert_int8"]
     assert results["models"]["teacher"]["errors"] == errors["model"]
+
+
+def test_names_with_dots_make_files_of_their_own(exported, data, tmp_path):
+    student, _, _ = exported
+    for name in ("net_0.25", "net_0.5"):
+        student.save(tmp_path / f"{name}.keras")
+        exporting.export(
+            tmp_path / f"{name}.keras",
+            formats=["litert"],
+            output=tmp_path / "out",
+            data=data,
+        )
+    files = sorted(path.name for path in tmp_path.glob("out/*.tflite"))
+    assert files == ["net_0.25.tflite", "net_0.5.tflite"]

@@ -18,3 +18,17 @@ def test_a_saved_model_of_integer_images_is_refused(tmp_path):
     )
     with pytest.raises(ValueError, match="must have a signature that takes"):
         source.Source(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("models/net_0.25", "net_0.25"),
+        ("models/net_0.5/", "net_0.5"),
+        ("models/net.v2.keras", "net.v2"),
+        ("models/.", "models"),
+        ("models/net..", "net.."),
+    ],
+)
+def test_a_dot_in_a_name_is_kept(path, name):
+    assert source.name_of(path) == name

@@ -3,7 +3,7 @@
 import re
 
 from kd_keras.deployment.formats.format import Format
-from kd_keras.teachers import c_array
+from kd_keras.teachers import micro
 
 _ARENA_STEP = 1024
 
@@ -18,15 +18,14 @@ def header(model, *, name):
 
     Args:
         model: bytes of the LiteRT file.
-        name: str, of the array; characters other than letters and digits
-            become `_`.
+        name: str, of the array; see `identifier`.
 
     Returns:
         str. It holds the smallest memory for tensors ("arena"), rounded up to
         1 KiB, in which LiteRT for Microcontrollers runs the model on this
         machine.
     """
-    name = re.sub(r"\W", "_", name)
+    name = identifier(name)
     arena_bytes = smallest_arena(model)
     rows = [
         "  " + "".join(f"0x{byte:02x}," for byte in model[start : start + 16])
@@ -57,23 +56,39 @@ def smallest_arena(model):
 
     Returns:
         int, bytes, a multiple of 1 KiB.
+
+    Raises:
+        ValueError: if the model does not run in the largest arena either.
     """
-    low, high = 0, _ARENA_STEP
-    while not fits(model, high):
-        low, high = high, 2 * high
-    while high - low > _ARENA_STEP:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(model, middle) else (middle, high)
+    with micro.Trials(model) as trials:
+        trials.check(micro.LARGEST_ARENA)
+        low, high = 0, _ARENA_STEP
+        while trials.failure(high) is not None:
+            low, high = high, 2 * high
+        while high - low > _ARENA_STEP:
+            middle = (low + high) // 2
+            if trials.failure(middle) is None:
+                high = middle
+            else:
+                low = middle
     return high
 
 
-def fits(model, arena_bytes):
-    """Returns whether a model runs in an arena of a size."""
-    try:
-        c_array.runtime().Interpreter.from_bytes(model, arena_size=arena_bytes)
-    except RuntimeError:
-        return False
-    return True
+def identifier(name):
+    """A valid identifier of C and C++ for a name; other names get others.
+
+    ASCII letters, digits and `_` remain. Of other characters, those of ASCII
+    become `_` and all others the number of their code point.
+    """
+    text = "".join(
+        character
+        if re.fullmatch(r"\w", character, re.ASCII)
+        else "_"
+        if character.isascii()
+        else f"u{ord(character):x}"
+        for character in name
+    )
+    return text if re.match("[A-Za-z]", text) else f"model_{text}"
 
 
 FORMAT = Format(

@@ -1,5 +1,7 @@
 """ONNX with float32 weights."""
 
+from kd_keras.deployment import onnx_graph
+from kd_keras.deployment.formats import operations
 from kd_keras.deployment.formats.format import Format
 from kd_keras.utils import keras_internals
 
@@ -24,7 +26,13 @@ def write(source, calibration):
         opset=_OPSET,
         tensors_to_rename={images.name: "images", logits.name: "logits"},
     )
-    return model.SerializeToString()
+    onnx_graph.replace_erfc(model.graph)
+    missing = onnx_graph.missing_operations(model.graph)
+    if missing:
+        raise operations.missing("ONNX", missing)
+    # The converter names by counters and by the order of sets.
+    onnx_graph.make_canonical(model.graph)
+    return model.SerializeToString(deterministic=True)
 
 
 FORMAT = Format(

@@ -1,11 +1,12 @@
 """The C header, compiled, and its memory."""
 
+import re
 import subprocess
 
 import pytest
 
 from kd_keras.deployment.formats import c_array
-from kd_keras.teachers import loading
+from kd_keras.teachers import loading, micro
 
 
 @pytest.fixture
@@ -45,5 +46,24 @@ def test_a_compiler_reads_the_int8_model(
 
 
 def test_the_arena_is_the_smallest_that_runs(row, model):
-    assert c_array.fits(model, row["arena_bytes"])
-    assert not c_array.fits(model, row["arena_bytes"] - 1024)
+    with micro.Trials(model) as trials:
+        assert trials.failure(row["arena_bytes"]) is None
+        assert trials.failure(row["arena_bytes"] - 1024) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier"),
+    [
+        ("digits_int8", "digits_int8"),
+        ("net_0.25_int8", "net_0_25_int8"),
+        ("3-layers", "model_3_layers"),
+        ("_Reserved", "model__Reserved"),
+        ("模型", "u6a21u578b"),
+        ("Größe", "Gruf6udfe"),
+        ('"; int x = "', "model____int_x____"),
+        ("", "model_"),
+    ],
+)
+def test_any_name_makes_an_identifier_of_c(name, identifier):
+    assert c_array.identifier(name) == identifier
+    assert re.fullmatch("[A-Za-z][A-Za-z0-9_]*", identifier)

@@ -1,0 +1,62 @@
+"""Errors about operations that a format does not have."""
+
+import contextlib
+import re
+
+from kd_keras.teachers import kind
+
+# What converters and runtimes print about an operation that they lack.
+_PATTERNS = (
+    r"'tf\.(\w+)' op is neither a custom op nor a flex op",
+    r"No Op registered for (\w+)",
+    r"Didn't find op for builtin opcode '(\w+)'",
+    r"Didn't find custom op .*for name '?(\w+)",
+    r"micro/kernels/(\w+)\.cc:\d+ .*type != ",
+    r"error: loc\(callsite\(fused\[\"(\w+):",
+)
+
+
+def missing(title, names):
+    """The ValueError about operations that a format or runtime lacks.
+
+    Args:
+        title: str, of the format or runtime.
+        names: list of str, the operations.
+    """
+    return ValueError(
+        f"{title} must have every operation of the model. Received: a model "
+        f"with {', '.join(names)}; use another layer or activation, such as "
+        "relu, or another of --formats"
+    )
+
+
+def named_in(text):
+    """Names of missing operations in the messages of a converter, sorted."""
+    return sorted(
+        {name for pattern in _PATTERNS for name in re.findall(pattern, text)}
+    )
+
+
+@contextlib.contextmanager
+def explained(title):
+    """Turns whatever a converter or runtime raises into a ValueError.
+
+    Args:
+        title: str, of the format.
+    """
+    try:
+        yield
+    except Exception as error:
+        names = named_in(str(error))
+        if names:
+            raise missing(title, names) from error
+        if isinstance(error, kind.Damaged):
+            error = error.__cause__
+        elif isinstance(error, (ValueError, OSError)):
+            raise
+        first_line = (str(error).strip().splitlines() or [repr(error)])[0]
+        raise ValueError(
+            f"a model must be convertible to {title}. Received: an error of "
+            f"the converter ({first_line}); use other layers, or another of "
+            "--formats"
+        ) from error

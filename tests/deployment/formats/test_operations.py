@@ -1,0 +1,97 @@
+"""Operations that a format does not have are named."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_keras.data import datasets
+from kd_keras.deployment import exporting
+from kd_keras.deployment.formats import operations
+from kd_keras.teachers import kind
+
+_IMAGES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), "uint8")
+_LABELS = np.arange(20) % 4
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    examples = datasets.Examples(_IMAGES, _LABELS, num_classes=4)
+    return datasets.Dataset("noise", examples, examples, "made")
+
+
+@keras.saving.register_keras_serializable("test_operations")
+class Betainc(keras.layers.Layer):
+    def call(self, inputs):
+        return tf.math.betainc(inputs + 1, inputs + 1, tf.sigmoid(inputs))
+
+
+def _export(layer, format, dataset, folder):
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Rescaling(1 / 255),
+            layer,
+            keras.layers.Flatten(),
+            keras.layers.Dense(4),
+        ]
+    )
+    network.save(folder / "net.keras")
+    *_, row = exporting.export(
+        folder / "net.keras",
+        formats=[format],
+        output=folder / "out",
+        data=dataset,
+        calibration_examples=5,
+    )
+    return row
+
+
+@pytest.mark.parametrize(
+    ("layer", "format", "words"),
+    [
+        (
+            keras.layers.Activation("gelu"),
+            "c_array",
+            "C array, int8 must have every operation .* with GELU; use ",
+        ),
+        (
+            keras.layers.Activation("softplus"),
+            "c_array",
+            "C array, int8 must have every operation .* with exp; use ",
+        ),
+        (Betainc(), "litert", "float32 must have .* with Betainc; use "),
+        (Betainc(), "onnx", "ONNX must have .* with Betainc; use "),
+    ],
+)
+def test_a_missing_operation_is_named(layer, format, words, dataset, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        _export(layer, format, dataset, tmp_path)
+    assert not [*(tmp_path / "out").glob("*")]
+
+
+def test_onnx_computes_gelu_by_erf(dataset, tmp_path):
+    layer = keras.layers.Activation("gelu")
+    assert _export(layer, "onnx", dataset, tmp_path)["agreement"] == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("shape.cc:9 1 != 2\nmore"), r"converter \(shape.cc:9 1"),
+        (RuntimeError(""), r"converter \(RuntimeError"),
+        (ValueError("in our own words"), "^in our own words$"),
+    ],
+)
+def test_other_failures_keep_their_reason(error, words):
+    with pytest.raises(ValueError, match=words), operations.explained("ONNX"):
+        raise error
+
+
+def test_a_new_file_that_does_not_load_is_no_damaged_file():
+    with (
+        pytest.raises(ValueError, match="convertible to ONNX.*the reason"),
+        operations.explained("ONNX"),
+        kind.errors_of_loading("new.onnx"),
+    ):
+        raise RuntimeError("the reason")

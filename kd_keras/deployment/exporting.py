@@ -10,7 +10,7 @@ from kd_keras.deployment.formats import FORMATS, operations
 from kd_keras.deployment.verification import Verifier
 from kd_keras.evaluation import comparison
 from kd_keras.teachers import loading
-from kd_keras.utils import files, provenance, quiet, suggestions, tables
+from kd_keras.utils import files, locks, provenance, quiet, suggestions, tables
 
 # Files that are written beside the exported ones.
 _RECORDS = ("model_card.md", "exports.json")
@@ -43,9 +43,18 @@ def export(
     Raises:
         FileNotFoundError, ValueError: if the model, a format or the data
             cannot be used, a package is missing, a file of the same name was
-            written by another program, or a file does not compute what the
-            model does.
+            written by another program, another process exports into the
+            directory, or a file does not compute what the model does.
     """
+    # Two processes would lose entries of each other's list of files.
+    with locks.holding(output):
+        return _export(
+            model, formats, output, data, calibration_examples, command
+        )
+
+
+def _export(model, formats, output, data, calibration_examples, command):
+    """`export`, by the only process that writes into the directory."""
     model = pathlib.Path(model)
     chosen = _check_arguments(formats, calibration_examples)
     directory = files.OutputDirectory(output)

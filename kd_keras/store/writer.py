@@ -11,9 +11,12 @@ from kd_keras.data import augmentation as views
 from kd_keras.data import pipeline
 from kd_keras.store import manifest as manifest_lib
 from kd_keras.store import records
-from kd_keras.utils import digests, files, progress
+from kd_keras.utils import digests, files, locks, progress
 
 _log = logging.getLogger(__name__)
+
+# To wait for a process that begins the same store.
+_PLAN_SECONDS = 60
 
 
 def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
@@ -40,11 +43,13 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
             not fit the dtype.
     """
     path = pathlib.Path(path)
-    if manifest_lib.is_finished(path, manifest):
-        return True
-    # A store that was begun keeps the size of its files.
-    manifest = manifest_lib.read(path) or manifest
-    _begin(path, manifest, parts)
+    # Processes that begin at the same time must agree on one plan.
+    with locks.holding(path, part="plan", patience=_PLAN_SECONDS):
+        if manifest_lib.is_finished(path, manifest):
+            return True
+        # A store that was begun keeps the size of its files.
+        manifest = manifest_lib.read(path) or manifest
+        _begin(path, manifest, parts)
     missing = {
         name: _missing_shards(path, manifest, name, shard, num_shards)
         for name in parts

@@ -4,7 +4,7 @@ import logging
 
 from kd_keras import store
 from kd_keras.training import teacher_files
-from kd_keras.utils import progress
+from kd_keras.utils import locks, progress
 
 _log = logging.getLogger(__name__)
 
@@ -50,18 +50,20 @@ def write(path, manifest, parts, files, *, shard=0, num_shards=1):
         bool, whether the store is finished.
 
     Raises:
-        ValueError: as `store.label` and `teacher_files.load`.
+        ValueError: as `store.label` and `teacher_files.load`, or if another
+            process writes the same shard.
     """
     if store.is_finished(path, manifest):
         _log.info("store: finished before, in %s", path)
         return True
-    teacher = teacher_files.load(files, parts["train"])
-    return store.label(
-        path,
-        manifest,
-        parts,
-        teacher,
-        shard=shard,
-        num_shards=num_shards,
-        verbose=progress.verbosity(),
-    )
+    with locks.holding(path, part=f"{shard}-of-{num_shards}"):
+        teacher = teacher_files.load(files, parts["train"])
+        return store.label(
+            path,
+            manifest,
+            parts,
+            teacher,
+            shard=shard,
+            num_shards=num_shards,
+            verbose=progress.verbosity(),
+        )

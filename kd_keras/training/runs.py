@@ -1,8 +1,11 @@
 """Runs the stages, and labels the store that a student learns from."""
 
+import contextlib
+
 from kd_keras.data import pipeline
 from kd_keras.training import labelling, prepare, teacher_files
 from kd_keras.training.stages import stage_class
+from kd_keras.utils import locks
 
 
 def run(
@@ -17,7 +20,9 @@ def run(
 ):
     """Runs stages one after the other, except for those that are finished.
 
-    Everything that can be refused is refused before anything is written.
+    Everything that can be refused is refused before anything is written. The
+    run directories of all stages are locked until the last one has ended; see
+    `utils.locks`.
 
     Args:
         config: `ConfigDict`; see `kd_keras.config`.
@@ -36,7 +41,8 @@ def run(
 
     Raises:
         ValueError: if the configuration, the data, the teacher or the work
-            directory cannot be used, or the loss becomes NaN.
+            directory cannot be used, another process holds that, or the
+            loss becomes NaN.
     """
     context = prepare.prepare(
         config,
@@ -48,7 +54,11 @@ def run(
     chosen = [stage_class(name)(context) for name in stages]
     for stage in chosen:
         stage.check()
-    return [stage.run(restart=restart) for stage in chosen]
+    with contextlib.ExitStack() as held:
+        for stage in chosen:
+            for directory in stage.directories():
+                held.enter_context(locks.holding(directory))
+        return [stage.run(restart=restart) for stage in chosen]
 
 
 def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
@@ -64,7 +74,8 @@ def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
         finished. It is not while other processes have files to write.
 
     Raises:
-        ValueError: as `run`, or if the directory holds another store.
+        ValueError: as `run`, or if the directory holds another store, or
+            another process labels the same shard.
     """
     if not 0 <= shard < num_shards:
         raise ValueError(

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 
-from kd_keras.utils import digests, processes
+from kd_keras.utils import digests, locks
 
 MARK = "written by kd_keras"
 MANIFEST = "written_by_kd_keras.json"
@@ -102,7 +102,7 @@ def replacing_file(path):
         ValueError: if `path` is a directory.
     """
     path = pathlib.Path(path)
-    with _scratch_directory(path.parent) as scratch:
+    with scratch_directory(path.parent) as scratch:
         yield scratch / path.name
         if path.is_dir():
             raise ValueError(
@@ -165,7 +165,7 @@ def replacing_directory(path):
     """
     check_directory(path)
     path = pathlib.Path(path).resolve()
-    with _scratch_directory(path.parent) as scratch:
+    with scratch_directory(path.parent) as scratch:
         new = scratch / "new"
         new.mkdir()
         yield new
@@ -225,7 +225,7 @@ class OutputDirectory:
     @contextlib.contextmanager
     def replacing(self, name):
         """As `replacing_file`, for the file `name` of the directory."""
-        with _scratch_directory(self.path) as scratch:
+        with scratch_directory(self.path) as scratch:
             yield scratch / name
             self.check([name])
             recorded = _read_manifest(self.path)
@@ -258,7 +258,8 @@ def foreign_files(path):
 def files_below(path):
     """Relative paths of all files and links below `path`: list of str.
 
-    Links are not followed. Scratch directories of this program are left out.
+    Links are not followed. Scratch directories and lock files of this program
+    are left out.
     """
     found = []
     for folder, folders, names in os.walk(path):
@@ -266,7 +267,9 @@ def files_below(path):
         folders[:] = [f for f in folders if not _is_scratch(here / f)]
         links = [f for f in folders if (here / f).is_symlink()]
         found += [here / name for name in [*names, *links]]
-    return [str(item.relative_to(path)) for item in found]
+    return [
+        str(item.relative_to(path)) for item in found if not locks.is_lock(item)
+    ]
 
 
 def named(names):
@@ -318,18 +321,21 @@ def _digests(directory):
 
 
 @contextlib.contextmanager
-def _scratch_directory(parent):
-    """A new directory in `parent`, removed at the end.
+def scratch_directory(parent):
+    """Yields a new directory in `parent`, which is removed at the end.
 
     A killed process leaves it behind; a later one clears it.
+
+    Args:
+        parent: str or path; made if needed.
     """
     parent = pathlib.Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(parent)
     scratch = pathlib.Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
     try:
-        (scratch / _OWNER).write_text(json.dumps(processes.this_process()))
-        yield scratch
+        with locks.marking(scratch / _OWNER):
+            yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -347,12 +353,10 @@ def _clear_leftovers(parent):
 def _is_left_over(scratch):
     """Whether the process that made a scratch directory has ended."""
     try:
-        owner = json.loads((scratch / _OWNER).read_text())
-        return processes.has_ended(owner)
-    except (OSError, ValueError, KeyError, TypeError):
+        if (scratch / _OWNER).exists():
+            return locks.is_left_behind(scratch / _OWNER)
         # Killed before it could write the owner, which takes no time.
-        try:
-            age = time.time() - scratch.stat().st_mtime
-            return age > _OWNERLESS_SECONDS and not any(scratch.iterdir())
-        except OSError:
-            return False
+        age = time.time() - scratch.stat().st_mtime
+        return age > _OWNERLESS_SECONDS and not any(scratch.iterdir())
+    except OSError:
+        return False

@@ -8,6 +8,7 @@ from scratch import tree
 
 import kd_keras
 from kd_keras.deployment import exporting, formats
+from kd_keras.utils import locks
 
 
 def test_each_format_has_a_row_after_the_model_s(exported, output):
@@ -66,6 +67,19 @@ def test_invalid_arguments_are_refused(
     arguments = {"formats": ["onnx"], "output": tmp_path / "out", "data": data}
     with pytest.raises(ValueError, match=words):
         exporting.export(saved_digits, **arguments | options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_process_at_a_time_exports_into_a_directory(
+    saved_digits, data, tmp_path
+):
+    with (
+        locks.holding(tmp_path / "out"),
+        pytest.raises(ValueError, match="out must be used by one process"),
+    ):
+        exporting.export(
+            saved_digits, formats=["onnx"], output=tmp_path / "out", data=data
+        )
     assert not (tmp_path / "out").exists()
 
 

@@ -1,5 +1,7 @@
 """Labelling: shared by processes, resumed, refused."""
 
+import contextlib
+
 import nets
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import kd_keras
 from kd_keras import store
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets
+from kd_keras.utils import files, locks
 
 
 def test_the_shards_are_arrays_to_map_into_memory(written):
@@ -28,6 +31,24 @@ def test_two_processes_write_the_bytes_of_one(
         kd_keras.LogitStore.open(tmp_path)
     assert stores.write(tmp_path, parts, teacher, shard=second, num_shards=2)
     assert stores.contents(tmp_path) == stores.contents(written)
+
+
+def test_processes_that_begin_at_once_need_the_same_plan(
+    parts, teacher, tmp_path, monkeypatch
+):
+    holding = locks.holding
+
+    @contextlib.contextmanager
+    def later(directory, **options):
+        with holding(directory, **options):
+            other = stores.plan(parts, dtype="float16")
+            files.write_json(tmp_path / "manifest.json", other)
+            yield
+
+    monkeypatch.setattr(locks, "holding", later)
+    with pytest.raises(ValueError, match=r"dtype \(was 'float16'"):
+        stores.write(tmp_path, parts, teacher)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
 def test_an_interrupted_store_resumes_at_its_shard(

@@ -21,6 +21,7 @@ from kd_keras.data import datasets
 from kd_keras.teachers import loading
 from kd_keras.teachers.teacher import Teacher
 from kd_keras.training import runs
+from kd_keras.utils import locks
 
 
 @pytest.fixture
@@ -29,6 +30,23 @@ def no_teacher_loaded(monkeypatch):
         raise AssertionError("a teacher was loaded")
 
     monkeypatch.setattr(loading, "load_teacher", load)
+
+
+def test_a_shard_that_another_process_labels_is_refused_at_once(
+    tmp_path, small_mnist, taught, no_teacher_loaded
+):
+    path = tmp_path / "work" / "store"
+    with (
+        locks.holding(path, part="0-of-1"),
+        pytest.raises(ValueError, match="store must be used by one process"),
+    ):
+        runs.label(
+            store_config(),
+            workdir=tmp_path / "work",
+            savedmodels=tmp_path / "models",
+            dataset=small_mnist,
+        )
+    assert not path.exists()
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ from stage_runs import (
     store_config,
 )
 
-from kd_keras.training import stages
+from kd_keras.training import publishing, run_directory, stages
+from kd_keras.utils import locks
 
 
 @pytest.mark.slow
@@ -115,6 +116,47 @@ def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
     assert (path / "saved_model.pb").exists()
     # The card tells of the training, not of the export.
     assert "the first command" in (path / "model_card.md").read_text()
+
+
+def test_a_run_directory_is_held_from_its_checks_to_its_report(
+    run, tmp_path, monkeypatch
+):
+    folder = tmp_path / "work" / "teacher"
+
+    def refuses():
+        with pytest.raises(ValueError, match="held by process"):
+            run("teacher", restart=True)
+
+    with locks.holding(folder):
+        refuses()
+        assert len(list(folder.iterdir())) == 1
+    moments = []
+
+    def watch(owner, name):
+        original = getattr(owner, name)
+
+        def watched(*arguments, **options):
+            refuses()
+            moments.append(name)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    watch(run_directory.RunDir, "check")
+    watch(publishing, "publish")
+    run("teacher", config=small_config(**{"teacher.epochs": 1}))
+    assert moments == ["check", "publish"]
+    with locks.holding(folder):
+        pass
+
+
+def test_all_stages_of_a_run_are_held_before_the_first_begins(run, tmp_path):
+    with (
+        locks.holding(tmp_path / "work" / "baseline"),
+        pytest.raises(ValueError, match="baseline must be used by one"),
+    ):
+        run("teacher", "student", "baseline")
+    assert not (tmp_path / "work").exists()
 
 
 @pytest.mark.slow

@@ -3,13 +3,12 @@
 import json
 import os
 import pathlib
-import subprocess
 import time
 
 import pytest
 from scratch import KINDS, occupy, tree
 
-from kd_keras.utils import files, processes
+from kd_keras.utils import files, locks, processes
 
 
 class Interrupted(Exception):
@@ -34,37 +33,41 @@ def test_a_file_never_takes_the_place_of_a_directory(tmp_path):
 
 
 def test_scratch_of_ended_processes_is_cleared(tmp_path):
-    path = tmp_path / "file"
+    path = tmp_path / "[a]*" / "file"
+    path.parent.mkdir()
 
     def scratch(name, **changes):
-        owner = tmp_path / f".kd_keras-new-{name}" / "owner.json"
+        owner = path.parent / f".kd_keras-new-{name}" / "owner.json"
         owner.parent.mkdir()
         owner.write_text(json.dumps({**processes.this_process(), **changes}))
         return owner.parent
 
-    ended = subprocess.Popen(["true"])
-    ended.wait()
+    def aged(folder, name=""):
+        old = time.time() - 2 * 3600
+        os.utime(folder / name, (old, old))
+        return folder
+
+    empty = path.parent / ".kd_keras-new-empty"
+    empty.mkdir()
     left = [
-        scratch("ended", process=ended.pid),
-        scratch("number_used_again", started=0.0),
-        scratch("before_the_last_boot", boot="other"),
+        scratch("ended"),
+        scratch("other_container", host="gpu-1", process=1),
+        aged(scratch("before_the_last_boot", boot="other"), "owner.json"),
+        aged(empty),
     ]
-    kept = [
-        scratch("running"),
-        scratch("other_machine", host="gpu-1", process=ended.pid),
-        scratch("other_container", namespace="pid:[1]", process=ended.pid),
-    ]
-    foreign = tmp_path / ".kd_keras-new-foreign"
+    foreign = path.parent / ".kd_keras-new-foreign"
     foreign.mkdir()
     (foreign / "thesis.txt").touch()
-    os.utime(foreign, (0, 0))
-    empty = tmp_path / ".kd_keras-new-empty"
-    empty.mkdir()
-    old = time.time() - 2 * 3600
-    os.utime(empty, (old, old))
-    files.write_text(path, "after")
-    assert not any(folder.exists() for folder in [*left, empty])
-    assert all(folder.exists() for folder in [*kept, foreign])
+    with files.scratch_directory(path.parent) as running:
+        kept = [
+            running,
+            scratch("other_machine", host="gpu-1", boot="other"),
+            aged(foreign),
+        ]
+        files.write_text(path, "after")
+        assert not any(folder.exists() for folder in left)
+        assert all(folder.exists() for folder in kept)
+    assert not running.exists()
 
 
 def test_an_output_file_may_be_new_empty_or_our_own(tmp_path):
@@ -219,6 +222,15 @@ def test_an_output_file_of_a_killed_process_is_still_ours(
     assert (tmp_path / "card.md").read_text() == "one"
     directory.write_text("card.md", "three")
     assert (tmp_path / "card.md").read_text() == "three"
+
+
+def test_lock_files_are_no_files_of_somebody_else(tmp_path):
+    path = tmp_path / "model"
+    write_directory(path)
+    with locks.holding(path):
+        files.check_directory(path)
+        assert files.MANIFEST in files.files_below(path)
+    assert files.foreign_files(path) == []
 
 
 def test_an_error_shortens_a_long_list_of_names():

@@ -95,6 +95,10 @@ class Stage(abc.ABC):
             dict, as in `report.json`.
         """
 
+    def directories(self):
+        """The run directories that the stage writes: list of paths."""
+        return [self.run_dir.path]
+
     def check(self):
         """Raises a ValueError if the data do not fit the stage."""
         if self.uses_labels and not self.train.labelled:

@@ -25,6 +25,14 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         self.model_name = f"{self.config.name}_specialists"
         self._files = None
 
+    def directories(self):
+        """Its own and those of the specialists, or that of the only one."""
+        path, only = self.run_dir.path, self.fields.only
+        if only >= 0:
+            return [path / str(only)]
+        members = range(self.fields.num_specialists)
+        return [path, *(path / str(index) for index in members)]
+
     def run(self, *, restart):
         """As `Stage.run`; with `specialist.only`, trains one specialist."""
         inputs = self.find_inputs()

@@ -51,7 +51,7 @@ def main():
         raise ValueError("--model must be a model's path. Received: none")
 
     if _OUTPUT.value:
-        files.check_output(_OUTPUT.value)
+        files.check_output(_OUTPUT.value, by="evaluate")
     with quiet.without_messages():
         from kd_keras.evaluation import comparison
 
@@ -69,6 +69,7 @@ def main():
         files.write_json_output(
             _OUTPUT.value,
             results,
+            by="evaluate",
             command=command_line.command("kd_keras.evaluate"),
         )
 

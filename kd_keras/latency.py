@@ -42,7 +42,7 @@ def main():
         raise ValueError(f"--threads must be numbers. Received: {bad[0]!r}")
 
     if _OUTPUT.value:
-        files.check_output(_OUTPUT.value)
+        files.check_output(_OUTPUT.value, by="latency")
     with quiet.without_messages():
         from kd_keras.deployment import timing
 
@@ -72,7 +72,9 @@ def main():
             "batch_size": _BATCH_SIZE.value,
             "models": rows,
         }
-        files.write_json_output(_OUTPUT.value, record, command=command)
+        files.write_json_output(
+            _OUTPUT.value, record, by="latency", command=command
+        )
 
 
 def cli():

@@ -56,7 +56,7 @@ _SERVE = flags.DEFINE_integer(
 
 
 def main():
-    files.check_output(_OUTPUT.value)
+    files.check_output(_OUTPUT.value, by="report")
     with quiet.without_messages():
         from kd_keras.reporting import gathering, rendering
         from kd_keras.reporting import server as page_server
@@ -72,7 +72,7 @@ def main():
         latency=_LATENCY.value,
         onnx_needed=runtime is not None,
     )
-    files.write_output(_OUTPUT.value, rendering.render(report))
+    files.write_output(_OUTPUT.value, rendering.render(report), by="report")
     print(f"{_OUTPUT.value}: {pathlib.Path(_OUTPUT.value).stat().st_size:,} B")
     if runtime is None:
         return

@@ -58,7 +58,7 @@ def main():
         from experiments.paper import catalogue, document, runner
 
     for name in ("paper.md", "paper_grid.svg"):
-        files.check_output(pathlib.Path(docs) / name)
+        files.check_output(pathlib.Path(docs) / name, by="paper")
     experiments = catalogue.choose(_EXPERIMENTS.value)
     lab = runner.Lab(workdir=workdir, results_path=results, quick=_QUICK.value)
     if _RESTART.value:

@@ -27,7 +27,7 @@ _SECTIONS = (
     provenance,
 )
 _HEAD = f"""\
-<!-- {files.MARK} -->
+<!-- {files.MARK} paper -->
 
 # The paper's experiments
 
@@ -68,5 +68,5 @@ def write(lines, folder):
     if cells:
         grid_chart.write(cells, folder / "paper_grid.svg")
     text = _HEAD + "".join(section.text(results) for section in _SECTIONS)
-    files.write_output(folder / "paper.md", text)
+    files.write_output(folder / "paper.md", text, by="paper")
     return folder / "paper.md"

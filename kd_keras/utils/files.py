@@ -10,20 +10,23 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import time
 
-from kd_keras.utils import digests, locks
+from kd_keras.utils import digests, locks, manifests, records
 
-MARK = "written by kd_keras"
-MANIFEST = "written_by_kd_keras.json"
+MARK = manifests.GENERATOR
 _SCRATCH_PREFIX = ".kd_keras-new-"
 _OWNER = "owner.json"
 # A scratch directory without an owner is one whose process was killed at once.
 _OWNERLESS_SECONDS = 3600
 # How much of a file is searched for the mark.
 _HEAD_BYTES = 4096
+# The command that wrote a file: it follows the mark, or in files of version
+# 0.2 and earlier, it is in the command line there.
+_WRITER = re.compile(rf"{MARK}(?: (\w+)| \((?:kd-keras |python -m \w+\W)(\w+))")
 # Files of somebody else that an error names, at most.
 _NAMED = 5
 
@@ -39,32 +42,44 @@ def write_text(path, text):
         temporary.write_text(text)
 
 
-def write_output(path, text):
-    """Writes a file that a user named; it must hold `MARK`.
+def write_output(path, text, *, by):
+    """Writes a file that a user named; it must hold `MARK` and the command.
 
     Args:
         path: str or path. The target of a symbolic link is written.
         text: str.
+        by: str, the command that writes it: `report`.
 
     Raises:
         ValueError: as `check_output`.
     """
-    assert MARK in text[:_HEAD_BYTES], "an output file must hold the mark"
-    check_output(path)
+    head = text[:_HEAD_BYTES]
+    assert f"{MARK} {by}" in head, "an output file must hold the mark"
+    check_output(path, by=by)
     write_text(pathlib.Path(path).resolve(), text)
 
 
-def write_json_output(path, value, *, command):
-    """Writes a dict as a JSON file that a user named; see `write_output`."""
-    marked = {"generator": f"{MARK} ({command})", **value}
-    write_output(path, json.dumps(marked, indent=2) + "\n")
+def write_json_output(path, value, *, by, command):
+    """Writes a dict as a JSON file that a user named, with a seal.
+
+    Args:
+        path, by: as `write_output`.
+        value: dict.
+        command: str, the command line as it was typed.
+    """
+    marked = {"generator": f"{MARK} {by} ({command})", **value}
+    text = json.dumps(records.sealed(marked), indent=2) + "\n"
+    write_output(path, text, by=by)
 
 
-def check_output(path):
-    """Raises a ValueError unless a file may be written at `path`.
+def check_output(path, *, by):
+    """Raises a ValueError unless a command may write a file at `path`.
 
-    A file may be written where nothing exists, over an empty file, and over a
-    file that this program wrote.
+    It may where nothing exists, over an empty file, and over a file that the
+    same command wrote.
+
+    Args:
+        path, by: as `write_output`.
     """
     target = pathlib.Path(path).resolve()
     if not target.exists():
@@ -80,11 +95,18 @@ def check_output(path):
             f"an output file must be a regular file. Received: {path}"
         )
     with open(target, "rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if head and MARK.encode() not in head:
+        head = file.read(_HEAD_BYTES).decode(errors="replace")
+    if head and MARK not in head:
         raise ValueError(
             "an output file must be new or written by this program. Received: "
             f"{path}, which is another file; take another name or remove it"
+        )
+    writer = _WRITER.search(head)
+    if writer and by not in writer.groups():
+        raise ValueError(
+            "an output file must be new or written by the same command. "
+            f"Received: {path}, written by {writer[1] or writer[2]}; take "
+            "another name or remove it"
         )
 
 
@@ -104,12 +126,17 @@ def replacing_file(path):
     path = pathlib.Path(path)
     with scratch_directory(path.parent) as scratch:
         yield scratch / path.name
-        if path.is_dir():
-            raise ValueError(
-                "a file must not take the place of a directory. Received: "
-                f"{path}; move it away"
-            )
+        check_no_directory(path)
         os.replace(scratch / path.name, path)
+
+
+def check_no_directory(path):
+    """Raises a ValueError if a directory is where a file is written."""
+    if path.is_dir():
+        raise ValueError(
+            "a file must not take the place of a directory. Received: "
+            f"{path}; move it away"
+        )
 
 
 def check_directory(path, *, remedy="take another directory, or remove it"):
@@ -198,10 +225,13 @@ class OutputDirectory:
 
     Args:
         path: str or path; made when the first file is written.
+        all_ours: bool; True for a directory whose files are known to be this
+            program's, such as a run's: they are replaced in any case.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, *, all_ours=False):
         self.path = pathlib.Path(path)
+        self._all_ours = all_ours
 
     def check(self, names):
         """Raises a ValueError unless files of these names may be written."""
@@ -209,11 +239,14 @@ class OutputDirectory:
             raise ValueError(
                 f"an output directory must not be a file. Received: {self.path}"
             )
+        if self._all_ours:
+            return
+        listed = manifests.read(self.path)
         foreign = [
             name
             for name in names
             if _exists(self.path / name)
-            and not _is_recorded(self.path, name, _read_manifest(self.path))
+            and not manifests.is_as_written(self.path, name, listed)
         ]
         if foreign:
             raise ValueError(
@@ -228,17 +261,29 @@ class OutputDirectory:
         with scratch_directory(self.path) as scratch:
             yield scratch / name
             self.check([name])
-            recorded = _read_manifest(self.path)
+            check_no_directory(self.path / name)
+            listed = manifests.read(self.path)
             digest = digests.sha256_of_file(scratch / name)
             # The old digest stays valid until the new file is in place.
-            kept = [d for d in recorded.get(name, []) if d != digest][:1]
-            _write_manifest(self.path, {**recorded, name: [digest, *kept]})
+            kept = [d for d in listed.get(name, []) if d != digest][:1]
+            _write_manifest(self.path, {**listed, name: [digest, *kept]})
             os.replace(scratch / name, self.path / name)
 
     def write_text(self, name, text):
         """Writes a text file; see `replacing`."""
         with self.replacing(name) as temporary:
             temporary.write_text(text)
+
+    def list_only(self, names):
+        """Lists these files as they are now, and no others."""
+        _write_manifest(
+            self.path,
+            {
+                name: [digests.sha256_of_file(self.path / name)]
+                for name in names
+                if (self.path / name).is_file()
+            },
+        )
 
 
 def foreign_files(path):
@@ -247,11 +292,12 @@ def foreign_files(path):
     Returns:
         Sorted list of str, relative paths; symbolic links are among them.
     """
-    recorded = _read_manifest(path)
+    listed = manifests.read(path)
     return sorted(
         name
         for name in files_below(path)
-        if name != MANIFEST and not _is_recorded(path, name, recorded)
+        if name != manifests.NAME
+        and not manifests.is_as_written(path, name, listed)
     )
 
 
@@ -284,31 +330,9 @@ def _exists(path):
     return path.exists() or path.is_symlink()
 
 
-def _is_recorded(directory, name, recorded):
-    path = pathlib.Path(directory) / name
-    return (
-        name in recorded
-        and path.is_file()
-        and not path.is_symlink()
-        and digests.sha256_of_file(path) in recorded[name]
-    )
-
-
-def _read_manifest(directory):
-    """`{relative path: list of SHA-256}`; empty without a valid manifest."""
-    try:
-        manifest = json.loads((pathlib.Path(directory) / MANIFEST).read_text())
-        if manifest["generator"] != MARK:
-            return {}
-        return dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _write_manifest(directory, digests):
+def _write_manifest(directory, listed):
     write_json(
-        pathlib.Path(directory) / MANIFEST,
-        {"generator": MARK, "files": digests},
+        pathlib.Path(directory) / manifests.NAME, manifests.record(listed)
     )
 
 

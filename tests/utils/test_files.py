@@ -8,7 +8,7 @@ import time
 import pytest
 from scratch import KINDS, occupy, tree
 
-from kd_keras.utils import files, locks, processes
+from kd_keras.utils import files, locks, manifests, processes
 
 
 class Interrupted(Exception):
@@ -72,15 +72,36 @@ def test_scratch_of_ended_processes_is_cleared(tmp_path):
 
 def test_an_output_file_may_be_new_empty_or_our_own(tmp_path):
     path = tmp_path / "new" / "results.json"
-    files.write_json_output(path, {"a": 1}, command="evaluate")
-    files.write_json_output(path, {"a": 2}, command="evaluate")
+    files.write_json_output(path, {"a": 1}, by="evaluate", command="x")
+    files.write_json_output(path, {"a": 2}, by="evaluate", command="x")
     assert json.loads(path.read_text())["a"] == 2
     path.write_text("")
-    files.write_json_output(path, {"a": 3}, command="evaluate")
+    files.write_json_output(path, {"a": 3}, by="evaluate", command="x")
     link = tmp_path / "link.json"
     link.symlink_to(path)
-    files.write_json_output(link, {"a": 4}, command="evaluate")
+    files.write_json_output(link, {"a": 4}, by="evaluate", command="x")
     assert link.is_symlink() and json.loads(path.read_text())["a"] == 4
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        f'{{"generator": "{files.MARK} evaluate (kd-keras evaluate)"}}',
+        f'{{"generator": "{files.MARK} (kd-keras evaluate --model=a)"}}',
+        f'{{"generator": "{files.MARK} (python -m kd_keras.evaluate)"}}',
+        f'{{"generator": "{files.MARK} (python -m kd_keras evaluate)"}}',
+    ],
+)
+def test_a_command_replaces_only_its_own_files(tmp_path, head):
+    path = tmp_path / "results.json"
+    path.write_text(head)
+    with pytest.raises(ValueError, match="same command.*written by evaluate"):
+        files.write_json_output(path, {}, by="latency", command="x")
+    assert path.read_text() == head
+    files.write_json_output(path, {}, by="evaluate", command="x")
+    # The pages of version 0.2 do not name the command.
+    path.write_text(f'<meta content="{files.MARK}">')
+    files.check_output(path, by="report")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,8 +110,10 @@ def test_an_output_file_of_somebody_else_is_refused(tmp_path, kind):
     occupy(path, kind)
     before = tree(tmp_path)
     for write in (
-        lambda: files.check_output(path),
-        lambda: files.write_output(path, f"<!-- {files.MARK} -->"),
+        lambda: files.check_output(path, by="report"),
+        lambda: files.write_output(
+            path, f"<!-- {files.MARK} report -->", by="report"
+        ),
     ):
         with pytest.raises(ValueError, match="output file must"):
             write()
@@ -100,9 +123,9 @@ def test_an_output_file_of_somebody_else_is_refused(tmp_path, kind):
 def test_an_output_file_needs_a_directory_above_and_no_device(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="where .*file is a file"):
-        files.check_output(tmp_path / "file" / "results.json")
+        files.check_output(tmp_path / "file" / "results.json", by="report")
     with pytest.raises(ValueError, match="regular file. Received: /dev/null"):
-        files.check_output("/dev/null")
+        files.check_output("/dev/null", by="report")
 
 
 def write_directory(path, text="ours"):
@@ -131,9 +154,7 @@ def test_a_directory_of_ours_is_replaced(tmp_path):
         lambda path: (path / "thesis.txt").write_text("years of work"),
         lambda path: (path / "variables" / "data").write_text("edited"),
         lambda path: (path / "link").symlink_to(path.parent),
-        lambda path: (path / files.MANIFEST).unlink(),
-        lambda path: (path / files.MANIFEST).write_text("[]"),
-        lambda path: (path / files.MANIFEST).write_text('{"files": 3}'),
+        lambda path: (path / manifests.NAME).unlink(),
     ],
 )
 def test_a_directory_with_anything_else_is_refused(tmp_path, change):
@@ -142,6 +163,17 @@ def test_a_directory_with_anything_else_is_refused(tmp_path, change):
     change(path)
     before = tree(tmp_path)
     with pytest.raises(ValueError, match="hold only what this program wrote"):
+        write_directory(path, "new")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"files": 3}'])
+def test_a_directory_whose_list_is_damaged_is_refused(tmp_path, text):
+    path = tmp_path / "model"
+    write_directory(path)
+    (path / manifests.NAME).write_text(text)
+    before = tree(tmp_path)
+    with pytest.raises(ValueError, match=f"{manifests.NAME} .*; move .* away"):
         write_directory(path, "new")
     assert tree(tmp_path) == before
 

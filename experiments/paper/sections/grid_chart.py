@@ -43,13 +43,13 @@ def write(grid, path):
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()
-    files.write_output(path, _svg(figure))
+    files.write_output(path, _svg(figure), by="paper")
 
 
 def _svg(figure):
     # Without a date and with a salt, equal results give an equal file.
     drawing = io.StringIO()
-    metadata = {"Date": None, "Creator": files.MARK}
+    metadata = {"Date": None, "Creator": f"{files.MARK} paper"}
     with matplotlib.rc_context({"svg.hashsalt": "paper"}):
         figure.savefig(drawing, format="svg", metadata=metadata)
     return drawing.getvalue()

@@ -1,0 +1,156 @@
+"""Reads JSON records that must be whole and of a known form.
+
+A form is a type or a tuple of types; `[form]`, a list of any length; `{str:
+form}`, an object with any keys; or a dict of names to forms, an object that
+has at least these keys. Written here, because a schema of JSON Schema takes
+several times as many lines for records this small.
+"""
+
+import json
+import pathlib
+
+from kd_keras.utils import digests
+
+NUMBER = (int, float)
+OPTIONAL_NUMBER = (int, float, type(None))
+_SEAL = "sha256"
+_NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def read_json(path, form, *, what, remedy):
+    """Reads a JSON file.
+
+    Args:
+        path: str or path.
+        form: what the file must hold; see the module.
+        what: str, the record's name in messages: `a run's report`.
+        remedy: str, the end of a message: what to do.
+
+    Returns:
+        The value, without its seal.
+
+    Raises:
+        ValueError: in one line with the path and the remedy, if the file
+            cannot be read, is no JSON, is of another form or differs from
+            its seal.
+    """
+    try:
+        value = _checked(_read_text(path), form)
+        return _unsealed(value)
+    except _Damaged as damage:
+        raise damaged(path, damage, what=what, remedy=remedy) from damage
+
+
+def read_json_lines(path, form, *, what, remedy):
+    """Reads a file with a JSON value in each line, as `read_json`.
+
+    Returns:
+        List of values.
+    """
+    try:
+        lines = _read_text(path).splitlines()
+    except _Damaged as damage:
+        raise damaged(path, damage, what=what, remedy=remedy) from damage
+    values = []
+    for number, line in enumerate(lines, 1):
+        try:
+            values.append(_checked(line, form))
+        except _Damaged as damage:
+            reason = f"line {number}: {damage}"
+            raise damaged(path, reason, what=what, remedy=remedy) from damage
+    return values
+
+
+def damaged(path, reason, *, what, remedy):
+    """Returns the ValueError about a damaged file."""
+    return ValueError(
+        f"{what} must be as it was written. Received: {path} ({reason}); "
+        f"{remedy}"
+    )
+
+
+def sealed(record):
+    """Returns a dict with the SHA-256 of its entries as its last entry.
+
+    `read_json` compares it, so that a flipped bit does not pass for a value.
+    """
+    return {**record, _SEAL: _digest(record)}
+
+
+class _Damaged(Exception):
+    pass
+
+
+def _read_text(path):
+    try:
+        return pathlib.Path(path).read_bytes().decode()
+    except OSError as error:
+        raise _Damaged(error.strerror.lower()) from error
+    except UnicodeDecodeError as error:
+        raise _Damaged("it is not UTF-8 text") from error
+
+
+def _checked(text, form):
+    try:
+        value = json.loads(text)
+        problem = _mismatch(value, form, "")
+    except (ValueError, RecursionError) as error:
+        raise _Damaged(f"it is no JSON: {error}") from error
+    if problem:
+        raise _Damaged(problem)
+    return value
+
+
+def _unsealed(value):
+    if not isinstance(value, dict) or not isinstance(value.get(_SEAL), str):
+        return value
+    record = {key: entry for key, entry in value.items() if key != _SEAL}
+    if _digest(record) != value[_SEAL]:
+        raise _Damaged("its entries differ from their SHA-256")
+    return record
+
+
+def _digest(record):
+    # As they are read again: keys that are numbers become text.
+    text = json.dumps(json.loads(json.dumps(record)), sort_keys=True)
+    return digests.sha256_of_text(text)
+
+
+def _mismatch(value, form, name):
+    """Where a value differs from a form, as text; None if it does not."""
+    if isinstance(form, list):
+        if not isinstance(value, list):
+            return _is_another(value, (list,), name)
+        named = [(f"{name}[{i}]", form[0], x) for i, x in enumerate(value)]
+    elif isinstance(form, dict):
+        if not isinstance(value, dict):
+            return _is_another(value, (dict,), name)
+        if str in form:
+            form = dict.fromkeys(value, form[str])
+        lacking = [key for key in form if key not in value]
+        if lacking:
+            return f"{name + ': ' if name else ''}{lacking[0]!r} is missing"
+        dot = f"{name}." if name else ""
+        named = [(f"{dot}{key}", form[key], value[key]) for key in form]
+    else:
+        types = form if isinstance(form, tuple) else (form,)
+        # In Python, True is a whole number.
+        fits = isinstance(value, types) and (
+            not isinstance(value, bool) or bool in types
+        )
+        return None if fits else _is_another(value, types, name)
+    problems = (_mismatch(x, inner, path) for path, inner, x in named)
+    return next(filter(None, problems), None)
+
+
+def _is_another(value, types, name):
+    expected = " or ".join(_NAMES[kind] for kind in types)
+    return f"{name or 'it'} is {_NAMES[type(value)]} instead of {expected}"

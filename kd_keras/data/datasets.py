@@ -1,11 +1,13 @@
 """Examples in memory or streamed from disk, and datasets made of them."""
 
+import copy
 import dataclasses
 import functools
 
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.data import labels as labels_lib
 from kd_keras.data import order
 from kd_keras.utils import digests
 
@@ -20,14 +22,15 @@ class Examples:
 
     Args:
         images: array `(n, height, width[, channels])`, 0 to 255.
-        labels: int array `(n,)` or None.
+        labels: class numbers `(n,)` from 0, one-hot `(n, num_classes)`, or
+            None.
         num_classes: int; by default the largest label plus one, or None
             without labels.
         ids: int64 array `(n,)`, by default 0 to n - 1. An example keeps its
             id in every subset.
 
     Raises:
-        ValueError: if there are no images, or not one label for each.
+        ValueError: if there are no images, or not one class for each.
     """
 
     def __init__(self, images, labels=None, *, num_classes=None, ids=None):
@@ -40,14 +43,9 @@ class Examples:
                 f". Received: shape {images.shape}"
             )
         if labels is not None:
-            labels = np.asarray(labels).astype("int32").reshape(-1)
-            if len(labels) != len(images):
-                raise ValueError(
-                    "there must be one label for each image. Received: "
-                    f"{len(images)} images, {len(labels)} labels"
-                )
-            if num_classes is None:
-                num_classes = int(labels.max()) + 1
+            labels, num_classes = labels_lib.class_numbers(
+                labels, count=len(images), num_classes=num_classes
+            )
         self.images = images
         self.labels = labels
         self.num_classes = num_classes
@@ -239,7 +237,12 @@ class StreamedExamples:
         if not self.labelled:
             return None
         batches = self.batches(_SHUFFLE_WINDOW, labels=True)
-        return np.concatenate([labels for _, _, labels in batches])
+        labels, _ = labels_lib.class_numbers(
+            np.concatenate([labels for _, _, labels in batches]),
+            count=len(self),
+            num_classes=self.num_classes,
+        )
+        return labels
 
     def subset(self, positions):
         """Selects the examples at `positions`; they keep their ids."""
@@ -295,6 +298,10 @@ class Dataset:
         test: the same, or None, as for a flat folder of images.
         source: str, where it was loaded from, for the log and model card.
         class_names: list of str, or None.
+
+    Raises:
+        ValueError: if the test images are of another size or have other
+            channels than the training images, or other classes.
     """
 
     name: str
@@ -302,6 +309,42 @@ class Dataset:
     test: Examples | StreamedExamples | None
     source: str
     class_names: list | None = None
+
+    def __post_init__(self):
+        labels_lib.check_classes(self.train, self.class_names)
+        if self.test is not None:
+            self.test = _fitting(self.test, self.train)
+
+
+def _fitting(test, train):
+    """The test examples with the classes of the training examples.
+
+    Raises:
+        ValueError: if they do not fit the training examples.
+    """
+    shapes = [tuple(part.image_shape) for part in (train, test)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "test images must have the size and the channels of the training "
+            f"images. Received: training {shapes[0]}, test {shapes[1]}"
+        )
+    if not test.labelled:
+        raise ValueError(
+            "test images need labels (images in one subfolder per class); "
+            "without any, leave the test set out. Received: test images "
+            "without labels"
+        )
+    if train.num_classes not in (None, test.num_classes):
+        if test.num_classes > train.num_classes:
+            raise ValueError(
+                "the test set must have the classes of the training set. "
+                f"Received: classes 0 to {train.num_classes - 1} to train, "
+                f"0 to {test.num_classes - 1} to test"
+            )
+        # Its largest classes do not occur in the test set.
+        test = copy.copy(test)
+        test.num_classes = train.num_classes
+    return test
 
 
 def join(parts):

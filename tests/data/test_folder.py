@@ -86,3 +86,32 @@ def test_the_error_for_a_damaged_image_has_its_path(tmp_path, mnist):
     (tmp_path / "001.png").write_bytes(b"\x89PNG no more")
     with pytest.raises(ValueError, match=r"cannot be read: .*001\.png"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (
+            ["train/a", "train/b", "test/a", "test/c"],
+            r"subfolders of train/.*Received: c in .*, a, b in train/",
+        ),
+        (["train/a", "train/b", "test"], "none in .*test"),
+        (["train", "test"], "test images need labels"),
+        (["a", "b", "."], "images beside a, b"),
+        (["a", "a/nested", "c/nested"], "with none in c"),
+        (["a"], "two classes or more"),
+    ],
+)
+def test_folders_that_are_no_classes_are_refused(tmp_path, folders, message):
+    for name in folders:
+        write_images(tmp_path / name, np.zeros((3, 8, 8, 1), np.uint8))
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path)
+
+
+def test_hidden_folders_and_missing_test_classes_are_no_error(tmp_path):
+    for name in ("train/a", "train/b", "test/b", "train/.cache/x"):
+        write_images(tmp_path / name, np.zeros((3, 8, 8, 1), np.uint8))
+    dataset = load(tmp_path)
+    assert dataset.class_names == ["a", "b"]
+    assert dataset.test.labels.tolist() == [1, 1, 1]

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kd_keras.data import datasets, splits
 from kd_keras.data.sources import images
-from kd_keras.utils import progress
+from kd_keras.utils import files, progress
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 # Reading fewer images takes no time worth a progress bar.
@@ -41,12 +41,11 @@ def load(fields):
             f"Received: {fields.data_dir!r}"
         )
     if (root / "train").is_dir() and (root / "test").is_dir():
-        class_names = _class_names(root / "train")
-        train = _read(root / "train", class_names, fields)
+        train, class_names = _read_train(root / "train", fields)
+        _check_same_classes(root, class_names)
         test = _read(root / "test", class_names, fields)
     else:
-        class_names = _class_names(root)
-        train = _read(root, class_names, fields)
+        train, class_names = _read_train(root, fields)
         test = None
         if class_names and fields.test_fraction:
             count = max(round(len(train) * fields.test_fraction), 1)
@@ -61,7 +60,58 @@ def load(fields):
 
 
 def _class_names(root):
-    return sorted(path.name for path in root.iterdir() if path.is_dir())
+    """The subfolders of a folder, without hidden ones."""
+    names = sorted(
+        path.name
+        for path in root.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
+    if names and _images_in(root):
+        raise ValueError(
+            "images must lie in one subfolder per class, or all in one flat "
+            f"folder. Received: {root} with images beside {files.named(names)}"
+        )
+    return names
+
+
+def _check_same_classes(root, class_names):
+    """Raises a ValueError if `test/` has classes that `train/` lacks."""
+    unknown = sorted(set(_class_names(root / "test")) - set(class_names))
+    if unknown:
+        known = files.named(class_names) or "none"
+        raise ValueError(
+            "test/ must have the subfolders of train/, one per class. "
+            f"Received: {files.named(unknown)} in {root / 'test'}, {known} in "
+            "train/"
+        )
+
+
+def _check_no_empty_class(root, class_names):
+    """Raises a ValueError if there are no images of a class to train on."""
+    empty = [name for name in class_names if not _images_in(root / name)]
+    if empty and len(empty) < len(class_names):
+        raise ValueError(
+            "every class must have PNG or JPEG images to train on. Received: "
+            f"{root} with none in {files.named(empty)}"
+        )
+
+
+def _images_in(folder):
+    """Paths of the images directly in a folder, sorted: list of str."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        str(path)
+        for path in folder.iterdir()
+        if path.suffix.lower() in _SUFFIXES
+    )
+
+
+def _read_train(root, fields):
+    """Reads training images: `(examples, class_names)`."""
+    class_names = _class_names(root)
+    _check_no_empty_class(root, class_names)
+    return _read(root, class_names, fields), class_names
 
 
 def _read(root, class_names, fields):
@@ -94,11 +144,7 @@ def _list_images(root, class_names):
     folders = [root / name for name in class_names] or [root]
     paths, labels = [], []
     for label, folder in enumerate(folders):
-        found = sorted(
-            str(path)
-            for path in folder.iterdir()
-            if path.suffix.lower() in _SUFFIXES
-        )
+        found = _images_in(folder)
         paths += found
         labels += [label] * len(found)
     if not paths:

@@ -14,6 +14,8 @@ from kd_keras.utils import keras_internals
 _log = logging.getLogger(__name__)
 
 _DOWNLOAD_PATIENCE_SECONDS = 5
+# Labels of a split that are read to see whether they are withheld.
+_PEEKED_LABELS = 100
 
 
 class UnknownDatasetError(ValueError):
@@ -55,7 +57,7 @@ def load(fields):
     return datasets.Dataset(
         name=fields.name,
         train=examples("train"),
-        test=examples(test),
+        test=examples(test) if test else None,
         source=source,
         class_names=builder.info.features["label"].names,
     )
@@ -79,6 +81,12 @@ def _image_shape(builder, image_size):
             "a dataset must have the features 'image' and 'label'. "
             f"Received: {builder.name} with {sorted(features)}"
         )
+    label = features["label"]
+    if not hasattr(label, "num_classes") or label.shape != ():
+        raise ValueError(
+            "the feature 'label' must be one class for each image, a "
+            f"ClassLabel. Received: {builder.name} with {label!r}"
+        )
     shape = features["image"].shape
     if image_size:
         shape = (image_size, image_size, shape[-1])
@@ -91,22 +99,49 @@ def _image_shape(builder, image_size):
 
 
 def _test_split(builder):
-    splits = builder.info.splits
-    name = next((s for s in ("test", "validation") if s in splits), None)
-    if "train" not in splits or name is None:
+    """The name of the split to test on; None if all labels are withheld."""
+    names = [s for s in ("test", "validation") if s in builder.info.splits]
+    if "train" not in builder.info.splits or not names:
         raise ValueError(
             "a dataset must have the splits 'train' and 'test' or "
-            f"'validation'. Received: {builder.name} with {sorted(splits)}"
+            f"'validation'. Received: {builder.name} with "
+            f"{sorted(builder.info.splits)}"
         )
-    return name
+    labelled = [name for name in names if _has_labels(builder, name)]
+    if "test" in names and labelled == ["validation"]:
+        _log.info("%s: tested on its split 'validation'", builder.name)
+    return labelled[0] if labelled else None
+
+
+def _has_labels(builder, split):
+    """Whether a split has labels: a withheld one is -1, as of ImageNet."""
+    import tensorflow_datasets as tfds
+
+    stream = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        decoders={"image": tfds.decode.SkipDecoding()},
+    )
+    first = stream.take(_PEEKED_LABELS)
+    withheld = {int(example["label"]) for example in first} == {-1}
+    if withheld:
+        _log.info(
+            "%s: the labels of its split %r are withheld (-1) and not used",
+            builder.name,
+            split,
+        )
+    return not withheld
 
 
 def _streamed(builder, split, shape):
     import tensorflow_datasets as tfds
 
+    labelled = _has_labels(builder, split)
+
     def read(i, example):
         image = images.resize(example["image"], shape)
-        return i, image, tf.cast(example["label"], tf.int32)
+        label = tf.cast(example["label"], tf.int32)
+        return (i, image, label) if labelled else (i, image)
 
     def open_stream():
         # One file after the other: an example's position is its id.
@@ -121,7 +156,7 @@ def _streamed(builder, split, shape):
         open_stream,
         count=builder.info.splits[split].num_examples,
         image_shape=shape,
-        labelled=True,
+        labelled=labelled,
         num_classes=builder.info.features["label"].num_classes,
     )
 

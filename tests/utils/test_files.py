@@ -261,7 +261,7 @@ def test_lock_files_are_no_files_of_somebody_else(tmp_path):
     write_directory(path)
     with locks.holding(path):
         files.check_directory(path)
-        assert files.MANIFEST in files.files_below(path)
+        assert manifests.NAME in files.files_below(path)
     assert files.foreign_files(path) == []
 
 

@@ -1,6 +1,7 @@
 """Losses computed by their formulas, in float64."""
 
 import numpy as np
+import scipy.special
 
 
 def softened(logits, temperature):
@@ -12,6 +13,24 @@ def kl_loss(teacher, student, temperature):
     p = softened(teacher, temperature)
     q = softened(student, temperature)
     return temperature**2 * np.sum(p * (np.log(p) - np.log(q)), -1)
+
+
+def dkd_loss(teacher, student, target, temperature, alpha, beta):
+    """By the paper's equations 3 to 7, one example, in float64."""
+    p, q = (softened(x, temperature) for x in (teacher, student))
+    others = [i for i in range(len(p)) if i != target]
+    p_rest, q_rest = p[others].sum(), q[others].sum()
+    tckd = p[target] * np.log(p[target] / q[target])
+    tckd += p_rest * np.log(p_rest / q_rest)
+    p_hat, q_hat = p[others] / p_rest, q[others] / q_rest
+    nckd = np.sum(p_hat * np.log(p_hat / q_hat))
+    return temperature**2 * (alpha * tckd + beta * nckd)
+
+
+def binary_kl_loss(teacher, student, temperature):
+    p, q = (scipy.special.expit(x / temperature) for x in (teacher, student))
+    terms = scipy.special.rel_entr(p, q) + scipy.special.rel_entr(1 - p, 1 - q)
+    return temperature**2 * terms.sum(-1)
 
 
 def random_logits(seed, shape=(5, 10)):

@@ -7,6 +7,12 @@ from kd_keras.config.field import Field, Rule, Section
 
 DEFAULT_TEMPERATURE = 4.0
 
+# Below, predictions are one-hot; above, their differences are lost in rounding.
+TEMPERATURE = Rule(
+    "from 0.001 to 100000, where float32 can compute the loss",
+    lambda value: 1e-3 <= value <= 1e5,
+)
+
 # The options of each loss of `kd_keras.distillation.losses`. They are the
 # fields of the section `distill.<loss>`, and keyword arguments of the loss.
 LOSS_OPTIONS = {
@@ -40,6 +46,7 @@ LOSS_OPTIONS = {
         ),
     ),
     "mse": (),
+    "binary_kl": (),
 }
 SOFT_LOSSES = tuple(LOSS_OPTIONS)
 
@@ -86,8 +93,10 @@ SECTION = Section(
             "loss",
             "kl",
             "The loss on the teacher's predictions: kl (Hinton et al., "
-            "2015), dkd (Zhao et al., 2022), dist (Huang et al., 2022) or "
-            "mse (logit matching). See kd_keras.distillation.losses.",
+            "2015), dkd (Zhao et al., 2022), dist (Huang et al., 2022), mse "
+            "(logit matching), or binary_kl for a teacher with one logit for "
+            "two classes, or with one for each label. See "
+            "kd_keras.distillation.losses.",
             field.one_of(SOFT_LOSSES),
         ),
         Field(
@@ -103,15 +112,18 @@ SECTION = Section(
         Field(
             "temperature",
             DEFAULT_TEMPERATURE,
-            "Softmax temperature of both predictions.",
-            field.POSITIVE_FINITE,
+            "Temperature of both predictions.",
+            TEMPERATURE,
         ),
         Field(
             "final_temperature",
             0.0,
             "Temperature at the end, reached linearly; 0 for a constant "
             "temperature.",
-            field.NON_NEGATIVE_FINITE,
+            Rule(
+                f"0, or {TEMPERATURE.text}",
+                lambda value: value == 0 or TEMPERATURE.holds(value),
+            ),
         ),
         Field(
             "hard_loss_weight",

@@ -59,7 +59,7 @@ SECTION = Section(
             distill.DEFAULT_TEMPERATURE,
             "Temperature of these soft targets, and of the predictions in "
             "which confusable classes are found.",
-            field.POSITIVE_FINITE,
+            distill.TEMPERATURE,
         ),
         optimizer.SECTION,
     ),

@@ -7,6 +7,7 @@ import pytest
 from kd_keras import config as config_lib
 
 NAN = float("nan")
+TEMPERATURE = "from 0.001 to 100000, where float32 can compute the loss"
 
 
 def test_a_field_follows_another_one_until_it_is_set():
@@ -89,8 +90,12 @@ def test_the_defaults_are_valid():
         ),
         ("transfer.fraction", (0.0, 1.1), "in (0, 1]"),
         ("transfer.seed", (-1,), ">= 0"),
-        ("distill.temperature", (0.0, math.inf, NAN), "> 0 and finite"),
-        ("distill.final_temperature", (-1.0, math.inf), ">= 0 and finite"),
+        ("distill.temperature", (0.0, 1e-4, 1e6, NAN), TEMPERATURE),
+        (
+            "distill.final_temperature",
+            (-1.0, 1e-4, math.inf),
+            f"0, or {TEMPERATURE}",
+        ),
         ("distill.hard_loss_weight", (-0.1, math.inf), ">= 0 and finite"),
         ("distill.final_hard_loss_weight", (math.inf, NAN), "finite"),
         ("distill.dkd.beta", (-1.0, math.inf), ">= 0 and finite"),
@@ -100,7 +105,7 @@ def test_the_defaults_are_valid():
         ("specialist.epochs", (0,), "> 0"),
         ("specialist.special_share", (0.0, 1.0), "in (0, 1)"),
         ("specialist.soft_loss_weight", (-1.0,), ">= 0 and finite"),
-        ("specialist.temperature", (0.0,), "> 0 and finite"),
+        ("specialist.temperature", (0.0,), TEMPERATURE),
         ("specialist.only", (-2, 3), "-1 for all, or less than 3"),
         ("store.views", (0,), "> 0"),
         ("store.shard_views", (0,), "> 0"),

@@ -155,7 +155,7 @@ def test_the_soft_loss_is_scaled_by_the_temperature_squared(
         ({"temperature": 0.0}, "Received: temperature=0.0"),
         ({"temperature": float("nan")}, "Received: temperature=nan"),
         ({"hard_loss_weight": -1.0}, "Received: hard_loss_weight=-1.0"),
-        ({"soft_loss": "kld"}, "one of kl, dkd, dist, mse.*'kld'"),
+        ({"soft_loss": "kld"}, "one of kl, dkd, dist, mse, binary_kl.*'kld'"),
     ],
 )
 def test_impossible_arguments_are_refused(options, message):

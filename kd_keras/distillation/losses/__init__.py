@@ -11,10 +11,14 @@ Distiller), or inputs that the training step has, by these names:
 - `labels`: int tensor `(batch,)`, or None where no labels may be used;
 - `batch_sum`: function that sums a tensor `(batch, ...)` over the first axis
   of the whole batch, on all replicas.
+
+A loss compares softmax predictions over classes, or has the attribute
+`activation = "sigmoid"`: each logit is then a yes or no of its own.
 """
 
 import inspect
 
+from kd_keras.distillation.losses.binary_kl import binary_kl_loss
 from kd_keras.distillation.losses.common import (
     check_temperature,
     soft_cross_entropy,
@@ -30,10 +34,13 @@ LOSSES = {
     "dkd": dkd_loss,
     "dist": dist_loss,
     "mse": mse_loss,
+    "binary_kl": binary_kl_loss,
 }
 
 __all__ = [
     "LOSSES",
+    "activation_of",
+    "binary_kl_loss",
     "check_temperature",
     "declared_inputs",
     "dist_loss",
@@ -43,6 +50,15 @@ __all__ = [
     "soft_cross_entropy",
     "soften",
 ]
+
+
+def activation_of(loss):
+    """How a loss reads logits: `softmax` or `sigmoid`.
+
+    Args:
+        loss: name of a loss, or a function.
+    """
+    return getattr(LOSSES.get(loss, loss), "activation", "softmax")
 
 
 def declared_inputs(loss, **inputs):

@@ -1,7 +1,5 @@
 """Parts that losses share: softening, log predictions, divergence, checks."""
 
-import math
-
 import tensorflow as tf
 
 from kd_keras.config import distill
@@ -15,19 +13,19 @@ def soften(*, logits, temperature):
 
     Args:
         logits: float tensor `(..., num_classes)`.
-        temperature: float > 0. 1 leaves the predictions as they are; larger
-            temperatures make them softer.
+        temperature: float, 0.001 to 100,000. 1 leaves the predictions as
+            they are; larger temperatures make them softer.
 
     Returns:
         float32 tensor `(..., num_classes)`, sums to 1 on the last axis.
 
     Raises:
-        ValueError: if `temperature` is not positive and finite.
+        ValueError: if `temperature` is out of its range.
 
     Reference:
         - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), eq. 1
     """
-    return tf.nn.softmax(_scaled(logits, temperature))
+    return tf.nn.softmax(scaled(logits, temperature))
 
 
 def soft_cross_entropy(*, soft_targets, student_logits, temperature):
@@ -48,14 +46,14 @@ def soft_cross_entropy(*, soft_targets, student_logits, temperature):
         float32 tensor `(...,)`, in nats.
 
     Raises:
-        ValueError: if the shapes differ or `temperature` is not positive
-            and finite.
+        ValueError: if the shapes differ or `temperature` is out of its
+            range, 0.001 to 100,000.
 
     Reference:
         - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), eq. 1
     """
     soft_targets = tf.stop_gradient(as_float32(soft_targets))
-    log_q = tf.nn.log_softmax(_scaled(student_logits, temperature))
+    log_q = tf.nn.log_softmax(scaled(student_logits, temperature))
     check_same_shape(soft_targets=soft_targets, student_logits=log_q)
     return -tf.reduce_sum(soft_targets * log_q, axis=-1)
 
@@ -76,13 +74,19 @@ def log_predictions(*, teacher_logits, student_logits, temperature):
         Two float32 tensors of the logits' shape.
 
     Raises:
-        ValueError: if the shapes differ or `temperature` is not positive
-            and finite.
+        ValueError: if the shapes differ or `temperature` is out of its
+            range, 0.001 to 100,000.
     """
-    teacher = tf.stop_gradient(_scaled(teacher_logits, temperature))
-    student = _scaled(student_logits, temperature)
+    teacher = tf.stop_gradient(scaled(teacher_logits, temperature))
+    student = scaled(student_logits, temperature)
     check_same_shape(teacher_logits=teacher, student_logits=student)
     return tf.nn.log_softmax(teacher), tf.nn.log_softmax(student)
+
+
+def difference(teacher_logits, student_logits, temperature):
+    """The student's scaled logits minus the teacher's, in float32."""
+    teacher, student = as_float32(teacher_logits), as_float32(student_logits)
+    return (student - teacher) / temperature
 
 
 def kl_divergence(log_p, log_q):
@@ -91,15 +95,15 @@ def kl_divergence(log_p, log_q):
 
 
 def check_temperature(temperature):
-    """Raises a ValueError unless `temperature` is positive and finite.
+    """Raises a ValueError unless `temperature` is in a range that works.
 
     A tensor, as a schedule returns it, is not checked.
     """
     if tf.is_tensor(temperature):
         return
-    if not (temperature > 0 and math.isfinite(temperature)):
+    if not distill.TEMPERATURE.holds(temperature):
         raise ValueError(
-            "temperature must be > 0 and finite. "
+            f"temperature must be {distill.TEMPERATURE.text}. "
             f"Received: temperature={temperature}"
         )
 
@@ -123,6 +127,7 @@ def as_float32(values):
     return tf.cast(values, tf.float32)
 
 
-def _scaled(logits, temperature):
+def scaled(logits, temperature):
+    """`logits / temperature` in float32."""
     check_temperature(temperature)
     return as_float32(logits) / temperature

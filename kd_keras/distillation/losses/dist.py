@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from kd_keras.distillation.losses import common
+from kd_keras.distillation.losses import common, high_temperature
 
 _DEFAULTS = common.default_options("dist")
 
@@ -49,7 +49,9 @@ def dist_loss(
         student_logits=student_logits,
         temperature=temperature,
     )
-    p, q = tf.exp(log_p), tf.exp(log_q)
+    # A factor changes no correlation; it keeps small variances above TINY.
+    scale = high_temperature.excess(temperature)
+    p, q = scale * tf.exp(log_p), scale * tf.exp(log_q)
     if batch_sum is None:
         batch_sum = functools.partial(tf.reduce_sum, axis=0)
     over_classes = _correlation(

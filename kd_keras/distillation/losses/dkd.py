@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kd_keras.distillation.losses import common
+from kd_keras.distillation.losses import common, high_temperature
 
 _DEFAULTS = common.default_options("dkd")
 
@@ -54,9 +54,24 @@ def dkd_loss(
     target = tf.one_hot(labels, log_p.shape[-1], on_value=True, off_value=False)
     binary_p, others_p = _decoupled(log_p, target)
     binary_q, others_q = _decoupled(log_q, target)
-    tckd = common.kl_divergence(binary_p, binary_q)
-    nckd = common.kl_divergence(others_p, others_q)
-    return temperature**2 * (alpha * tckd + beta * nckd)
+
+    def usual():
+        tckd = common.kl_divergence(binary_p, binary_q)
+        nckd = common.kl_divergence(others_p, others_q)
+        return temperature**2 * (alpha * tckd + beta * nckd)
+
+    def exact():
+        delta = common.difference(teacher_logits, student_logits, temperature)
+        nckd, mean = high_temperature.divergence(
+            others_p, tf.where(target, 0.0, delta)
+        )
+        # Of the target, and of the others' logsumexp.
+        of_target = tf.reduce_sum(tf.where(target, delta, 0.0), axis=-1)
+        changes = tf.stack([of_target, nckd + mean], axis=-1)
+        tckd, _ = high_temperature.divergence(binary_p, changes)
+        return temperature**2 * (alpha * tckd + beta * nckd)
+
+    return high_temperature.loss_value(usual, exact, temperature)
 
 
 def _decoupled(log_prob, target):

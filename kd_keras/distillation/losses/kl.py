@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kd_keras.distillation.losses import common
+from kd_keras.distillation.losses import common, high_temperature
 
 
 def distillation_loss(
@@ -28,8 +28,8 @@ def distillation_loss(
         float32 tensor `(...,)`, in nats times `T**2`; 0 where the two agree.
 
     Raises:
-        ValueError: if the shapes differ or `temperature` is not positive
-            and finite.
+        ValueError: if the shapes differ or `temperature` is out of its
+            range, 0.001 to 100,000.
 
     Reference:
         - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), section 2
@@ -44,7 +44,15 @@ def distillation_loss(
         student_logits=student_logits,
         temperature=temperature,
     )
-    return temperature**2 * common.kl_divergence(log_p, log_q)
+
+    def usual():
+        return temperature**2 * common.kl_divergence(log_p, log_q)
+
+    def exact():
+        delta = common.difference(teacher_logits, student_logits, temperature)
+        return temperature**2 * high_temperature.divergence(log_p, delta)[0]
+
+    return high_temperature.loss_value(usual, exact, temperature)
 
 
 def _standardized(logits):

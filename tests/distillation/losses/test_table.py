@@ -57,3 +57,11 @@ def test_every_loss_refuses_other_class_counts(name):
             student_logits=np.zeros((2, 3)),
             temperature=1.0,
         )
+
+
+def test_losses_declare_their_activation():
+    found = {name: losses.activation_of(name) for name in losses.LOSSES}
+    assert found.pop("binary_kl") == "sigmoid"
+    assert set(found.values()) == {"softmax"}
+    assert losses.activation_of(losses.binary_kl_loss) == "sigmoid"
+    assert losses.activation_of(lambda **logits: None) == "softmax"

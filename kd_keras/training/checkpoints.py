@@ -3,13 +3,20 @@
 import logging
 import pathlib
 import re
+import shutil
 
 import tensorflow as tf
 
-from kd_keras.utils import files
+from kd_keras.utils import files, scratch
 
 _KEPT = 2
 _NAME = "ckpt"
+# A state's files, with the number of its epochs. The others are the list of
+# states of version 0.1, and what its killed processes left.
+_OLD_FILE = re.compile(
+    rf"{_NAME}-(\d+)\.(?:index|data-\S+)|checkpoint(?:\.tmp.*)?"
+)
+_OLD_FOLDER = re.compile(rf"{_NAME}-\d+_temp")
 _log = logging.getLogger(__name__)
 
 
@@ -31,14 +38,8 @@ class Checkpoints:
             network=[v.value for v in network.variables],
             optimizer=[v.value for v in optimizer.variables],
         )
-        self._saved = _saved_epochs(self._directory)
-        self._write_list()
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint,
-            str(directory),
-            max_to_keep=_KEPT,
-            checkpoint_name=_NAME,
-        )
+        # Part of the checkpoints of earlier versions; made when first read.
+        _ = self._checkpoint.save_counter
 
     def restore(self):
         """Restores the last state that is whole.
@@ -53,7 +54,8 @@ class Checkpoints:
             ValueError: if states were saved and none of them is whole.
         """
         damaged = []
-        for epochs in reversed(self._saved):
+        saved = saved_epochs(self._directory)
+        for epochs in reversed(saved):
             path = self._path(epochs)
             if not _is_whole(path):
                 damaged.append(path)
@@ -61,9 +63,10 @@ class Checkpoints:
             if damaged:
                 _log.warning("%s is damaged; takes %s", damaged[0], path)
             self._restore(path)
+            self._remove_others()
             return epochs
-        # A process that was killed at its first state may leave half of it.
-        if damaged and self._saved[-1] > 1:
+        # Version 0.1 could leave half of its first state when it was killed.
+        if damaged and saved[-1] > 1:
             raise ValueError(
                 "a run resumes from a checkpoint that is whole. Received: "
                 f"{', '.join(map(str, damaged))}, damaged; start over with "
@@ -77,15 +80,20 @@ class Checkpoints:
         return 0
 
     def save(self, epochs):
-        """Saves the state after that many epochs."""
-        self._manager.save(checkpoint_number=epochs)
+        """Saves the state after that many epochs, and removes older ones."""
+        # The index comes after the data: without one there is no checkpoint.
+        with files.adding_files(self._directory) as new:
+            self._checkpoint.write(str(new / f"{_NAME}-{epochs}"))
+        self._remove_others()
 
     def _path(self, epochs):
         return self._directory / f"{_NAME}-{epochs}"
 
     def _restore(self, path):
         try:
-            self._checkpoint.restore(str(path)).assert_consumed()
+            with scratch.literal(path.parent) as directory:
+                status = self._checkpoint.restore(str(directory / path.name))
+                status.assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise ValueError(
                 "a checkpoint must hold the state of this run's network. "
@@ -93,27 +101,19 @@ class Checkpoints:
                 "--restart, or take another --workdir"
             ) from error
 
-    def _write_list(self):
-        """Lists the saved states in the file `checkpoint`, which may be lost.
-
-        The manager reads it and removes the states that it lists.
-        """
-        if not self._saved:
-            return
-        names = [self._path(epochs).name for epochs in self._saved]
-        lines = [f'model_checkpoint_path: "{names[-1]}"']
-        for name in names:
-            # It does not manage a state without a time.
-            saved = (self._directory / f"{name}.index").stat().st_mtime
-            lines.append(f'all_model_checkpoint_paths: "{name}"')
-            lines.append(f"all_model_checkpoint_timestamps: {saved}")
-        files.write_text(
-            self._directory / "checkpoint", "\n".join(lines) + "\n"
-        )
+    def _remove_others(self):
+        """Removes all but the last states, and what killed processes left."""
+        kept = saved_epochs(self._directory)[-_KEPT:]
+        for path in list(self._directory.iterdir()):
+            match = _OLD_FILE.fullmatch(path.name)
+            if match and (not match[1] or int(match[1]) not in kept):
+                path.unlink()
+            elif _OLD_FOLDER.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
 
 
-def _saved_epochs(directory):
-    """The numbers of the states in a directory, which have an index."""
+def saved_epochs(directory):
+    """The states in a directory: sorted list of the epochs they follow."""
     pattern = re.compile(rf"{_NAME}-(\d+)\.index")
     found = map(pattern.fullmatch, (path.name for path in directory.glob("*")))
     return sorted(int(match[1]) for match in found if match)
@@ -126,9 +126,10 @@ def _is_whole(path):
     kinds on damaged bytes.
     """
     try:
-        reader = tf.train.load_checkpoint(str(path))
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
+        with scratch.literal(path.parent) as directory:
+            reader = tf.train.load_checkpoint(str(directory / path.name))
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)
     except Exception:
         return False
     return True

@@ -12,16 +12,11 @@ import os
 import pathlib
 import re
 import shutil
-import tempfile
-import time
 
 from kd_keras.utils import digests, locks, manifests, records
+from kd_keras.utils import scratch as scratch_lib
 
 MARK = manifests.GENERATOR
-_SCRATCH_PREFIX = ".kd_keras-new-"
-_OWNER = "owner.json"
-# A scratch directory without an owner is one whose process was killed at once.
-_OWNERLESS_SECONDS = 3600
 # How much of a file is searched for the mark.
 _HEAD_BYTES = 4096
 # The command that wrote a file: it follows the mark, or in files of version
@@ -124,7 +119,7 @@ def replacing_file(path):
         ValueError: if `path` is a directory.
     """
     path = pathlib.Path(path)
-    with scratch_directory(path.parent) as scratch:
+    with scratch_lib.directory(path.parent) as scratch:
         yield scratch / path.name
         check_no_directory(path)
         os.replace(scratch / path.name, path)
@@ -137,6 +132,23 @@ def check_no_directory(path):
             "a file must not take the place of a directory. Received: "
             f"{path}; move it away"
         )
+
+
+@contextlib.contextmanager
+def adding_files(directory):
+    """Yields a new directory whose files are put into `directory` at the end.
+
+    They are put there one after the other, in the order of their names.
+
+    Args:
+        directory: path; made if needed.
+    """
+    with scratch_lib.directory(directory) as scratch:
+        new = scratch / "new"
+        new.mkdir()
+        yield new
+        for path in sorted(new.iterdir()):
+            os.replace(path, pathlib.Path(directory) / path.name)
 
 
 def check_directory(path, *, remedy="take another directory, or remove it"):
@@ -192,7 +204,7 @@ def replacing_directory(path):
     """
     check_directory(path)
     path = pathlib.Path(path).resolve()
-    with scratch_directory(path.parent) as scratch:
+    with scratch_lib.directory(path.parent) as scratch:
         new = scratch / "new"
         new.mkdir()
         yield new
@@ -258,7 +270,7 @@ class OutputDirectory:
     @contextlib.contextmanager
     def replacing(self, name):
         """As `replacing_file`, for the file `name` of the directory."""
-        with scratch_directory(self.path) as scratch:
+        with scratch_lib.directory(self.path) as scratch:
             yield scratch / name
             self.check([name])
             check_no_directory(self.path / name)
@@ -310,7 +322,9 @@ def files_below(path):
     found = []
     for folder, folders, names in os.walk(path):
         here = pathlib.Path(folder)
-        folders[:] = [f for f in folders if not _is_scratch(here / f)]
+        folders[:] = [
+            f for f in folders if not scratch_lib.is_scratch(here / f)
+        ]
         links = [f for f in folders if (here / f).is_symlink()]
         found += [here / name for name in [*names, *links]]
     return [
@@ -342,45 +356,3 @@ def _digests(directory):
         for name in sorted(files_below(directory))
         if (pathlib.Path(directory) / name).is_file()
     }
-
-
-@contextlib.contextmanager
-def scratch_directory(parent):
-    """Yields a new directory in `parent`, which is removed at the end.
-
-    A killed process leaves it behind; a later one clears it.
-
-    Args:
-        parent: str or path; made if needed.
-    """
-    parent = pathlib.Path(parent)
-    parent.mkdir(parents=True, exist_ok=True)
-    _clear_leftovers(parent)
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
-    try:
-        with locks.marking(scratch / _OWNER):
-            yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _is_scratch(path):
-    return path.name.startswith(_SCRATCH_PREFIX) and not path.is_symlink()
-
-
-def _clear_leftovers(parent):
-    for path in parent.iterdir():
-        if _is_scratch(path) and path.is_dir() and _is_left_over(path):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_left_over(scratch):
-    """Whether the process that made a scratch directory has ended."""
-    try:
-        if (scratch / _OWNER).exists():
-            return locks.is_left_behind(scratch / _OWNER)
-        # Killed before it could write the owner, which takes no time.
-        age = time.time() - scratch.stat().st_mtime
-        return age > _OWNERLESS_SECONDS and not any(scratch.iterdir())
-    except OSError:
-        return False

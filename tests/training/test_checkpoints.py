@@ -4,6 +4,8 @@ That a resumed run ends in the bits of an uninterrupted one is tested in
 `test_fitting.py`.
 """
 
+import os
+
 import keras
 import nets
 import numpy as np
@@ -39,15 +41,20 @@ def test_a_checkpoint_restores_optimizer_and_random_state(tmp_path):
     assert any("seed" in v.path for v in second.network.variables)
 
 
+def small_network():
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    optimizer = keras.optimizers.SGD()
+    optimizer.build(network.trainable_variables)
+    return network, optimizer
+
+
 @pytest.fixture
 def saved(tmp_path):
     """A function that opens the states after 1 and 2 epochs, in `tmp_path`.
 
     The only weight is the number of epochs.
     """
-    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    optimizer = keras.optimizers.SGD()
-    optimizer.build(network.trainable_variables)
+    network, optimizer = small_network()
 
     def open_states():
         network.set_weights([np.zeros((1, 1)), np.zeros(1)])
@@ -65,16 +72,67 @@ DATA = "ckpt-2.data-00000-of-00001"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"[]"])
-def test_a_lost_list_of_the_states_is_written_again(saved, tmp_path, content):
-    (tmp_path / "checkpoint").unlink()
+def test_the_list_of_version_0_1_is_not_needed(saved, tmp_path, content):
     if content is not None:
         (tmp_path / "checkpoint").write_bytes(content)
     states, weight = saved()
     assert states.restore() == 2 and weight() == 2
+
+
+def test_what_is_too_old_or_left_by_a_killed_process_is_removed(
+    saved, tmp_path
+):
+    left = tmp_path / "ckpt-3_temp" / "part-00000-of-00001.index"
+    left.parent.mkdir()
+    left.touch()
+    (tmp_path / "checkpoint.tmp1a2b").touch()
+    (tmp_path / "ckpt-3.data-00000-of-00001").touch()
+    (tmp_path / "thesis.txt").touch()
+    states, _ = saved()
+    assert states.restore() == 2
     states.save(3)
-    # The list also tells which states are too old.
-    names = {path.stem for path in tmp_path.glob("*.index")}
-    assert names == {"ckpt-2", "ckpt-3"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "ckpt-2.data-00000-of-00001",
+        "ckpt-2.index",
+        "ckpt-3.data-00000-of-00001",
+        "ckpt-3.index",
+        "thesis.txt",
+    ]
+
+
+def test_a_process_killed_while_it_saves_leaves_the_state_before(
+    saved, tmp_path, monkeypatch
+):
+    replace = os.replace
+
+    def killed(source, target):
+        if str(target).endswith(".index"):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    states, _ = saved()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            states.save(3)
+    states, weight = saved()
+    assert states.restore() == 2 and weight() == 2
+    assert not list(tmp_path.glob("ckpt-3*"))
+
+
+def test_no_other_folder_matches_the_path_of_checkpoints(tmp_path):
+    network, optimizer = small_network()
+    folder, other = tmp_path / "[a]*", tmp_path / "ab"
+    for path in (other, folder):
+        states = checkpoints.Checkpoints(path, network, optimizer)
+        for epochs in (1, 2, 3):
+            network.set_weights([np.full((1, 1), epochs), np.zeros(1)])
+            states.save(epochs)
+        assert len(list(path.iterdir())) == 4
+    network.set_weights([np.zeros((1, 1)), np.zeros(1)])
+    states = checkpoints.Checkpoints(folder, network, optimizer)
+    assert states.restore() == 3 and network.get_weights()[0].item() == 3
+    assert len(list(other.iterdir())) == 4
 
 
 @pytest.mark.parametrize("name", ["ckpt-2.index", DATA])

@@ -3,12 +3,11 @@
 import json
 import os
 import pathlib
-import time
 
 import pytest
 from scratch import KINDS, occupy, tree
 
-from kd_keras.utils import files, locks, manifests, processes
+from kd_keras.utils import files, locks, manifests
 
 
 class Interrupted(Exception):
@@ -30,44 +29,6 @@ def test_a_file_never_takes_the_place_of_a_directory(tmp_path):
     with pytest.raises(ValueError, match="directory. Received"):
         files.write_text(folder, "text")
     assert tree(tmp_path) == {"folder": None}
-
-
-def test_scratch_of_ended_processes_is_cleared(tmp_path):
-    path = tmp_path / "[a]*" / "file"
-    path.parent.mkdir()
-
-    def scratch(name, **changes):
-        owner = path.parent / f".kd_keras-new-{name}" / "owner.json"
-        owner.parent.mkdir()
-        owner.write_text(json.dumps({**processes.this_process(), **changes}))
-        return owner.parent
-
-    def aged(folder, name=""):
-        old = time.time() - 2 * 3600
-        os.utime(folder / name, (old, old))
-        return folder
-
-    empty = path.parent / ".kd_keras-new-empty"
-    empty.mkdir()
-    left = [
-        scratch("ended"),
-        scratch("other_container", host="gpu-1", process=1),
-        aged(scratch("before_the_last_boot", boot="other"), "owner.json"),
-        aged(empty),
-    ]
-    foreign = path.parent / ".kd_keras-new-foreign"
-    foreign.mkdir()
-    (foreign / "thesis.txt").touch()
-    with files.scratch_directory(path.parent) as running:
-        kept = [
-            running,
-            scratch("other_machine", host="gpu-1", boot="other"),
-            aged(foreign),
-        ]
-        files.write_text(path, "after")
-        assert not any(folder.exists() for folder in left)
-        assert all(folder.exists() for folder in kept)
-    assert not running.exists()
 
 
 def test_an_output_file_may_be_new_empty_or_our_own(tmp_path):

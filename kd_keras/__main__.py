@@ -1,5 +1,11 @@
 """The program `kd-keras`: runs one of the package's commands."""
 
+from kd_keras.utils import interruption
+
+if __name__ == "__main__":
+    # Before the imports that take time.
+    interruption.exit_at_once()
+
 import importlib
 import os
 import pathlib
@@ -28,6 +34,11 @@ def main():
         int, the exit code: 0, or 2 where no command was found. The command
         itself exits with 0, 1 or 130.
     """
+    with interruption.exiting_at_once():
+        return _run()
+
+
+def _run():
     program = _program()
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     if first in ("--help", "-help", "-h", "-?", "help"):

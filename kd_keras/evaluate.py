@@ -19,11 +19,17 @@ examples, the temperature would be too low. kd-keras train --help-config shows
 the fields of --data, in the section `data`.
 """
 
+from kd_keras.utils import interruption
+
+if __name__ == "__main__":
+    # Before the imports that take time.
+    interruption.exit_at_once()
+
 from absl import flags
 from ml_collections import config_flags
 
 from kd_keras import config as config_lib
-from kd_keras.utils import command_line, files, quiet
+from kd_keras.utils import command_line, files
 
 flags.adopt_module_key_flags(command_line)
 _MODEL = flags.DEFINE_list("model", None, "The model to measure.")
@@ -52,7 +58,7 @@ def main():
 
     if _OUTPUT.value:
         files.check_output(_OUTPUT.value, by="evaluate")
-    with quiet.without_messages():
+    with command_line.importing():
         from kd_keras.evaluation import comparison
 
     results = comparison.evaluate_model(

@@ -14,6 +14,12 @@ labels. The packages of all formats: pip install -e '.[export]'. Other fields
 of --data are in the section `data` of kd-keras train --help-config.
 """
 
+from kd_keras.utils import interruption
+
+if __name__ == "__main__":
+    # Before the imports that take time.
+    interruption.exit_at_once()
+
 import pathlib
 
 from absl import flags
@@ -21,7 +27,7 @@ from ml_collections import config_flags
 
 from kd_keras import config as config_lib
 from kd_keras.deployment import formats
-from kd_keras.utils import command_line, quiet
+from kd_keras.utils import command_line
 
 __doc__ += f"\nFormats:\n{formats.descriptions()}\n"
 
@@ -46,7 +52,7 @@ def main():
         if not flags.FLAGS[flag].value:
             raise ValueError(f"--{flag} must be a path. Received: none")
 
-    with quiet.without_messages():
+    with command_line.importing():
         from kd_keras.deployment import exporting
 
     rows = exporting.export(

@@ -16,11 +16,17 @@ them the same --num_shards, and each its own --shard from 0. The last one
 finishes the store. --help-config shows every field of the configuration.
 """
 
+from kd_keras.utils import interruption
+
+if __name__ == "__main__":
+    # Before the imports that take time.
+    interruption.exit_at_once()
+
 from absl import flags
 
 from kd_keras import config as config_lib
 from kd_keras.config import run_flags
-from kd_keras.utils import command_line, quiet
+from kd_keras.utils import command_line
 
 flags.adopt_module_key_flags(command_line)
 flags.adopt_module_key_flags(run_flags)
@@ -34,7 +40,7 @@ def main():
     config = run_flags.CONFIG.value
     config_lib.validate(config)
 
-    with quiet.without_messages():
+    with command_line.importing():
         from kd_keras.training import runs
 
     path, finished = runs.label(

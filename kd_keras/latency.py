@@ -14,9 +14,15 @@ Takes the same formats as kd-keras evaluate. Latencies and memory are measured
 with the lowest number of threads.
 """
 
+from kd_keras.utils import interruption
+
+if __name__ == "__main__":
+    # Before the imports that take time.
+    interruption.exit_at_once()
+
 from absl import flags
 
-from kd_keras.utils import command_line, files, progress, provenance, quiet
+from kd_keras.utils import command_line, files, progress, provenance
 
 flags.adopt_module_key_flags(command_line)
 _MODELS = flags.DEFINE_list(
@@ -43,7 +49,7 @@ def main():
 
     if _OUTPUT.value:
         files.check_output(_OUTPUT.value, by="latency")
-    with quiet.without_messages():
+    with command_line.importing():
         from kd_keras.deployment import timing
 
         bar = progress.bar(None, "turn")

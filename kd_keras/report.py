@@ -19,12 +19,18 @@ file of kd-keras export, and npm to fetch the runtime once.
 The packages of the page: pip install -e '.[report]'.
 """
 
+from kd_keras.utils import interruption
+
+if __name__ == "__main__":
+    # Before the imports that take time.
+    interruption.exit_at_once()
+
 import contextlib
 import pathlib
 
 from absl import flags
 
-from kd_keras.utils import command_line, files, quiet
+from kd_keras.utils import command_line, files
 
 flags.adopt_module_key_flags(command_line)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the runs.")
@@ -57,7 +63,7 @@ _SERVE = flags.DEFINE_integer(
 
 def main():
     files.check_output(_OUTPUT.value, by="report")
-    with quiet.without_messages():
+    with command_line.importing():
         from kd_keras.reporting import gathering, rendering
         from kd_keras.reporting import server as page_server
 

@@ -22,12 +22,18 @@ resumes; a finished stage is not trained again. --help-config shows every field
 of the configuration.
 """
 
+from kd_keras.utils import interruption
+
+if __name__ == "__main__":
+    # Before the imports that take time.
+    interruption.exit_at_once()
+
 from absl import flags
 
 from kd_keras import config as config_lib
 from kd_keras.config import run_flags
 from kd_keras.training import stages
-from kd_keras.utils import command_line, quiet, suggestions
+from kd_keras.utils import command_line, suggestions
 
 flags.adopt_module_key_flags(command_line)
 flags.adopt_module_key_flags(run_flags)
@@ -47,7 +53,7 @@ def main():
         "savedmodels": run_flags.SAVEDMODELS.value,
     }
 
-    with quiet.without_messages():
+    with command_line.importing():
         from kd_keras.training import runs, summary
 
     reports = runs.run(

@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from kd_keras.teachers import loading
-from kd_keras.utils import quiet, tables
+from kd_keras.utils import interruption, quiet, tables
 
 # Long enough for many calls, short compared with disturbances of a shared
 # machine.
@@ -119,7 +119,9 @@ class _Worker:
         )
 
     def __enter__(self):
-        self._process.start()
+        # It is ended by this process, which a terminal interrupts too.
+        with interruption.ignored():
+            self._process.start()
         return self
 
     def __exit__(self, *error):

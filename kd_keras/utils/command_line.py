@@ -1,5 +1,6 @@
 """Runs a command: quiet start, help, and errors in one line."""
 
+import contextlib
 import logging
 import os
 import re
@@ -9,6 +10,8 @@ import textwrap
 
 from absl import app, flags
 from absl import logging as absl_logging
+
+from kd_keras.utils import interruption, quiet
 
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
 _HELP_FLAGS = ("--help", "-help", "-h", "-?")
@@ -35,6 +38,16 @@ def run(main, *, default_config=None):
         lambda argv: _guarded(main, argv),
         flags_parser=lambda argv: _parse_flags(argv, default_config),
     )
+
+
+@contextlib.contextmanager
+def importing():
+    """For the imports of TensorFlow: without messages, ended at once.
+
+    See `quiet` and `interruption`.
+    """
+    with interruption.exiting_at_once(), quiet.without_messages():
+        yield
 
 
 def command(module):
@@ -152,6 +165,7 @@ def _guarded(main, argv):
     """Runs `main()` and turns an expected error into one line."""
     _log_to_stderr()
     try:
+        interruption.raise_error()
         if len(argv) > 1:
             raise ValueError(
                 "every argument must be a flag, --name=value. Received: "
@@ -159,11 +173,9 @@ def _guarded(main, argv):
             )
         main()
     except KeyboardInterrupt:
-        print(
-            "\ninterrupted; run the same command again to continue",
-            file=sys.stderr,
-        )
-        sys.exit(130)
+        interruption.exit_at_once()
+        print(f"\n{interruption.MESSAGE}", file=sys.stderr)
+        sys.exit(interruption.EXIT_CODE)
     except Exception as error:
         if _DEBUG.value or not _is_expected(error):
             raise

@@ -1,0 +1,66 @@
+"""Ends a command quietly where it is interrupted.
+
+While a command starts there is nothing to clear away, and what is being
+imported would print a traceback or miss the interruption: the process ends at
+once. While it works, `KeyboardInterrupt` is raised as usual.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+
+EXIT_CODE = 130
+MESSAGE = "interrupted; run the same command again to continue"
+
+
+def exit_at_once():
+    """Ends the process with `EXIT_CODE` at an interruption from now on.
+
+    An interruption that is ignored, or handled by somebody else, stays so.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _ExitAtOnce())
+
+
+def raise_error():
+    """Raises `KeyboardInterrupt` at an interruption from now on."""
+    if isinstance(signal.getsignal(signal.SIGINT), _ExitAtOnce):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def exiting_at_once():
+    """As `exit_at_once`, within the context; for the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    exit_at_once()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def ignored():
+    """Ignores interruptions, also in processes that are started inside."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _ExitAtOnce:
+    """A signal handler, which writes to today's stderr."""
+
+    def __init__(self):
+        # What is imported may have its messages dropped.
+        self._stderr = os.dup(2)
+
+    def __call__(self, number, frame):
+        with contextlib.suppress(OSError):
+            os.write(self._stderr, f"\n{MESSAGE}\n".encode())
+        os._exit(EXIT_CODE)

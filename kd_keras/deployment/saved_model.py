@@ -2,11 +2,14 @@
 
 import tensorflow as tf
 
-from kd_keras.models import batch_norm
+from kd_keras.models import activations, batch_norm
 from kd_keras.utils import files
 
+# What makes probabilities of logits.
+_FUNCTIONS = {"softmax": tf.nn.softmax, "sigmoid": tf.sigmoid}
 
-def export_saved_model(model, path):
+
+def export_saved_model(model, path, *, activation=None):
     """Exports a network as a SavedModel that TensorFlow serves by itself.
 
     The signature `serving_default` takes `images`, uint8 `(batch, height,
@@ -19,23 +22,30 @@ def export_saved_model(model, path):
         model: Keras model, images from 0 to 255 -> logits.
         path: str or path of the directory. A directory that this program
             wrote is replaced.
+        activation: `softmax`, or `sigmoid` for logits that are a yes or no
+            each: what makes probabilities of them. By default `sigmoid` for
+            one logit, else `softmax`.
 
     Raises:
         ValueError: if the directory holds files that this program did not
-            write.
+            write, or the model ends in an activation itself.
     """
     with files.replacing_directory(path) as new:
-        write_saved_model(model, new)
+        write_saved_model(model, new, activation=activation)
 
 
-def write_saved_model(model, directory):
+def write_saved_model(model, directory, *, activation=None):
     """Writes a SavedModel into a new directory; see `export_saved_model`."""
+    activations.check_logits(model, role="model that is exported")
 
     def serve(images):
         with batch_norm.fused(model):
             logits = model(tf.cast(images, tf.float32), training=False)
         logits = tf.cast(logits, tf.float32)
-        return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+        chosen = activation or (
+            "sigmoid" if logits.shape[-1] == 1 else "softmax"
+        )
+        return {"logits": logits, "probabilities": _FUNCTIONS[chosen](logits)}
 
     def signature(dtype):
         shape = (None, *model.input_shape[1:])

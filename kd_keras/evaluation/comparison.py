@@ -4,7 +4,9 @@ import pathlib
 
 from kd_keras import config as config_lib
 from kd_keras.data import datasets, sources, splits
-from kd_keras.evaluation import metrics, predict
+from kd_keras.distillation import losses
+from kd_keras.evaluation import metrics, outputs, predict
+from kd_keras.models import activations
 from kd_keras.teachers import ensemble, loading
 from kd_keras.teachers import teacher as teachers
 from kd_keras.teachers.classifier import Classifier
@@ -30,13 +32,14 @@ def evaluate_model(
     Args:
         model: path of a SavedModel, `.keras`, `.tflite` or `.onnx` file; a
             Keras model or callable, images -> logits; or a list of several,
-            measured as an ensemble.
+            measured as an ensemble. One logit is that of class 1 of two;
+            softmax's probabilities are measured as their logarithms.
         data: name of a dataset, `config.data` or a `datasets.Dataset`.
         teacher: like `model`, or None.
         baseline: like `model`, or None.
         split: `test`, `validation` or `train`. `validation` exists where
             `config.data.validation_examples` is set.
-        temperature: float > 0, the one that the student was trained with.
+        temperature: float, the one that the student was trained with.
         mean: `arithmetic` or `geometric`; see `ensemble.combine`.
         batch_size: int.
         verbose: 0, 1 or 2, as in Keras; by default 1 in a terminal, else 0.
@@ -51,8 +54,7 @@ def evaluate_model(
     Raises:
         FileNotFoundError, ValueError: if a model or the data cannot be used.
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be > 0. Received: {temperature}")
+    losses.check_temperature(temperature)
     # Models first: they are where a typing error is likely.
     classifiers = _classifiers(mean, model, teacher, baseline)
     parts = load_parts(data)
@@ -62,6 +64,10 @@ def evaluate_model(
 
     options = {"batch_size": batch_size, "verbose": verbose}
     labels, logits = predict.predict(classifiers, examples, **options)
+    for role, values in logits.items():
+        _check_classes(
+            classifiers[role].path, values.shape[-1], examples.num_classes
+        )
     results = {"data": parts["name"], "split": split}
     results |= _compared(labels, logits, temperature)
     if split == "test" and "validation" in parts:
@@ -208,7 +214,7 @@ def as_classifier(model, *, mean="arithmetic"):
         members = [as_classifier(member) for member in model]
         if len(members) == 1:
             return members[0]
-        combined = ensemble.combine(members, mean=mean)
+        combined = ensemble.combine(list(map(_as_member, members)), mean=mean)
         return Classifier(
             lambda images: combined(images).numpy(),
             path=combined.path,
@@ -217,13 +223,49 @@ def as_classifier(model, *, mean="arithmetic"):
             num_classes=combined.num_classes,
         )
     function, num_classes = teachers.logits_function(model)
+    meaning = _meaning_of_outputs(model, num_classes)
     return teachers.classifier_of(
         teachers.Teacher(
-            function,
+            lambda images: teachers.as_logits(function(images), meaning),
             path=getattr(model, "name", "a function"),
             image_shape=tuple(getattr(model, "input_shape", ())[1:]),
             num_classes=num_classes,
         )
+    )
+
+
+def _meaning_of_outputs(model, num_classes):
+    """The meaning of a model's outputs, as its layers tell it; see `Teacher`.
+
+    Raises:
+        ValueError: if they are probabilities of several labels.
+    """
+    activation = activations.of_model(model)
+    if activation == "sigmoid" and num_classes != 1:
+        raise ValueError(
+            "evaluate_model measures one class an image; use the evaluate of "
+            "a Distiller for several labels. Received: "
+            f"{model.name}, which ends in {num_classes} sigmoids instead of "
+            "logits"
+        )
+    return teachers.OUTPUTS_OF.get(activation, "logits")
+
+
+def _as_member(classifier):
+    """The classifier, with probabilities of a batch as their logarithms."""
+
+    def logits(images):
+        values = classifier(images)
+        if outputs.are_probabilities(values):
+            return outputs.log_probabilities(values)
+        return values
+
+    return Classifier(
+        logits,
+        path=classifier.path,
+        kind=classifier.kind,
+        image_shape=classifier.image_shape,
+        num_classes=classifier.num_classes,
     )
 
 
@@ -234,18 +276,29 @@ def check_fit(classifier, examples):
             "evaluation needs labels: images in one subfolder per class. "
             "Received: a flat folder"
         )
-    if classifier.num_classes not in (None, examples.num_classes):
-        raise ValueError(
-            "models and data must have the same number of classes. Received: "
-            f"{classifier.path} with {classifier.num_classes}, data with "
-            f"{examples.num_classes}"
-        )
+    if classifier.num_classes is not None:
+        # A single logit is that of class 1 of two.
+        num_classes = max(classifier.num_classes, 2)
+        _check_classes(classifier.path, num_classes, examples.num_classes)
     pairs = zip(classifier.image_shape, examples.image_shape)
     if any(a not in (None, b) for a, b in pairs):
         raise ValueError(
             "models and data must have the same image size. Received: "
             f"{classifier.path} with {classifier.image_shape}, data with "
             f"{tuple(examples.image_shape)} (data.image_size resizes)"
+        )
+
+
+def _check_classes(name, model_classes, data_classes):
+    if data_classes < 2:
+        raise ValueError(
+            "evaluation needs data of two classes or more. Received: "
+            f"{data_classes}"
+        )
+    if model_classes != data_classes:
+        raise ValueError(
+            "models and data must have the same number of classes. Received: "
+            f"{name} with {model_classes}, data with {data_classes}"
         )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import pipeline
+from kd_keras.evaluation import outputs as outputs_lib
 from kd_keras.utils import progress
 
 
@@ -23,14 +24,18 @@ def predict(
 
     Returns:
         `(labels, logits)`: int32 `(n,)`, and a dict of arrays
-        `(n, num_classes)` by name.
+        `(n, num_classes)` by name; see `outputs.class_logits`.
+
+    Raises:
+        ValueError: if a classifier returns neither logits nor probabilities
+            that sum to 1.
     """
 
     def call_all(ids, images):
         images = images.numpy()
         return {name: call(images) for name, call in classifiers.items()}
 
-    return collect(
+    labels, collected = collect(
         call_all,
         examples,
         labels=True,
@@ -38,6 +43,12 @@ def predict(
         at_most=at_most,
         verbose=verbose,
     )
+    return labels, {
+        name: outputs_lib.class_logits(
+            values, name=getattr(classifiers[name], "path", name)
+        )
+        for name, values in collected.items()
+    }
 
 
 def logits_of(network, examples):
@@ -79,7 +90,8 @@ def with_teacher(network, answers, examples):
 
     Returns:
         `(labels, logits, teacher_logits)`: int32 `(n,)` and float32
-        `(n, num_classes)`; the last is None without a teacher.
+        `(n, num_classes)`, two for a network of one logit; the last is None
+        without a teacher.
     """
 
     @tf.function(reduce_retracing=True)
@@ -90,6 +102,10 @@ def with_teacher(network, answers, examples):
         return outputs
 
     labels, outputs = collect(predict_batch, examples, labels=True)
+    outputs = {
+        name: outputs_lib.two_classes(values)
+        for name, values in outputs.items()
+    }
     return labels, outputs["logits"], outputs.get("teacher_logits")
 
 

@@ -11,7 +11,7 @@ from kd_keras.teachers.teacher import Teacher
 from kd_keras.utils import suggestions
 
 
-def combine(members, *, weights=(), mean="arithmetic"):
+def combine(members, *, weights=(), mean="arithmetic", activation=None):
     """Combines several teachers into one: the mean of their predictions.
 
     The logits are the logarithm of the weighted mean of the members'
@@ -24,6 +24,8 @@ def combine(members, *, weights=(), mean="arithmetic"):
         weights: floats > 0, one for each member; equal by default.
         mean: `arithmetic` (the mean of the probabilities) or `geometric` (the
             mean of their logarithms).
+        activation: `softmax`, or `sigmoid` for logits that are a yes or no
+            each. By default `sigmoid` for one logit, else `softmax`.
 
     Returns:
         `Teacher`.
@@ -46,18 +48,39 @@ def combine(members, *, weights=(), mean="arithmetic"):
             )
 
     def logits(images):
-        log_probs = [tf.nn.log_softmax(member(images)) for member in members]
-        if mean == "geometric":
-            return tf.add_n([w * x for w, x in zip(shares, log_probs)])
-        return tf.reduce_logsumexp(
-            [math.log(w) + x for w, x in zip(shares, log_probs)], axis=0
-        )
+        each = [member(images) for member in members]
+        chosen = activation
+        if chosen is None:
+            chosen = "sigmoid" if each[0].shape[-1] == 1 else "softmax"
+        return _MEAN_LOGITS[chosen](shares, mean, each)
 
     return Teacher(
         logits,
         path=", ".join(member.path for member in members),
         image_shape=members[0].image_shape,
         num_classes=members[0].num_classes,
+    )
+
+
+def _softmax_logits(shares, mean, logits):
+    return _log_mean(shares, mean, list(map(tf.nn.log_softmax, logits)))
+
+
+def _sigmoid_logits(shares, mean, logits):
+    yes = [tf.math.log_sigmoid(x) for x in logits]
+    no = [tf.math.log_sigmoid(-tf.convert_to_tensor(x)) for x in logits]
+    return _log_mean(shares, mean, yes) - _log_mean(shares, mean, no)
+
+
+_MEAN_LOGITS = {"softmax": _softmax_logits, "sigmoid": _sigmoid_logits}
+
+
+def _log_mean(shares, mean, log_probs):
+    """Logarithm of the mean of probabilities, or mean of the logarithms."""
+    if mean == "geometric":
+        return tf.add_n([w * x for w, x in zip(shares, log_probs)])
+    return tf.reduce_logsumexp(
+        [math.log(w) + x for w, x in zip(shares, log_probs)], axis=0
     )
 
 

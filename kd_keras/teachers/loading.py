@@ -35,10 +35,10 @@ def load_classifier(path, *, threads=None):
     path = pathlib.Path(path)
     classifier = find_kind(path).load(path, threads)
     shape, num_classes = classifier.image_shape, classifier.num_classes
-    if len(shape) != 3 or not num_classes or num_classes < 2:
+    if len(shape) != 3 or not num_classes:
         raise ValueError(
             "a classifier must take images (batch, height, width, channels) "
-            "and return logits (batch, 2 classes or more). Received: "
+            "and return logits (batch, num_classes). Received: "
             f"{path} with image shape {shape}, {num_classes} classes"
         )
     return classifier

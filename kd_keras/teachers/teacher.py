@@ -8,7 +8,11 @@ import tensorflow as tf
 
 from kd_keras.teachers import classifier, loading, saved_model
 
-OUTPUTS = ("logits", "probabilities")
+OUTPUTS = ("logits", "probabilities", "label_probabilities")
+# The meaning of outputs by the activation before them.
+OUTPUTS_OF = {"softmax": "probabilities", "sigmoid": "label_probabilities"}
+# Half of the last digit of a probability near 1.
+_HALF_DIGIT = 2.0**-25
 
 
 class Teacher:
@@ -95,13 +99,17 @@ def as_logits(result, outputs):
     Args:
         result: tensor `(batch, num_classes)`.
         outputs: str; `probabilities` are turned into their logarithms, which
-            are logits up to a shift that softmax ignores.
+            are logits up to a shift that softmax ignores. A single one, and
+            `label_probabilities`, are turned into `log(p / (1 - p))`.
     """
     result = tf.cast(result, tf.float32)
-    if outputs == "probabilities":
-        # A probability that underflowed to 0 must not become -inf.
-        return tf.math.log(tf.maximum(result, np.finfo("float32").tiny))
-    return result
+    if outputs not in OUTPUTS or outputs == "logits":
+        return result
+    # A probability that underflowed to 0 must not become -inf.
+    logarithms = tf.math.log(tf.maximum(result, np.finfo("float32").tiny))
+    if outputs == "probabilities" and result.shape[-1] != 1:
+        return logarithms
+    return logarithms - tf.math.log(tf.maximum(1.0 - result, _HALF_DIGIT))
 
 
 def set_threads(threads):

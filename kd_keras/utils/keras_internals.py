@@ -72,3 +72,8 @@ def prepare_from_files(builder, find_files):
         LocalFiles()
     )
     builder.download_and_prepare()
+
+
+def producer(tensor):
+    """The layer or operation that computes a symbolic tensor of Keras."""
+    return tensor._keras_history.operation

@@ -7,6 +7,7 @@ import keras
 import nets
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
 import kd_keras
@@ -94,3 +95,31 @@ def test_an_export_replaces_an_older_one(distilled, tmp_path):
         logits["logits"], student.predict(images, verbose=0), atol=1e-5
     )
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("num_logits", "activation", "function"),
+    [
+        (1, None, scipy.special.expit),
+        (3, "sigmoid", scipy.special.expit),
+        (3, None, lambda z: scipy.special.softmax(z, axis=-1)),
+    ],
+)
+def test_probabilities_are_of_the_activation(
+    tmp_path, num_logits, activation, function
+):
+    network = nets.make_network(num_classes=num_logits)
+    path = tmp_path / "model"
+    exports.export_saved_model(network, path, activation=activation)
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    outputs = serve(images=tf.constant(nets.make_images(9).astype("uint8")))
+    expected = function(outputs["logits"].numpy())
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
+
+
+def test_probabilities_are_not_exported_as_logits(tmp_path):
+    network = nets.make_network()
+    ends_in_softmax = keras.Sequential([network, keras.layers.Softmax()])
+    with pytest.raises(ValueError, match="must return logits.*softmax"):
+        exports.export_saved_model(ends_in_softmax, tmp_path / "model")
+    assert not (tmp_path / "model").exists()

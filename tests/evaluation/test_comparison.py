@@ -157,7 +157,7 @@ def test_the_summary_calls_only_significant_differences_better(data, models):
     [
         ({"split": "validation"}, "split must not be empty.*validation"),
         ({"split": "tests"}, "split must be one of"),
-        ({"temperature": 0.0}, "temperature must be > 0"),
+        ({"temperature": 0.0}, "temperature must be from 0.001"),
         ({"teacher": nets.make_network(num_classes=7)}, "same number of class"),
         ({"baseline": "nowhere"}, "nowhere, which does not exist"),
         (
@@ -174,10 +174,10 @@ def test_invalid_arguments_are_refused(data, models, options, words):
 def test_images_without_labels_are_refused(models):
     examples = datasets.Examples(nets.make_images(9).astype("uint8"))
     data = datasets.Dataset(
-        name="flat", train=examples, test=examples, source="", class_names=[]
+        name="flat", train=examples, test=None, source="", class_names=[]
     )
     with pytest.raises(ValueError, match="needs labels"):
-        kd_keras.evaluate_model(models[0], data=data)
+        kd_keras.evaluate_model(models[0], data=data, split="train")
 
 
 def test_evaluation_has_the_parts_of_the_run(data, monkeypatch):

@@ -4,6 +4,7 @@ import keras
 import nets
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
 import kd_keras
@@ -97,3 +98,25 @@ def test_files_are_identified_before_they_are_loaded(tmp_path):
     np.testing.assert_allclose(
         files.teacher(images), 0.25 * a + 0.75 * b, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("num_labels", [1, 3])
+@pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
+def test_sigmoids_are_combined_for_each_label(num_labels, mean):
+    networks = [nets.make_network(num_classes=num_labels) for _ in range(2)]
+    members = [
+        Teacher(network, path="", image_shape=(), num_classes=num_labels)
+        for network in networks
+    ]
+    # One logit can only be of a sigmoid.
+    activation = None if num_labels == 1 else "sigmoid"
+    combined = ensemble.combine(
+        members, weights=(1, 3), mean=mean, activation=activation
+    )
+    images = nets.make_images(4)
+    a, b = (np.float64(network(images)) for network in networks)
+    expected = 0.25 * a + 0.75 * b
+    if mean == "arithmetic":
+        p = 0.25 * scipy.special.expit(a) + 0.75 * scipy.special.expit(b)
+        expected = scipy.special.logit(p)
+    np.testing.assert_allclose(combined(images), expected, atol=1e-5)

@@ -1,0 +1,127 @@
+"""What models return, as logits over classes."""
+
+import logging
+
+import keras
+import nets
+import numpy as np
+import pytest
+import scipy.special
+
+import kd_keras
+from kd_keras.data import datasets
+from kd_keras.evaluation import metrics, outputs
+
+
+def dataset(num_classes, count=80):
+    images = nets.make_images(count).astype("uint8")
+    labels = np.arange(count) % num_classes
+    examples = datasets.Examples(images, labels, num_classes=num_classes)
+    return datasets.Dataset("random", examples, examples, "a generator")
+
+
+def ending(activation, num_outputs):
+    network = nets.make_network(num_classes=num_outputs)
+    layer = keras.layers.Activation(activation)
+    return network, keras.Model(network.input, layer(network.output))
+
+
+def measured(model, data, **options):
+    return kd_keras.evaluate_model(model, data=data, verbose=0, **options)
+
+
+def test_one_logit_is_measured_by_hand():
+    network, other = (nets.make_network(num_classes=1) for _ in range(2))
+    data = dataset(2)
+    results = measured(network, data, teacher=other)
+    labels, found = data.test.labels, results["models"]["model"]
+    z, v = (
+        x.predict(data.test.images, verbose=0)[:, 0].astype("float64")
+        for x in (network, other)
+    )
+    p = scipy.special.expit(z)
+    assert found["errors"] == np.sum((z > 0) != labels)
+    nll = -np.mean(np.where(labels, np.log(p), np.log1p(-p)))
+    assert found["nll"] == pytest.approx(nll, rel=1e-5)
+    # Both classes have the same squared error.
+    assert found["brier"] == pytest.approx(2 * np.mean((p - labels) ** 2))
+    agreement = results["against_teacher"]["agreement"]
+    assert agreement == pytest.approx(np.mean((z > 0) == (v > 0)))
+
+
+def test_one_logit_is_compared_with_two():
+    two = nets.make_network(num_classes=2)
+    difference = keras.layers.Lambda(lambda x: x[:, 1:] - x[:, :1])
+    one = keras.Model(two.input, difference(two.output))
+    results = measured(one, dataset(2), baseline=two, teacher=two)
+    expected = results["models"]["baseline"]
+    found = results["models"]["model"]
+    assert found["confusion"] == expected["confusion"]
+    for key in ("errors", "nll", "brier", "ece"):
+        assert found[key] == pytest.approx(expected[key])
+    assert results["against_teacher"]["kl"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("as_given", [lambda x: x, lambda x: lambda i: x(i)])
+def test_softmax_is_measured_as_its_logarithm(as_given, caplog):
+    network, model = ending("softmax", 5)
+    data = dataset(5)
+    expected = measured(network, data)["models"]["model"]
+    with caplog.at_level(logging.WARNING):
+        found = measured(as_given(model), data)["models"]["model"]
+    for key in ("errors", "nll", "brier", "ece"):
+        assert found[key] == pytest.approx(expected[key], rel=1e-4)
+    # Said where only the values tell it.
+    said = "measured as their logarithms" in caplog.text
+    assert said == (as_given(model) is not model)
+
+
+def test_one_sigmoid_of_keras_is_measured_as_its_logit():
+    network, model = ending("sigmoid", 1)
+    expected = measured(network, dataset(2))["models"]["model"]
+    found = measured(model, dataset(2))["models"]["model"]
+    assert found["errors"] == expected["errors"]
+    assert found["nll"] == pytest.approx(expected["nll"], rel=1e-3)
+
+
+@pytest.mark.parametrize("as_given", [lambda x: x, lambda x: lambda i: x(i)])
+@pytest.mark.parametrize("num_outputs", [1, 5])
+def test_sigmoids_are_refused(as_given, num_outputs):
+    _, model = ending("sigmoid", num_outputs)
+    if num_outputs == 1 and as_given(model) is model:
+        pytest.skip("measured")
+    with pytest.raises(ValueError, match="logits"):
+        measured(as_given(model), dataset(max(num_outputs, 2)))
+
+
+def test_an_ensemble_of_probabilities_is_their_mean():
+    pairs = [ending("softmax", 5) for _ in range(2)]
+    data = dataset(5)
+    expected = measured([network for network, _ in pairs], data)
+    found = measured([lambda x, m=m: m(x) for _, m in pairs], data)
+    nll = expected["models"]["model"]["nll"]
+    assert found["models"]["model"]["nll"] == pytest.approx(nll, rel=1e-4)
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_one_logit_needs_two_classes(num_classes):
+    network = nets.make_network(num_classes=1)
+    for model in (network, lambda x: network(x)):
+        with pytest.raises(ValueError, match="classes"):
+            measured(model, dataset(num_classes))
+
+
+def test_few_or_large_values_are_logits():
+    few = np.array([[0.2, 0.9], [0.4, 0.5]])
+    np.testing.assert_array_equal(outputs.class_logits(few, name="m"), few)
+    many = np.linspace(0, 1.1, 100).reshape(50, 2)
+    np.testing.assert_array_equal(outputs.class_logits(many, name="m"), many)
+    with pytest.raises(ValueError, match="m, with all outputs from 0 to 1"):
+        outputs.class_logits(many / 2, name="m")
+
+
+def test_probabilities_of_0_have_finite_logarithms():
+    logits = outputs.class_logits(np.eye(3, dtype="float16"), name="m")
+    assert np.isfinite(logits).all()
+    loss = metrics.negative_log_likelihood(logits=logits, labels=[0, 1, 2])
+    assert loss == pytest.approx(0, abs=1e-6)

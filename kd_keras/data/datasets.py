@@ -9,44 +9,54 @@ import tensorflow as tf
 
 from kd_keras.data import labels as labels_lib
 from kd_keras.data import order
+from kd_keras.models import image_spec as image_specs
 from kd_keras.utils import digests
 
 # Examples of a stream that are shuffled together.
 _SHUFFLE_WINDOW = 10_000
 # Images of a stream that its fingerprint is computed from.
 _FINGERPRINT_SAMPLE = 256
+# Images of a stream that its range of values is measured on.
+_RANGE_SAMPLE = 1000
 
 
 class Examples:
     """Examples in memory.
 
     Args:
-        images: array `(n, height, width[, channels])`, 0 to 255.
+        images: array `(n, height, width[, channels])`: integers from 0 to
+            255, or finite numbers of any other range, which are used as
+            float32.
         labels: class numbers `(n,)` from 0, one-hot `(n, num_classes)`, or
             None.
         num_classes: int; by default the largest label plus one, or None
             without labels.
         ids: int64 array `(n,)`, by default 0 to n - 1. An example keeps its
             id in every subset.
+        image_spec: `ImageSpec` of the set that the images are a part of; by
+            default it is measured on the images.
 
     Raises:
-        ValueError: if there are no images, or not one class for each.
+        ValueError: if there are no images, or not one class for each, or an
+            image is not finite.
     """
 
-    def __init__(self, images, labels=None, *, num_classes=None, ids=None):
-        images = np.asarray(images)
-        if images.ndim == 3:
-            images = images[..., np.newaxis]
-        if images.ndim != 4 or not len(images):
-            raise ValueError(
-                "images must be a non-empty array (n, height, width, channels)"
-                f". Received: shape {images.shape}"
-            )
+    def __init__(
+        self,
+        images,
+        labels=None,
+        *,
+        num_classes=None,
+        ids=None,
+        image_spec=None,
+    ):
+        images = image_specs.as_array(images)
         if labels is not None:
             labels, num_classes = labels_lib.class_numbers(
                 labels, count=len(images), num_classes=num_classes
             )
         self.images = images
+        self.image_spec = image_spec or image_specs.measure(images)
         self.labels = labels
         self.num_classes = num_classes
         self.ids = np.arange(len(images), dtype="int64") if ids is None else ids
@@ -69,11 +79,13 @@ class Examples:
             None if self.labels is None else self.labels[positions],
             num_classes=self.num_classes,
             ids=self.ids[positions],
+            image_spec=self.image_spec,
         )
 
     def sample(self, count):
         """Selects up to `count` images, spread evenly over the examples."""
-        return self.images[:: max(len(self.ids) // count, 1)][:count]
+        chosen = self.images[:: max(len(self.ids) // count, 1)][:count]
+        return self.image_spec.cast(chosen)
 
     @functools.cached_property
     def fingerprint(self):
@@ -89,7 +101,7 @@ class Examples:
         # Eager, also while a pipeline is traced: constants of its graph would
         # be copied and searched each time.
         with tf.init_scope(), tf.device("CPU:0"):
-            parts = [self.ids, self.images]
+            parts = [self.ids, self.image_spec.cast(self.images)]
             if self.labelled:
                 parts.append(self.labels)
             return [tf.constant(part) for part in parts]
@@ -158,6 +170,7 @@ class EnrichedExamples(Examples):
             examples.labels,
             num_classes=examples.num_classes,
             ids=examples.ids,
+            image_spec=examples.image_spec,
         )
         # Shares the tensors: a copy would take the memory of all images.
         self._whole = examples
@@ -209,6 +222,8 @@ class StreamedExamples:
         labelled: bool, whether the stream has labels.
         num_classes: int or None.
         ids: int64 array, which examples of the stream to use; by default all.
+        image_spec: `ImageSpec` of the images; by default it is measured on
+            the first 1,000 of the stream.
     """
 
     def __init__(
@@ -220,6 +235,7 @@ class StreamedExamples:
         labelled,
         num_classes=None,
         ids=None,
+        image_spec=None,
     ):
         self.open_stream = open_stream
         self.count = count
@@ -227,9 +243,19 @@ class StreamedExamples:
         self.labelled = labelled
         self.num_classes = num_classes
         self.ids = np.arange(count, dtype="int64") if ids is None else ids
+        self._image_spec = image_spec
 
     def __len__(self):
         return len(self.ids)
+
+    @property
+    def image_spec(self):
+        """`ImageSpec` of the images; the first access may read some."""
+        if self._image_spec is None:
+            first = self.open_stream().batch(_RANGE_SAMPLE).take(1)
+            ((_, images, *_),) = first
+            self._image_spec = image_specs.measure(images.numpy())
+        return self._image_spec
 
     @functools.cached_property
     def labels(self):
@@ -253,6 +279,7 @@ class StreamedExamples:
             labelled=self.labelled,
             num_classes=self.num_classes,
             ids=self.ids[positions],
+            image_spec=self.image_spec,
         )
 
     def sample(self, count):
@@ -273,6 +300,11 @@ class StreamedExamples:
         member[self.ids] = True
         member = tf.constant(member)
         stream = self.open_stream().filter(lambda i, *rest: member[i])
+        dtype = self.image_spec.dtype
+        if stream.element_spec[1].dtype != dtype:
+            stream = stream.map(
+                lambda i, image, *rest: (i, tf.cast(image, dtype), *rest)
+            )
         if self.labelled and not labels:
             stream = stream.map(lambda i, image, label: (i, image))
         if seed is None:
@@ -371,6 +403,13 @@ def join(parts):
                 "joined datasets must be in memory (data.memory_limit_mb), "
                 f"with labels and test examples. Received: {part.name}"
             )
+    for part in parts[1:]:
+        image_specs.check_same(
+            parts[0].train.image_spec,
+            part.train.image_spec,
+            model=f"the first joined dataset, {parts[0].name},",
+            images=f"images of {part.name}",
+        )
     shapes = {part.name: part.train.image_shape for part in parts}
     if len(set(shapes.values())) > 1:
         raise ValueError(

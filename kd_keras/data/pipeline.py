@@ -24,9 +24,9 @@ def make_views(examples, images, ids, *, view, spec):
         Tensor of the shape and dtype of `images`.
 
     Raises:
-        ValueError: as `check_mixing`.
+        ValueError: as `check_views`.
     """
-    check_mixing(examples, spec)
+    check_views(examples, spec)
     made = augmentation.make_views(images, ids, view=view, spec=spec)
     if not spec.mixes:
         return made
@@ -39,12 +39,23 @@ def make_views(examples, images, ids, *, view, spec):
     return augmentation.mix(made, partner_views, ids, view=view, spec=spec)
 
 
-def check_mixing(examples, spec):
-    """Raises a ValueError if `spec` mixes views of streamed examples."""
+def check_views(examples, spec):
+    """Raises a ValueError if views of some examples cannot be made.
+
+    Args:
+        examples: `Examples` or `StreamedExamples`. Streamed ones cannot be
+            mixed; a cutout's grey is one of images from 0 to 255.
+        spec: `augmentation.ViewSpec`.
+    """
     if spec.mixes and not hasattr(examples, "at"):
         raise ValueError(
             "data.mixup and data.cutmix need a set in memory, for the "
             "partners: raise data.memory_limit_mb. Received: a streamed set"
+        )
+    if spec.cutout and examples.image_spec.usual_range != (0, 255):
+        raise ValueError(
+            "data.augment.cutout covers with a grey of 128: images must be "
+            f"from 0 to 255. Received: {examples.image_spec}"
         )
 
 
@@ -90,7 +101,7 @@ def training_batches(
 
     Returns:
         `tf.data.Dataset` of what `join` returns, `steps_per_epoch` batches
-        an epoch. Images have the examples' dtype, 0 to 255; labels are int32.
+        an epoch. Images are uint8 or float32; labels are int32.
 
     Raises:
         ValueError: if the batch is larger than the data.

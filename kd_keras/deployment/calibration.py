@@ -22,7 +22,7 @@ class Calibration:
     Args:
         source: `Source`.
         reference: `Classifier`, the float model.
-        images: array `(n, height, width, channels)`, 0 to 255.
+        images: array `(n, height, width, channels)`.
     """
 
     def __init__(self, source, reference, images):

@@ -9,6 +9,7 @@ from kd_keras.deployment.calibration import Calibration
 from kd_keras.deployment.formats import FORMATS, operations
 from kd_keras.deployment.verification import Verifier
 from kd_keras.evaluation import comparison
+from kd_keras.models import image_spec
 from kd_keras.teachers import loading
 from kd_keras.utils import files, locks, provenance, quiet, suggestions, tables
 
@@ -38,7 +39,8 @@ def export(
     Returns:
         List of dicts, the model's and one for each format: `format`, `file`,
         `bytes`, `errors` and `examples`, `agreement` with the model,
-        `largest_difference` of the logits, and `arena_bytes` of `c_array`.
+        `largest_difference` of the logits, `arena_bytes` of `c_array`, and
+        `images`, the type and range of the images that the model takes.
 
     Raises:
         FileNotFoundError, ValueError: if the model, a format or the data
@@ -67,12 +69,15 @@ def _export(model, formats, output, data, calibration_examples, command):
     test = comparison.part(parts, "test")
     comparison.check_fit(reference, test)
     with quiet.without_messages():
-        source = source_lib.Source(model)
+        source = source_lib.Source(
+            model, reference.image_spec or test.image_spec
+        )
     verifier = Verifier(reference, test)
     images = parts["train"].sample(calibration_examples)
     calibration = Calibration(source, reference, images)
 
-    rows = [verifier.model_row(model)]
+    takes = {"images": source.image_spec.record()}
+    rows = [verifier.model_row(model) | takes]
     for format in chosen:
         file = name + format.suffix
         with (
@@ -81,7 +86,7 @@ def _export(model, formats, output, data, calibration_examples, command):
         ):
             with quiet.without_messages():
                 temporary.write_bytes(format.write(source, calibration))
-            rows.append(verifier.file_row(temporary, format))
+            rows.append(verifier.file_row(temporary, format) | takes)
         _log.info("%s: %s", format.name, directory.path / file)
     record = {"model": str(model), "command": command, "formats": rows}
     card = _card(name, record, parts, len(images))
@@ -158,12 +163,16 @@ def _card(name, record, parts, calibration_examples):
         if version
     )
     shape = " x ".join(map(str, parts["train"].image_shape))
+    spec = image_spec.from_record(record["formats"][0]["images"])
+    quantised = ""
+    if spec.dtype != "uint8":
+        quantised = ", and take such images, too"
     return f"""# {name}, exported
 
-`{record["model"]}` in other formats. All take `images`, uint8 `[batch, height,
-width, channels]`, {shape}, 0 to 255, the normalisation inside, and return
-`logits`: float32, or of int8 models int8 with the scale and zero point that
-the file holds.
+`{record["model"]}` in other formats. All take `images`, {spec.dtype} `[batch,
+height, width, channels]`, {shape}, {spec.low:g} to {spec.high:g}, the
+normalisation inside, and return `logits`: float32, or of int8 models int8
+with the scale and zero point that the file holds{quantised}.
 
 ```
 {table(record["formats"])}

@@ -9,32 +9,34 @@ from kd_keras.utils import files
 _FUNCTIONS = {"softmax": tf.nn.softmax, "sigmoid": tf.sigmoid}
 
 
-def export_saved_model(model, path, *, activation=None):
+def export_saved_model(model, path, *, activation=None, dtype="uint8"):
     """Exports a network as a SavedModel that TensorFlow serves by itself.
 
-    The signature `serving_default` takes `images`, uint8 `(batch, height,
-    width, channels)`, and returns float32 `logits` and `probabilities`
-    `(batch, num_classes)`. `float_images` takes the same images as float32,
-    0 to 255; the converter to int8 needs it. The SavedModel is written whole
-    or not at all.
+    The signature `serving_default` takes `images`, `(batch, height, width,
+    channels)` of a dtype, and returns float32 `logits` and `probabilities`
+    `(batch, num_classes)`. `float_images` takes the same images as float32;
+    the converter to int8 needs it. The SavedModel is written whole or not at
+    all.
 
     Args:
-        model: Keras model, images from 0 to 255 -> logits.
+        model: Keras model, images -> logits.
         path: str or path of the directory. A directory that this program
             wrote is replaced.
         activation: `softmax`, or `sigmoid` for logits that are a yes or no
             each: what makes probabilities of them. By default `sigmoid` for
             one logit, else `softmax`.
+        dtype: str, of the images: `uint8` if they are from 0 to 255, else
+            `float32`.
 
     Raises:
         ValueError: if the directory holds files that this program did not
             write, or the model ends in an activation itself.
     """
     with files.replacing_directory(path) as new:
-        write_saved_model(model, new, activation=activation)
+        write_saved_model(model, new, activation=activation, dtype=dtype)
 
 
-def write_saved_model(model, directory, *, activation=None):
+def write_saved_model(model, directory, *, activation=None, dtype="uint8"):
     """Writes a SavedModel into a new directory; see `export_saved_model`."""
     activations.check_logits(model, role="model that is exported")
 
@@ -47,9 +49,9 @@ def write_saved_model(model, directory, *, activation=None):
         )
         return {"logits": logits, "probabilities": _FUNCTIONS[chosen](logits)}
 
-    def signature(dtype):
+    def signature(images_dtype):
         shape = (None, *model.input_shape[1:])
-        spec = tf.TensorSpec(shape, dtype, "images")
+        spec = tf.TensorSpec(shape, images_dtype, "images")
         return tf.function(serve, input_signature=[spec])
 
     # Not Keras's ExportArchive, which stores every variable twice.
@@ -59,7 +61,7 @@ def write_saved_model(model, directory, *, activation=None):
         module,
         str(directory),
         signatures={
-            "serving_default": signature(tf.uint8),
+            "serving_default": signature(dtype),
             "float_images": signature(tf.float32),
         },
     )

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras.deployment import saved_model
+from kd_keras.models import image_spec as image_specs
 from kd_keras.teachers import loading
 
 
@@ -28,7 +29,7 @@ class Source:
             signature.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, image_spec=image_specs.UINT8):
         check(path)
         path = pathlib.Path(path)
         self.name = name_of(path)
@@ -40,6 +41,7 @@ class Source:
         self._kept = tf.saved_model.load(str(directory))
         self._network, shape = _float_signature(self._kept, path)
         self.image_shape = tuple(shape[1:])
+        self.image_spec = image_spec
 
     def saved(self, dtype):
         """Writes a temporary SavedModel, images of a dtype -> logits.

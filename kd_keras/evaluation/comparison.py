@@ -6,7 +6,7 @@ from kd_keras import config as config_lib
 from kd_keras.data import datasets, sources, splits
 from kd_keras.distillation import losses
 from kd_keras.evaluation import metrics, outputs, predict
-from kd_keras.models import activations
+from kd_keras.models import activations, image_spec
 from kd_keras.teachers import ensemble, loading
 from kd_keras.teachers import teacher as teachers
 from kd_keras.teachers.classifier import Classifier
@@ -221,6 +221,7 @@ def as_classifier(model, *, mean="arithmetic"):
             kind=None,
             image_shape=combined.image_shape,
             num_classes=combined.num_classes,
+            image_spec=combined.image_spec,
         )
     function, num_classes = teachers.logits_function(model)
     meaning = _meaning_of_outputs(model, num_classes)
@@ -287,6 +288,12 @@ def check_fit(classifier, examples):
             f"{classifier.path} with {classifier.image_shape}, data with "
             f"{tuple(examples.image_shape)} (data.image_size resizes)"
         )
+    image_spec.check_same(
+        classifier.image_spec,
+        examples.image_spec,
+        model=classifier.path,
+        images="images of the data",
+    )
 
 
 def _check_classes(name, model_classes, data_classes):

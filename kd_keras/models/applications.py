@@ -32,8 +32,9 @@ def find(name):
 
 
 def _build(name, *, image_shape, num_classes, images):
-    inputs, normalised = common.normalised_input(image_shape, images)
-    x = inputs if name.startswith(_SELF_NORMALISING) else normalised
+    inputs, x = common.normalised_input(image_shape, images)
+    if name.startswith(_SELF_NORMALISING):
+        x = common.from_0_to_255(inputs, images)
     minimum = _MINIMUM_SIZES.get(name, 32)
     height, width = (max(size, minimum) for size in image_shape[:2])
     if (height, width) != tuple(image_shape[:2]):

@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 from scipy import special
 
+from kd_keras.models import image_spec
+
 # Images in the page, together, and how many of them differ most.
 _IMAGES = 80
 _DISAGREEMENTS = 12
@@ -35,12 +37,14 @@ def data_uris(examples, positions):
     if not len(positions):
         return []
     order = np.sort(positions)
-    images = examples.subset(order).sample(len(order))
+    images = image_spec.for_display(
+        examples.subset(order).sample(len(order)), examples.image_spec
+    )
     scale = _LARGEST_SIDE / max(images.shape[1:3])
     if scale < 1:
         size = [round(side * scale) for side in images.shape[1:3]]
         resized = tf.image.resize(images, size, antialias=True)
-        images = tf.saturate_cast(tf.round(resized), tf.uint8).numpy()
+        images = image_spec.to_dtype(resized.numpy(), "uint8")
     return [
         "data:image/png;base64," + base64.b64encode(png(images[index])).decode()
         for index in np.searchsorted(order, positions)

@@ -6,7 +6,7 @@ import numpy as np
 
 from kd_keras.teachers import kind, micro
 from kd_keras.teachers.classifier import Classifier
-from kd_keras.teachers.litert import dequantize, quantize
+from kd_keras.teachers.litert import dequantize, images_of, quantize
 from kd_keras.utils import quiet
 
 
@@ -45,6 +45,7 @@ def load(path, threads=None):
         image_shape=source["shape"][1:],
         num_classes=target["shape"][-1],
         arena_bytes=arena_bytes,
+        image_spec=images_of(source),
     )
 
 

@@ -14,10 +14,20 @@ class Classifier:
             it is unknown.
         num_classes: int, or None if it is unknown.
         arena_bytes: int, memory of a C array's tensors; None for other kinds.
+        image_spec: `ImageSpec` of the images that it takes, or None if that
+            is unknown.
     """
 
     def __init__(
-        self, run, *, path, kind, image_shape, num_classes, arena_bytes=None
+        self,
+        run,
+        *,
+        path,
+        kind,
+        image_shape,
+        num_classes,
+        arena_bytes=None,
+        image_spec=None,
     ):
         self._run = run
         self.path = str(path)
@@ -25,12 +35,13 @@ class Classifier:
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         self.arena_bytes = arena_bytes
+        self.image_spec = image_spec
 
     def __call__(self, images):
         """Computes the logits of a batch.
 
         Args:
-            images: uint8 array `(batch, height, width, channels)`, 0 to 255.
+            images: array `(batch, height, width, channels)`.
 
         Returns:
             float32 array `(batch, num_classes)`.

@@ -6,6 +6,7 @@ import math
 import tensorflow as tf
 
 from kd_keras import config
+from kd_keras.models import image_spec
 from kd_keras.teachers import fingerprint, loading
 from kd_keras.teachers.teacher import Teacher
 from kd_keras.utils import suggestions
@@ -47,6 +48,15 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
                 f"Received: {values}"
             )
 
+    known = [member for member in members if member.image_spec]
+    for member in known[1:]:
+        image_spec.check_same(
+            known[0].image_spec,
+            member.image_spec,
+            model=known[0].path,
+            images=f"images of {member.path}",
+        )
+
     def logits(images):
         each = [member(images) for member in members]
         chosen = activation
@@ -59,6 +69,7 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
         path=", ".join(member.path for member in members),
         image_shape=members[0].image_shape,
         num_classes=members[0].num_classes,
+        image_spec=known[0].image_spec if known else None,
     )
 
 

@@ -4,6 +4,7 @@ import io
 import zipfile
 
 from kd_keras.teachers import kind
+from kd_keras.utils import archives
 
 
 def can_load(path):
@@ -28,6 +29,7 @@ def load_teacher(path, outputs):
                 "outputs must be 'logits' or 'probabilities' for a .keras "
                 f"file. Received: {outputs!r}"
             )
+        _check_size(path)
         model = keras.models.load_model(path, compile=False)
         model.trainable = False
 
@@ -47,6 +49,7 @@ def weight_arrays(path):
     import h5py
 
     with kind.errors_of_loading(path):
+        _check_size(path)
         with zipfile.ZipFile(path) as archive:
             weights = io.BytesIO(archive.read("model.weights.h5"))
         with h5py.File(weights) as file:
@@ -65,7 +68,27 @@ def network_weights(path):
     import keras
 
     with kind.errors_of_loading(path):
+        _check_size(path)
         return keras.models.load_model(path, compile=False).get_weights()
+
+
+def _check_size(path):
+    """Raises an error if a small file would take a large memory."""
+    import h5py
+
+    try:
+        archives.check_zip(path)
+        with zipfile.ZipFile(path) as archive:
+            weights = io.BytesIO(archive.read("model.weights.h5"))
+        with h5py.File(weights) as file:
+            sizes = []
+            # Arrays that are not stored, but filled with zeros when read.
+            file.visititems(
+                lambda _, item: sizes.append(getattr(item, "nbytes", 0))
+            )
+        archives.check_expansion(path, sum(sizes))
+    except ValueError as error:
+        raise kind.Unusable(str(error)) from error
 
 
 KIND = kind.TeacherKind(

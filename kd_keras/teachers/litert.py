@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from kd_keras.models import image_spec as images_lib
 from kd_keras.teachers import kind
 from kd_keras.teachers.classifier import Classifier
 from kd_keras.utils import packages, quiet
@@ -37,6 +38,7 @@ def load(path, threads=None):
         kind=KIND.name,
         image_shape=source["shape"][1:].tolist(),
         num_classes=int(target["shape"][-1]),
+        image_spec=images_of(source),
     )
 
 
@@ -44,16 +46,33 @@ def quantize(images, details):
     """Converts images to the integers of a model's input.
 
     Args:
-        images: array, 0 to 255.
+        images: array.
         details: dict with `dtype` and `quantization`, a pair of scale and
             zero point; a scale of 0 means no quantization.
     """
     dtype, (scale, zero_point) = details["dtype"], details["quantization"]
     if not scale:
-        return images.astype(dtype)
+        return images_lib.to_dtype(images, dtype)
     steps = np.round(images / scale) + zero_point
     limits = np.iinfo(dtype)
     return np.clip(steps, limits.min, limits.max).astype(dtype)
+
+
+def images_of(details):
+    """The `ImageSpec` that a model's input implies; None if it is unknown.
+
+    Args:
+        details: as in `quantize`, of the input.
+    """
+    dtype, (scale, zero_point) = details["dtype"], details["quantization"]
+    if not scale:
+        return images_lib.UINT8 if dtype == np.uint8 else None
+    limits = np.iinfo(dtype)
+    low, high = (scale * (x - zero_point) for x in (limits.min, limits.max))
+    # A step of 1 is learnt from images, and so is not exact.
+    if dtype == np.uint8 and round(low, 2) == 0 and round(high, 2) == 255:
+        return images_lib.UINT8
+    return images_lib.ImageSpec("float32", float(low), float(high))
 
 
 def dequantize(values, details):

@@ -2,7 +2,14 @@
 
 import pathlib
 
-from kd_keras.teachers import c_array, keras_file, litert, onnx, saved_model
+from kd_keras.teachers import (
+    c_array,
+    keras_file,
+    litert,
+    onnx,
+    saved_model,
+    trained_on,
+)
 from kd_keras.teachers.kind import TeacherKind
 
 KINDS = (
@@ -41,6 +48,7 @@ def load_classifier(path, *, threads=None):
             "and return logits (batch, num_classes). Received: "
             f"{path} with image shape {shape}, {num_classes} classes"
         )
+    classifier.image_spec = trained_on.find(path) or classifier.image_spec
     return classifier
 
 
@@ -55,8 +63,8 @@ def load_teacher(path, *, outputs="logits"):
             logits. A single output need not be named.
 
     Returns:
-        `Teacher`: images `(batch, height, width, channels)`, 0 to 255 of any
-        dtype, -> float32 logits `(batch, num_classes)`.
+        `Teacher`: images `(batch, height, width, channels)` of any dtype, ->
+        float32 logits `(batch, num_classes)`.
 
     Raises:
         FileNotFoundError: if nothing exists at `path`.
@@ -64,7 +72,9 @@ def load_teacher(path, *, outputs="logits"):
             outputs and none is named `outputs`.
     """
     path = pathlib.Path(path)
-    return find_teacher_kind(path).load_teacher(path, outputs)
+    teacher = find_teacher_kind(path).load_teacher(path, outputs)
+    teacher.image_spec = trained_on.find(path) or teacher.image_spec
+    return teacher
 
 
 def network_weights(path):

@@ -1,5 +1,6 @@
 """ONNX files, run by ONNX Runtime."""
 
+from kd_keras.models import image_spec
 from kd_keras.teachers import kind
 from kd_keras.teachers.classifier import Classifier
 from kd_keras.utils import packages
@@ -25,7 +26,7 @@ def load(path, threads=None):
     dtype = "uint8" if source.type == "tensor(uint8)" else "float32"
 
     def run(images):
-        feeds = {source.name: images.astype(dtype)}
+        feeds = {source.name: image_spec.to_dtype(images, dtype)}
         return session.run([target.name], feeds)[0].astype("float32")
 
     # Dimensions of any size are strings.
@@ -36,6 +37,7 @@ def load(path, threads=None):
         kind=KIND.name,
         image_shape=sizes[1:],
         num_classes=target.shape[-1],
+        image_spec=image_spec.UINT8 if dtype == "uint8" else None,
     )
 
 

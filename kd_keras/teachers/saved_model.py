@@ -1,5 +1,6 @@
 """SavedModel directories, run by TensorFlow."""
 
+from kd_keras.models import image_spec as image_specs
 from kd_keras.teachers import kind
 
 
@@ -52,7 +53,13 @@ def teacher_of_loaded(loaded, *, path, outputs):
         signature.structured_outputs, outputs, teacher.OUTPUTS, path
     )
 
+    of_floats = loaded.signatures.get("float_images")
+
     def logits(images):
+        if of_floats is not None and images.dtype.is_floating:
+            # Not rounded to the integers of the other signature.
+            result = of_floats(images=tf.cast(images, tf.float32))
+            return teacher.as_logits(result[output_name], outputs)
         if spec.dtype.is_integer and not images.dtype.is_integer:
             images = tf.saturate_cast(tf.round(images), spec.dtype)
         result = signature(**{input_name: tf.cast(images, spec.dtype)})
@@ -66,6 +73,7 @@ def teacher_of_loaded(loaded, *, path, outputs):
         path=path,
         image_shape=tuple(spec.shape[1:]) if spec.shape.rank else (),
         num_classes=output_shape[-1] if output_shape.rank else None,
+        image_spec=image_specs.UINT8 if spec.dtype == tf.uint8 else None,
     )
 
 

@@ -18,7 +18,7 @@ _HALF_DIGIT = 2.0**-25
 class Teacher:
     """A frozen teacher, called as `teacher(images)` -> float32 logits.
 
-    The images are a tensor or an array, 0 to 255.
+    The images are a tensor or an array.
 
     A plain object instead of a layer, so that a model that holds it never
     tracks, saves or trains its variables.
@@ -27,13 +27,18 @@ class Teacher:
         path: str, the path it was loaded from.
         image_shape: `(height, width, channels)`, None for any size.
         num_classes: int, or None if its output shape does not have it.
+        image_spec: `ImageSpec` of the images that it takes, or None if that
+            is unknown.
     """
 
-    def __init__(self, logits, *, path, image_shape, num_classes):
+    def __init__(
+        self, logits, *, path, image_shape, num_classes, image_spec=None
+    ):
         self._logits = logits
         self.path = path
         self.image_shape = image_shape
         self.num_classes = num_classes
+        self.image_spec = image_spec
 
     def __call__(self, images):
         return self._logits(tf.convert_to_tensor(images))
@@ -90,6 +95,7 @@ def classifier_of(teacher, *, kind=None):
         kind=kind,
         image_shape=teacher.image_shape,
         num_classes=teacher.num_classes,
+        image_spec=teacher.image_spec,
     )
 
 

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras.data import pipeline
-from kd_keras.models import optimizers
+from kd_keras.models import image_spec, optimizers
 from kd_keras.training import callbacks, checkpoints, devices
 from kd_keras.utils import progress
 
@@ -119,7 +119,9 @@ def _sample_views(stage, network):
         shown = pipeline.make_views(
             stage.train, images, ids, view=view, spec=stage.view_spec
         )
-        return shown, stage.sample_predictions(network, ids, view, shown)
+        predictions = stage.sample_predictions(network, ids, view, shown)
+        drawn = image_spec.for_display(shown.numpy(), stage.train.image_spec)
+        return drawn, predictions
 
     return callbacks.SampleViews(
         stage.run_dir.tensorboard_dir / "views", sample

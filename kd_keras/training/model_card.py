@@ -34,12 +34,13 @@ def model_card(
         str, Markdown.
     """
     shape = " x ".join(str(size) for size in train.image_shape)
+    spec = train.image_spec
     return f"""# {name}
 
 {training}
 
-- Input: `images`, uint8 `[batch, height, width, channels]`, {shape}, 0 to 255;
-  the normalisation is inside.
+- Input: `images`, {spec.dtype} `[batch, height, width, channels]`, {shape},
+  {spec.low:g} to {spec.high:g}; the normalisation is inside.
 - Output: `logits` and `probabilities`, float32.
 - Data: {dataset.name}, {len(train):,} training examples, from
   {dataset.source}; the test set was read once, after training.

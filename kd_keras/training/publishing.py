@@ -38,6 +38,7 @@ def measured(stage, network, num_macs):
         "stage": stage.name,
         "parameters": network.count_params(),
         "macs": num_macs,
+        "images": stage.train.image_spec.record(),
         **comparison.test_results(
             network, stage.parts.get("test"), answers=stage.answers
         ),
@@ -94,7 +95,8 @@ def _export(stage, model, report):
         versions=provenance["versions"],
     )
     with files.replacing_directory(path) as new:
-        saved_model.write_saved_model(model, new)
+        dtype = stage.train.image_spec.dtype
+        saved_model.write_saved_model(model, new, dtype=dtype)
         (new / "model_card.md").write_text(card)
         # So that the record is found without the run directory.
         files.write_json(new / run_dir.report_path.name, report)

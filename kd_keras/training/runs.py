@@ -86,7 +86,7 @@ def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
         config, workdir=workdir, savedmodels=savedmodels, dataset=dataset
     )
     stage = stage_class("student")(context)
-    pipeline.check_mixing(stage.train, stage.view_spec)
+    pipeline.check_views(stage.train, stage.view_spec)
     files = teacher_files.find(context.config, context.savedmodels)
     manifest = labelling.plan(
         context.config, stage.parts, files, stage.view_spec

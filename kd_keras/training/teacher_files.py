@@ -3,6 +3,7 @@
 import logging
 import pathlib
 
+from kd_keras.models import image_spec
 from kd_keras.teachers import ensemble
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,8 @@ def load(files, train):
         `Teacher`.
 
     Raises:
-        ValueError: if image sizes or numbers of classes differ.
+        ValueError: if image sizes, ranges of values or numbers of classes
+            differ.
     """
     teacher = files.teacher
     _log.info(
@@ -61,6 +63,12 @@ def load(files, train):
     )
     _check_image_shape(teacher, train)
     _check_classes(teacher, train)
+    image_spec.check_same(
+        teacher.image_spec,
+        train.image_spec,
+        model=f"the teacher {teacher.path}",
+        images="images of the data",
+    )
     return teacher
 
 

@@ -1,14 +1,18 @@
 """A folder of PNG and JPEG images."""
 
+import logging
 import pathlib
 
 import tensorflow as tf
 
 from kd_keras.data import datasets, splits
-from kd_keras.data.sources import images
+from kd_keras.data.sources import image_files, images
+from kd_keras.models import image_spec
 from kd_keras.utils import files, progress
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
+_OTHER_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".avif")
+_log = logging.getLogger(__name__)
 # Reading fewer images takes no time worth a progress bar.
 _BAR_FROM_IMAGES = 2000
 
@@ -96,14 +100,14 @@ def _check_no_empty_class(root, class_names):
         )
 
 
-def _images_in(folder):
+def _images_in(folder, suffixes=_SUFFIXES):
     """Paths of the images directly in a folder, sorted: list of str."""
     if not folder.is_dir():
         return []
     return sorted(
         str(path)
         for path in folder.iterdir()
-        if path.suffix.lower() in _SUFFIXES
+        if path.suffix.lower() in suffixes
     )
 
 
@@ -121,8 +125,8 @@ def _read(root, class_names, fields):
 
     def read(i, item):
         path, label = item
-        contents = tf.io.read_file(path)
-        image = images.resize(_decode(contents, channels=shape[-1]), shape)
+        decoded = image_files.decode(path, channels=shape[-1])
+        image = images.resize(decoded, shape)
         return (i, image, label) if class_names else (i, image)
 
     def open_stream():
@@ -135,6 +139,7 @@ def _read(root, class_names, fields):
         image_shape=shape,
         labelled=bool(class_names),
         num_classes=len(class_names) or None,
+        image_spec=image_spec.UINT8,
     )
     return images.in_memory_if_small(streamed, fields.memory_limit_mb)
 
@@ -142,11 +147,18 @@ def _read(root, class_names, fields):
 def _list_images(root, class_names):
     """Returns `(paths, labels)`, lists; all labels are 0 without classes."""
     folders = [root / name for name in class_names] or [root]
-    paths, labels = [], []
+    paths, labels, others = [], [], []
     for label, folder in enumerate(folders):
+        others += _images_in(folder, _OTHER_SUFFIXES)
         found = _images_in(folder)
         paths += found
         labels += [label] * len(found)
+    if others:
+        _log.warning(
+            "%d images that are not PNG or JPEG files are left out, such as %s",
+            len(others),
+            others[0],
+        )
     if not paths:
         raise ValueError(
             "the folder must hold PNG or JPEG images, flat or in one "
@@ -162,36 +174,36 @@ def _check_images(paths, image_size):
         `(height, width, channels)` that all images will have.
 
     Raises:
-        ValueError: if an image cannot be read or has another size.
+        ValueError: as `image_files.read_header`, if an image cannot be read or
+            has another size.
     """
-    shape = None
+    shape, dropped, converted = None, 0, 0
     silent = len(paths) < _BAR_FROM_IMAGES
     bar = progress.bar(len(paths), "image", verbose=0 if silent else None)
     for count, path in enumerate(paths, start=1):
-        try:
-            image = _decode(tf.io.read_file(path))
-        except tf.errors.OpError as error:
-            raise ValueError(
-                "every image must be a complete PNG or JPEG file. Received "
-                f"one that cannot be read: {path}"
-            ) from error
+        header = image_files.read_header(path)
+        image_files.decode(path)
+        size = header.height, header.width
         if shape is None:
             # Transparency is dropped.
-            channels = 1 if image.shape[-1] <= 2 else 3
-            shape = (*image.shape[:2], channels)
+            channels = 1 if header.channels <= 2 else 3
+            shape = (*size, channels)
             if image_size:
                 shape = (image_size, image_size, channels)
-        if not image_size and image.shape[:2] != shape[:2]:
+        if not image_size and size != shape[:2]:
             raise ValueError(
                 f"images must have one size ({shape[0]} x {shape[1]} like "
                 "the first), or data.image_size must be set. Received: "
-                f"{image.shape[0]} x {image.shape[1]} in {path}"
+                f"{size[0]} x {size[1]} in {path}"
             )
+        dropped += header.has_alpha
+        converted += shape[-1] == 1 and header.channels > 2
         bar.update(count)
+    if dropped:
+        _log.warning("the transparency of %d images is dropped", dropped)
+    if converted:
+        _log.warning(
+            "%d images of colour are converted to grey, as the first image is",
+            converted,
+        )
     return shape
-
-
-def _decode(contents, channels=0):
-    return tf.io.decode_image(
-        contents, channels=channels, expand_animations=False
-    )

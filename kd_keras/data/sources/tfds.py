@@ -5,10 +5,12 @@ import pathlib
 import tempfile
 import urllib.request
 
+import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import datasets
 from kd_keras.data.sources import images, packages
+from kd_keras.models import image_spec
 from kd_keras.utils import keras_internals
 
 _log = logging.getLogger(__name__)
@@ -88,6 +90,13 @@ def _image_shape(builder, image_size):
             f"ClassLabel. Received: {builder.name} with {label!r}"
         )
     shape = features["image"].shape
+    dtype = np.dtype(features["image"].dtype)
+    if dtype != np.uint8:
+        raise ValueError(
+            "images of a dataset must be of uint8, from 0 to 255. Received: "
+            f"{builder.name} with {dtype}; load it as an array of numbers of "
+            "any range"
+        )
     if image_size:
         shape = (image_size, image_size, shape[-1])
     if None in shape:
@@ -158,6 +167,7 @@ def _streamed(builder, split, shape):
         image_shape=shape,
         labelled=labelled,
         num_classes=builder.info.features["label"].num_classes,
+        image_spec=image_spec.UINT8,
     )
 
 

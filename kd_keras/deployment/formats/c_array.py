@@ -3,6 +3,7 @@
 import re
 
 from kd_keras.deployment.formats.format import Format
+from kd_keras.models import image_spec as image_specs
 from kd_keras.teachers import micro
 
 _ARENA_STEP = 1024
@@ -10,15 +11,19 @@ _ARENA_STEP = 1024
 
 def write(source, calibration):
     name = f"{source.name}_int8"
-    return header(calibration.int8_model, name=name).encode()
+    text = header(
+        calibration.int8_model, name=name, image_spec=source.image_spec
+    )
+    return text.encode()
 
 
-def header(model, *, name):
+def header(model, *, name, image_spec=image_specs.UINT8):
     """Writes an int8 LiteRT model as a header for C and C++.
 
     Args:
         model: bytes of the LiteRT file.
         name: str, of the array; see `identifier`.
+        image_spec: `ImageSpec` of the images, for the comment.
 
     Returns:
         str. It holds the smallest memory for tensors ("arena"), rounded up to
@@ -32,7 +37,7 @@ def header(model, *, name):
         for start in range(0, len(model), 16)
     ]
     text = f"""\
-// A LiteRT model that computes in int8. Input: uint8, an image from 0 to 255;
+// A LiteRT model that computes in int8. Input: {_input(image_spec)};
 // output: int8 logits, whose scale and zero point the model holds.
 #pragma once
 
@@ -49,6 +54,16 @@ _Alignas(16)
 static const unsigned char {name}[{len(model)}] = {{
 """
     return text + "\n".join(rows) + "\n};\n"
+
+
+def _input(image_spec):
+    """What the model takes, for the comment."""
+    if image_spec.dtype == "uint8":
+        return "uint8, an image from 0 to 255"
+    return (
+        f"int8, an image from {image_spec.low:g} to {image_spec.high:g} in "
+        "steps\n// whose scale and zero point the model holds"
+    )
 
 
 def smallest_arena(model):

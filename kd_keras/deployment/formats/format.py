@@ -10,8 +10,9 @@ from kd_keras.utils import packages
 class Format:
     """A format that a model can be exported to.
 
-    A written file takes `images`, uint8 `(batch, height, width, channels)`
-    from 0 to 255, and returns `logits`; the normalisation is part of it.
+    A written file takes `images` `(batch, height, width, channels)`, of the
+    type and range of the training images, and returns `logits`; the
+    normalisation is part of it.
 
     Attributes:
         name: str, as `--formats` and `exports.json` have it.

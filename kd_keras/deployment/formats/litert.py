@@ -6,7 +6,7 @@ from kd_keras.deployment.formats.format import Format
 def write(source, calibration):
     import tensorflow as tf
 
-    with source.saved(tf.uint8) as path:
+    with source.saved(source.image_spec.dtype) as path:
         return tf.lite.TFLiteConverter.from_saved_model(path).convert()
 
 

@@ -13,11 +13,12 @@ def convert(source, images):
     """Converts a model to int8, given the images that set its ranges.
 
     Weights are int8 with a scale for each channel, activations and output
-    int8. The input is uint8 with a step of 1, as images have.
+    int8. The input is uint8 with a step of 1 for images of uint8, and int8 in
+    255 steps of their range for others.
 
     Args:
         source: `Source`.
-        images: array `(n, *image_shape)`, 0 to 255. Their activations set the
+        images: array `(n, *image_shape)`. Their activations set the
             ranges of the activations.
 
     Returns:
@@ -25,21 +26,23 @@ def convert(source, images):
     """
     import tensorflow as tf
 
-    # Black and white images give the input the range 0 to 255, and so the
-    # step 1, whatever the other images are.
-    images = np.concatenate(
-        [np.zeros_like(images[:1]), np.full_like(images[:1], 255), images]
-    )
+    # Images of the extreme values give the input its range, and so a step of
+    # 1 from 0 to 255, whatever the other images are.
+    spec, images = source.image_spec, images.astype("float32")
+    extremes = [np.full_like(images[:1], x) for x in (spec.low, spec.high)]
+    images = np.concatenate([*extremes, images])
     with source.saved(tf.float32) as path:
         converter = tf.lite.TFLiteConverter.from_saved_model(path)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: (
-            {"images": image[None].astype("float32")} for image in images
+            {"images": image[None]} for image in images
         )
         converter.target_spec.supported_ops = [
             tf.lite.OpsSet.TFLITE_BUILTINS_INT8
         ]
-        converter.inference_input_type = tf.uint8
+        converter.inference_input_type = (
+            tf.uint8 if spec.dtype == "uint8" else tf.int8
+        )
         converter.inference_output_type = tf.int8
         return converter.convert()
 

@@ -106,7 +106,7 @@ class Stage(abc.ABC):
                 f"{self._label_user()} needs labels: images in one subfolder "
                 "per class. Received: a flat folder"
             )
-        pipeline.check_mixing(self.train, self.view_spec)
+        pipeline.check_views(self.train, self.view_spec)
         self._check_size()
 
     def find_inputs(self):

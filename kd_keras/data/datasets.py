@@ -252,9 +252,11 @@ class StreamedExamples:
     def image_spec(self):
         """`ImageSpec` of the images; the first access may read some."""
         if self._image_spec is None:
-            first = self.open_stream().batch(_RANGE_SAMPLE).take(1)
-            ((_, images, *_),) = first
-            self._image_spec = image_specs.measure(images.numpy())
+            # Eager, also while a pipeline is traced.
+            with tf.init_scope():
+                first = self.open_stream().batch(_RANGE_SAMPLE).take(1)
+                ((_, images, *_),) = first
+                self._image_spec = image_specs.measure(images.numpy())
         return self._image_spec
 
     @functools.cached_property

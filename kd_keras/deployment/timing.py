@@ -162,9 +162,12 @@ def _serve(connection, path, threads):
         return
     connection.send(classifier.kind)
     shape = [size or 32 for size in classifier.image_shape]
-    random = np.random.default_rng(0)
+    spec, random = classifier.image_spec, np.random.default_rng(0)
     while (batch_size := connection.recv()) is not None:
         images = random.integers(0, 256, (batch_size, *shape), dtype="uint8")
+        if spec is not None and spec.dtype != "uint8":
+            images = spec.low + (spec.high - spec.low) * images / 255
+            images = spec.cast(images)
         connection.send(_time_calls(classifier, images))
     connection.send(_peak_memory_mb())
 

@@ -4,9 +4,11 @@ import functools
 
 import tensorflow as tf
 
+from kd_keras.teachers import image_checks
+
 _NOT_FINITE = "the teacher must return finite logits"
 _PROBABILITIES = "the teacher must return logits, not probabilities"
-# The text of an error, and the rest of it with the two numbers of the Assert.
+# The text of an error, and the rest of it with the numbers of the Assert.
 _EXPLANATIONS = (
     (_NOT_FINITE, "{} of {} values of a batch that are NaN or infinite"),
     (
@@ -16,6 +18,7 @@ _EXPLANATIONS = (
         "(--config.teacher.outputs=probabilities), or give the Distiller "
         "a function that returns the logarithm of its output",
     ),
+    (image_checks.OUT_OF_RANGE, image_checks.RECEIVED),
 )
 
 
@@ -94,7 +97,7 @@ def _explain(message):
     for text, received in _EXPLANATIONS:
         if text in message:
             # TensorFlow prints an Assert's data as [b'text'] [1] [2].
-            values = message.split(text, 1)[1].split("[")[1:3]
+            values = message.split(text, 1)[1].split("[")[1:]
             numbers = [value.split("]")[0] for value in values]
             return f"{text}. Received: {received.format(*numbers)}"
     return None

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 
-from kd_keras.models import applications
+from kd_keras.models import applications, first_layer, image_spec
 from kd_keras.models.networks import MODELS
 from kd_keras.utils import suggestions
 
@@ -27,12 +27,13 @@ def build_model(
         name: a key of `networks.MODELS`, a `keras.applications` class name,
             or `module:function` of your own. Such a function is called with
             `image_shape` and `num_classes`, and with `widths`, `dropout` and
-            `max_norm` if given. It returns a Keras model that takes images
-            from 0 to 255 and ends in logits.
+            `max_norm` if given. It returns a Keras model that takes images of
+            the data's range and ends in logits.
         image_shape: `(height, width, channels)`.
         num_classes: int, the number of logits.
-        images: uint8 array `(n, height, width, channels)` of training
-            images; the first `STATISTICS_EXAMPLES` set the input constants.
+        images: uint8 or float32 array `(n, height, width, channels)` of
+            training images; the first `STATISTICS_EXAMPLES` set the input
+            constants.
         widths: tuple of ints, filters or units of each group of layers;
             empty for the architecture's own.
         dropout: tuple of floats, dropout rates; empty for none.
@@ -45,7 +46,8 @@ def build_model(
 
     Raises:
         ValueError: if the name is unknown, the architecture does not take
-            one of the options, or the result is not `(batch, num_classes)`.
+            one of the options, or the result is not `(batch, num_classes)` or
+            rescales images of another range.
     """
     arguments = {"image_shape": image_shape, "num_classes": num_classes}
     options = {
@@ -66,6 +68,11 @@ def build_model(
             f"model {name!r} must return logits of shape (None, {num_classes})"
             f". Received: {model.output_shape}"
         )
+    image_spec.check_same(
+        first_layer.expected_images(model),
+        image_spec.measure(images),
+        model=f"the first layer of {name!r}",
+    )
     return model
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.teachers import classifier, loading, saved_model
+from kd_keras.teachers import classifier, image_checks, loading, saved_model
 
 OUTPUTS = ("logits", "probabilities", "label_probabilities")
 # The meaning of outputs by the activation before them.
@@ -41,7 +41,10 @@ class Teacher:
         self.image_spec = image_spec
 
     def __call__(self, images):
-        return self._logits(tf.convert_to_tensor(images))
+        images = image_checks.checked(
+            tf.convert_to_tensor(images), self.image_spec, teacher=self.path
+        )
+        return self._logits(images)
 
 
 def logits_function(teacher):

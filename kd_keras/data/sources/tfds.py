@@ -90,7 +90,7 @@ def _image_shape(builder, image_size):
             f"ClassLabel. Received: {builder.name} with {label!r}"
         )
     shape = features["image"].shape
-    dtype = np.dtype(features["image"].dtype)
+    dtype = np.dtype(features["image"].np_dtype)
     if dtype != np.uint8:
         raise ValueError(
             "images of a dataset must be of uint8, from 0 to 255. Received: "

@@ -1,0 +1,58 @@
+"""Checks that the images of a batch have the range that a teacher takes."""
+
+import tensorflow as tf
+
+from kd_keras.models import image_spec
+
+OUT_OF_RANGE = "images must have the range of values that the teacher takes"
+# The rest of the error, with the numbers of the Assert.
+RECEIVED = (
+    "values from {2} to {3} for a teacher of {0} to {1}; scale them in the "
+    "same way"
+)
+# Values this many times larger than any that a teacher takes are of another
+# range. The other way round, a batch may be dark: only fractions up to this
+# value, for a teacher of images from 0 to 255, cannot be.
+_LARGEST_RATIO = 8.0
+_LARGEST_FRACTION = 1.1
+
+
+def checked(images, spec, *, teacher):
+    """The images, after operations that fail if their range is another one.
+
+    Whole sets are compared more closely; see `image_spec.check_same`.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        spec: `ImageSpec` of the teacher, or None if it is unknown.
+        teacher: str, for the message.
+
+    Raises:
+        ValueError: if the range is another one; in a graph, only for images
+            of uint8.
+    """
+    if spec is None:
+        return images
+    if not images.dtype.is_floating:
+        if images.dtype == tf.uint8:
+            image_spec.check_same(
+                spec, image_spec.UINT8, model=f"the teacher {teacher}"
+            )
+        return images
+    values = tf.cast(images, tf.float32)
+    largest = tf.reduce_max(tf.abs(values))
+    limit = _LARGEST_RATIO * max(abs(spec.low), abs(spec.high))
+    wrong = largest > limit
+    if spec.usual_range == (0, 255):
+        fractions = tf.reduce_any(values != tf.round(values))
+        wrong |= fractions & (largest <= _LARGEST_FRACTION)
+    numbers = [spec.low, spec.high, tf.reduce_min(values), largest]
+    if tf.executing_eagerly():
+        if wrong:
+            received = RECEIVED.format(*(f"{float(x):g}" for x in numbers))
+            raise ValueError(f"{OUT_OF_RANGE}. Received: {received}")
+        return images
+    with tf.control_dependencies(
+        [tf.debugging.Assert(~wrong, [OUT_OF_RANGE, *numbers])]
+    ):
+        return tf.identity(images)

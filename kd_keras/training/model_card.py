@@ -39,8 +39,9 @@ def model_card(
 
 {training}
 
-- Input: `images`, {spec.dtype} `[batch, height, width, channels]`, {shape},
-  {spec.low:g} to {spec.high:g}; the normalisation is inside.
+- Input: `images`, {spec.dtype} `[batch, height, width, channels]`, {shape}, \
+{spec.low:g} to {spec.high:g};
+  the normalisation is inside.
 - Output: `logits` and `probabilities`, float32.
 - Data: {dataset.name}, {len(train):,} training examples, from
   {dataset.source}; the test set was read once, after training.

@@ -1,0 +1,176 @@
+"""Judges whether predictions are better than chance.
+
+Chance is what predictions score that do not depend on the image. It is not
+1 / classes: where 90 % of the images are of one class, a model that always
+predicts this class is right on 90 % of them.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+from scipy import stats
+
+# Standard deviations above chance from which a score is better (p = 0.01).
+_SIGNIFICANT = 2.33
+# Confidence that a model which is judged is not a good one by accident.
+_CONFIDENCE = 0.999
+# Labels of the other classes from which a constant prediction is no accident.
+_ENOUGH_OTHERS = 10
+# Examples of a class from which it is known what it is taken for.
+_ENOUGH_OF_A_CLASS = 5
+# Differences between images, as a share of those between classes, that are
+# too small to learn from.
+_CONSTANT = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """Predictions of some images, compared with their labels.
+
+    Attributes:
+        labels: int array `(n,)`.
+        predictions: int array `(n,)`.
+        num_classes: int.
+    """
+
+    labels: np.ndarray
+    predictions: np.ndarray
+    num_classes: int
+
+    @property
+    def examples(self):
+        return len(self.labels)
+
+    @property
+    def right(self):
+        return int(np.sum(self.labels == self.predictions))
+
+    @property
+    def accuracy(self):
+        return self.right / self.examples
+
+    @functools.cached_property
+    def chance(self):
+        """The accuracy of predictions as frequent, in any order of images.
+
+        With labels of one class alone it is 1 / classes.
+        """
+        labels, predictions = self._shares
+        if (labels == 1).any():
+            return 1 / self.num_classes
+        return float(labels @ predictions)
+
+    @property
+    def only_class(self):
+        """The class that is predicted for all images, or None."""
+        predicted = np.unique(self.predictions)
+        return int(predicted[0]) if len(predicted) == 1 else None
+
+    @functools.cached_property
+    def no_better_than_chance(self):
+        """Whether the predictions are worthless, as far as can be known.
+
+        They are if the accuracy is near chance (less than half as much again,
+        and less than a tenth of the way to 1), or not significantly above it.
+        With few examples that happens to good models, too: none is judged
+        whose accuracy may still be half-way from chance to 1.
+        """
+        above = self.accuracy - self.chance
+        is_near = above < min(0.5 * self.chance, 0.1 * (1 - self.chance))
+        if not is_near and self._deviations >= _SIGNIFICANT:
+            return False
+        if self.only_class is not None:
+            others = self.examples - np.bincount(self.labels).max()
+            if others >= _ENOUGH_OTHERS:
+                return True
+        interval = stats.binomtest(self.right, self.examples).proportion_ci(
+            _CONFIDENCE, method="wilson"
+        )
+        return bool(interval.high < (self.chance + 1) / 2)
+
+    @functools.cached_property
+    def other_order(self):
+        """What classes are taken for if theirs is another order.
+
+        Returns:
+            dict of classes to other classes, two or more, where most examples
+            of each class are predicted as one class and those of no two
+            classes as the same one; else empty.
+        """
+        taken = {}
+        for label in np.unique(self.labels):
+            predictions = self.predictions[self.labels == label]
+            top = np.bincount(predictions).argmax()
+            is_clear = np.sum(predictions == top) > len(predictions) / 2
+            if is_clear and len(predictions) >= _ENOUGH_OF_A_CLASS:
+                taken[int(label)] = int(top)
+        moved = {c: other for c, other in taken.items() if c != other}
+        distinct = len(set(taken.values())) == len(taken)
+        return moved if distinct and len(moved) > 1 else {}
+
+    @property
+    def _shares(self):
+        return [
+            np.bincount(classes, minlength=self.num_classes) / self.examples
+            for classes in (self.labels, self.predictions)
+        ]
+
+    @property
+    def _deviations(self):
+        """Standard deviations of the score above chance, in float64.
+
+        Over all ways to assign the predictions to the images.
+        """
+        labels, predictions = self._shares
+        n = self.examples
+        if (labels == 1).any():
+            variance = self.chance * (1 - self.chance) / n
+        else:
+            both = labels * predictions
+            variance = (
+                np.sum(both * (1 - labels) * (1 - predictions))
+                + both.sum() ** 2
+                - np.sum(both**2)
+            ) / max(n - 1, 1)
+        if variance <= 0:
+            return 0.0
+        return (self.accuracy - self.chance) / variance**0.5
+
+
+def score(*, logits, labels):
+    """Counts the predictions of each class.
+
+    Args:
+        logits: `(n, num_classes)`; of one logit, the second class is > 0.
+        labels: int array `(n,)`.
+
+    Returns:
+        `Score`.
+    """
+    logits = np.asarray(logits)
+    if logits.shape[-1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    return Score(
+        labels=np.asarray(labels),
+        predictions=logits.argmax(axis=-1),
+        num_classes=logits.shape[-1],
+    )
+
+
+def nearly_constant(logits):
+    """Whether logits hardly depend on the image.
+
+    They are if their differences between images are small beside those
+    between classes. A shift of all logits of an image does not count.
+
+    Args:
+        logits: `(n, num_classes)`.
+    """
+    logits = np.asarray(logits, "float64")
+    if len(logits) < 2:
+        return False
+    centred = logits - logits.mean(axis=-1, keepdims=True)
+    between_images = centred.std(axis=0).max()
+    between_classes = np.abs(centred.mean(axis=0)).max()
+    return bool(between_images <= _CONSTANT * between_classes)

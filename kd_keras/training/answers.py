@@ -5,7 +5,7 @@ import logging
 from kd_keras import store
 from kd_keras.store import answers as stored
 from kd_keras.teachers import answers as live
-from kd_keras.training import labelling, teacher_files
+from kd_keras.training import labelling, teacher_files, teacher_measure
 
 _log = logging.getLogger(__name__)
 
@@ -31,24 +31,24 @@ def student_answers(context, parts, spec):
     path = context.config.store.path
     if not path:
         files = teacher_files.find(context.config, context.savedmodels)
-        return live_answers(files, parts["train"])
+        return live_answers(files, parts)
     if path == "auto":
         return _labelled(context, parts, spec)
     return _opened(context, parts, spec)
 
 
-def live_answers(files, train):
+def live_answers(files, parts):
     """The answers of a teacher that is loaded when it is needed.
 
     Args:
         files: `ensemble.TeacherFiles`.
-        train: `Examples` or `StreamedExamples` that the teacher must fit.
+        parts: dict of the parts of the dataset that the teacher must fit.
 
     Returns:
         `LiveAnswers`.
     """
     return live.LiveAnswers(
-        lambda: teacher_files.load(files, train), record=files.record
+        lambda: teacher_files.load(files, parts), record=files.record
     )
 
 
@@ -59,8 +59,11 @@ def _labelled(context, parts, spec):
 
     def write_and_open():
         path = context.workdir / "store"
+        is_new = not store.is_finished(path, manifest)
         labelling.write(path, manifest, parts, files)
-        return _open(path, parts, spec, files)
+        opened = _open(path, parts, spec, files)
+        # What is new was measured with the teacher.
+        return opened if is_new else _measured(opened, parts)
 
     return stored.StoredAnswers(write_and_open, manifest=manifest)
 
@@ -72,7 +75,16 @@ def _opened(context, parts, spec):
     if teacher_files.is_given(context.config, context.savedmodels):
         files = teacher_files.find(context.config, context.savedmodels)
     opened = _open(context.config.store.path, parts, spec, files)
-    return stored.StoredAnswers(lambda: opened, manifest=opened.manifest)
+    return stored.StoredAnswers(
+        lambda: _measured(opened, parts), manifest=opened.manifest
+    )
+
+
+def _measured(opened, parts):
+    """Returns an open store whose logits were measured."""
+    answers = stored.StoredAnswers(lambda: opened, manifest=opened.manifest)
+    teacher_measure.check(answers, parts)
+    return opened
 
 
 def _open(path, parts, spec, files):

@@ -57,7 +57,7 @@ def write(path, manifest, parts, files, *, shard=0, num_shards=1):
         _log.info("store: finished before, in %s", path)
         return True
     with locks.holding(path, part=f"{shard}-of-{num_shards}"):
-        teacher = teacher_files.load(files, parts["train"])
+        teacher = teacher_files.load(files, parts)
         return store.label(
             path,
             manifest,

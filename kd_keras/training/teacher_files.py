@@ -4,7 +4,9 @@ import logging
 import pathlib
 
 from kd_keras.models import image_spec
+from kd_keras.teachers import answers as live
 from kd_keras.teachers import ensemble
+from kd_keras.training import teacher_measure
 
 _log = logging.getLogger(__name__)
 
@@ -41,21 +43,21 @@ def is_given(config, savedmodels):
     return _default_path(config, savedmodels).exists()
 
 
-def load(files, train):
-    """Loads a teacher and checks that it fits the training examples.
+def load(files, parts):
+    """Loads a teacher, and checks and measures it on the dataset.
 
     Args:
         files: `ensemble.TeacherFiles`.
-        train: `Examples` or `StreamedExamples`.
+        parts: dict of the parts of the dataset.
 
     Returns:
         `Teacher`.
 
     Raises:
         ValueError: if image sizes, ranges of values or numbers of classes
-            differ.
+            differ, or as `teacher_measure.check`.
     """
-    teacher = files.teacher
+    teacher, train = files.teacher, parts["train"]
     _log.info(
         "teacher: %s, weights %s",
         ", ".join(files.paths),
@@ -69,6 +71,8 @@ def load(files, train):
         model=f"the teacher {teacher.path}",
         images="images of the data",
     )
+    answers = live.LiveAnswers(lambda: teacher, record={})
+    teacher_measure.check(answers, parts)
     return teacher
 
 

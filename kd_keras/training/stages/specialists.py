@@ -67,7 +67,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
                 "specialists must start from one generalist. Received: "
                 f"teacher.path={self.config.teacher.path}"
             )
-        self.answers = answers.live_answers(self._files, self.train)
+        self.answers = answers.live_answers(self._files, self.parts)
         return self.answers.record
 
     def card_sentence(self, report):

@@ -1,0 +1,130 @@
+"""Measures a teacher on some images before a student learns from it.
+
+A teacher that sees images of another range, or whose classes are in another
+order than the data's, teaches nonsense without any error.
+"""
+
+import logging
+
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.evaluation import chance, predict
+
+_log = logging.getLogger(__name__)
+
+_IMAGES = 1000
+# Small, for the activations of large teachers on large images.
+_BATCH_SIZE = 100
+# Images without labels that are not of one class by accident.
+_MANY_IMAGES = 100
+_NAMED = {"train": "training", "validation": "validation"}
+
+
+def check(answers, parts):
+    """Measures a teacher, and logs its accuracy where there are labels.
+
+    On the validation images, else on training images, up to 1,000 of them:
+    the test images are left for the end.
+
+    Args:
+        answers: `LiveAnswers` or `StoredAnswers` of the training examples.
+        parts: dict of the parts of the dataset.
+
+    Raises:
+        ValueError: if the teacher is no better than chance, or its logits
+            hardly depend on the image.
+    """
+    name = "validation" if "validation" in parts else "train"
+    examples = _some(parts[name])
+    seen = f"{_NAMED[name]} images"
+    lowest, highest = [], []
+
+    def logits(ids, images):
+        lowest.append(float(tf.reduce_min(images)))
+        highest.append(float(tf.reduce_max(images)))
+        return {"logits": answers.part(name)(ids, 0, images).logits}
+
+    labels, outputs = predict.collect(
+        logits,
+        examples,
+        labels=examples.labelled,
+        batch_size=_BATCH_SIZE,
+        at_most=_IMAGES,
+        verbose=0,
+    )
+    shape = " x ".join(map(str, examples.image_shape))
+    seen_as = f"{shape}, {min(lowest):g} to {max(highest):g}"
+    if labels is None or len(np.unique(labels)) == 1:
+        _check_variety(outputs["logits"], seen, seen_as)
+    if labels is not None:
+        score = chance.score(logits=outputs["logits"], labels=labels)
+        _check_score(score, seen, seen_as)
+
+
+def _some(examples):
+    """Up to 1,000 examples, spread evenly; a stream as it is."""
+    # Of a stream the first are taken: it would be read as a whole for others.
+    if len(examples) <= _IMAGES or not hasattr(examples, "at"):
+        return examples
+    positions = np.linspace(0, len(examples) - 1, _IMAGES).astype(int)
+    return examples.subset(positions)
+
+
+def _check_score(score, seen, seen_as):
+    order = _described(score.other_order)
+    if score.no_better_than_chance:
+        reason = order or (
+            f"It may expect other images than these ({seen_as}), have its "
+            "classes in another order than the data, or not be trained"
+        )
+        same = ""
+        if score.only_class is not None:
+            same = f", and class {score.only_class} for all of them"
+        raise ValueError(
+            "a teacher must be better than chance on labelled images. "
+            f"Received: {score.right:,} of {score.examples:,} {seen} right"
+            f"{same}; by chance it would be "
+            f"{score.chance * score.examples:,.0f}. {reason}"
+        )
+    _log.info(
+        "teacher: %.1f %% right on %s %s",
+        100 * score.accuracy,
+        f"{score.examples:,}",
+        seen,
+    )
+    if order:
+        _log.warning("teacher: %s", order)
+
+
+def _described(other_order):
+    """A sentence about classes that are taken for others; empty for none."""
+    if not other_order:
+        return ""
+    first = list(other_order.items())[:3]
+    examples = ", ".join(f"{label} for {other}" for label, other in first)
+    more = " and so on" if len(other_order) > len(first) else ""
+    return (
+        "Its classes seem to be in another order than the data's: it takes "
+        f"class {examples}{more}"
+    )
+
+
+def _check_variety(logits, seen, seen_as):
+    """Checks that logits depend on the image, where no labels can tell."""
+    if chance.nearly_constant(logits):
+        raise ValueError(
+            "a teacher's logits must depend on the image. Received: nearly "
+            f"the same ones for {len(logits):,} {seen}. It may expect other "
+            f"images than these ({seen_as}), or not be trained"
+        )
+    top = np.unique(np.argmax(logits, axis=-1))
+    if len(top) == 1 and len(logits) >= _MANY_IMAGES:
+        _log.warning(
+            "teacher: class %d for all of %s %s; it may expect other images "
+            "than these (%s)",
+            top[0],
+            f"{len(logits):,}",
+            seen,
+            seen_as,
+        )

@@ -26,12 +26,13 @@ if __name__ == "__main__":
     interruption.exit_at_once()
 
 from absl import flags
-from ml_collections import config_flags
 
 from kd_keras import config as config_lib
+from kd_keras.config import data_flags
 from kd_keras.utils import command_line, files
 
 flags.adopt_module_key_flags(command_line)
+flags.adopt_module_key_flags(data_flags)
 _MODEL = flags.DEFINE_list("model", None, "The model to measure.")
 _TEACHER = flags.DEFINE_list("teacher", None, "The model's teacher.")
 _BASELINE = flags.DEFINE_list(
@@ -39,9 +40,6 @@ _BASELINE = flags.DEFINE_list(
 )
 _MEAN = flags.DEFINE_enum(
     "mean", "arithmetic", config_lib.MEANS, "Mean of an ensemble's predictions."
-)
-_DATA = config_flags.DEFINE_config_dict(
-    "data", config_lib.default_config().data, "Dataset: --data.name=cifar10."
 )
 _SPLIT = flags.DEFINE_string("split", "test", "One of test, validation, train.")
 _TEMPERATURE = flags.DEFINE_float(
@@ -56,6 +54,7 @@ def main():
     if not _MODEL.value:
         raise ValueError("--model must be a model's path. Received: none")
 
+    data = data_flags.data()
     if _OUTPUT.value:
         files.check_output(_OUTPUT.value, by="evaluate")
     with command_line.importing():
@@ -65,7 +64,7 @@ def main():
         _MODEL.value,
         teacher=_TEACHER.value or None,
         baseline=_BASELINE.value or None,
-        data=_DATA.value,
+        data=data,
         split=_SPLIT.value,
         temperature=_TEMPERATURE.value,
         mean=_MEAN.value,
@@ -78,6 +77,7 @@ def main():
             by="evaluate",
             command=command_line.command("kd_keras.evaluate"),
         )
+        print(f"{_OUTPUT.value}: written")
 
 
 def cli():

@@ -23,15 +23,15 @@ if __name__ == "__main__":
 import pathlib
 
 from absl import flags
-from ml_collections import config_flags
 
-from kd_keras import config as config_lib
+from kd_keras.config import data_flags
 from kd_keras.deployment import formats
 from kd_keras.utils import command_line
 
 __doc__ += f"\nFormats:\n{formats.descriptions()}\n"
 
 flags.adopt_module_key_flags(command_line)
+flags.adopt_module_key_flags(data_flags)
 _MODEL = flags.DEFINE_string("model", None, "SavedModel or .keras file.")
 _FORMATS = flags.DEFINE_list(
     "formats",
@@ -42,15 +42,13 @@ _OUTPUT = flags.DEFINE_string("output", None, "Directory of the files.")
 _CALIBRATION_EXAMPLES = flags.DEFINE_integer(
     "calibration_examples", 500, "Training images that set the ranges of int8."
 )
-_DATA = config_flags.DEFINE_config_dict(
-    "data", config_lib.default_config().data, "Dataset: --data.name=cifar10."
-)
 
 
 def main():
     for flag in ("model", "output"):
         if not flags.FLAGS[flag].value:
             raise ValueError(f"--{flag} must be a path. Received: none")
+    data = data_flags.data()
 
     with command_line.importing():
         from kd_keras.deployment import exporting
@@ -59,7 +57,7 @@ def main():
         _MODEL.value,
         formats=_FORMATS.value,
         output=pathlib.Path(_OUTPUT.value),
-        data=_DATA.value,
+        data=data,
         calibration_examples=_CALIBRATION_EXAMPLES.value,
         command=command_line.command("kd_keras.export"),
     )

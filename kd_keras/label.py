@@ -24,7 +24,6 @@ if __name__ == "__main__":
 
 from absl import flags
 
-from kd_keras import config as config_lib
 from kd_keras.config import run_flags
 from kd_keras.utils import command_line
 
@@ -37,15 +36,14 @@ _NUM_SHARDS = flags.DEFINE_integer(
 
 
 def main():
-    config = run_flags.CONFIG.value
-    config_lib.validate(config)
+    config = run_flags.config()
 
     with command_line.importing():
         from kd_keras.training import runs
 
     path, finished = runs.label(
         config,
-        workdir=run_flags.workdir(),
+        workdir=run_flags.workdir(config),
         savedmodels=run_flags.SAVEDMODELS.value,
         shard=_SHARD.value,
         num_shards=_NUM_SHARDS.value,
@@ -58,7 +56,7 @@ def main():
 
 def cli():
     """Runs the command with the arguments of the command line."""
-    command_line.run(main, default_config=run_flags.DEFAULT_CONFIG)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

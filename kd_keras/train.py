@@ -30,7 +30,6 @@ if __name__ == "__main__":
 
 from absl import flags
 
-from kd_keras import config as config_lib
 from kd_keras.config import run_flags
 from kd_keras.training import stages
 from kd_keras.utils import command_line, suggestions
@@ -46,10 +45,9 @@ _RESTART = flags.DEFINE_bool(
 
 def main():
     suggestions.check_choice(_STAGE.value, _CHOICES, what="--stage")
-    config = run_flags.CONFIG.value
-    config_lib.validate(config)
+    config = run_flags.config()
     places = {
-        "workdir": run_flags.workdir(),
+        "workdir": run_flags.workdir(config),
         "savedmodels": run_flags.SAVEDMODELS.value,
     }
 
@@ -68,7 +66,7 @@ def main():
 
 def cli():
     """Runs the command with the arguments of the command line."""
-    command_line.run(main, default_config=run_flags.DEFAULT_CONFIG)
+    command_line.run(main)
 
 
 if __name__ == "__main__":

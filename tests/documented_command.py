@@ -8,7 +8,6 @@ import importlib
 import sys
 
 from kd_keras import __main__ as kd_keras_main
-from kd_keras import config as config_lib
 
 
 def cli():
@@ -27,6 +26,8 @@ def _stop_after_the_flags(name):
 
     def main():
         if hasattr(module, "run_flags"):
-            config_lib.validate(module.run_flags.CONFIG.value)
+            module.run_flags.config()
+        if hasattr(module, "data_flags"):
+            module.data_flags.data()
 
     module.main = main

@@ -1,16 +1,21 @@
 """Section `data`: the examples and their augmentation."""
 
 from kd_keras.config import field
-from kd_keras.config.field import Field, Section
+from kd_keras.config.field import Field, Rule, Section
 
 MIRRORS = ("none", "random", "alternating")
+_FROM_DISK = Rule(
+    "another set than mnist", lambda name: set(name.split("+")) != {"mnist"}
+)
+_FOLDER = Rule("folder", lambda name: "folder" in name.split("+"))
 
 AUGMENT = (
     Field(
         "translate",
         0,
-        "Largest shift in pixels; the border is filled by reflection.",
-        field.NON_NEGATIVE,
+        "Largest shift in pixels, less than the image's height and width; "
+        "the border is filled by reflection.",
+        field.PIXELS,
     ),
     Field(
         "mirror",
@@ -23,14 +28,15 @@ AUGMENT = (
     Field(
         "cutout",
         0,
-        "Side in pixels of a square that is painted grey; 0 for none.",
-        field.NON_NEGATIVE,
+        "Side in pixels of a square that is painted grey, at most the "
+        "image's height and width; 0 for none.",
+        field.PIXELS,
     ),
     Field(
         "seed",
         None,
         "Seed for augmentation.",
-        field.NON_NEGATIVE,
+        field.SEED,
         same_as="seed",
     ),
 )
@@ -63,37 +69,41 @@ SECTION = Section(
             "",
             "Folder of the images or of prepared sets; empty for the default "
             "of TensorFlow Datasets.",
+            used_with=("name", _FROM_DISK),
         ),
         Field(
             "image_size",
             0,
             "Resizes images to this height and width; 0 keeps their size, "
             "which must then be the same for all.",
-            field.NON_NEGATIVE,
+            field.PIXELS,
+            used_with=("name", _FROM_DISK),
         ),
         Field(
             "validation_examples",
             0,
             "Training examples that are held out to choose hyperparameters.",
-            field.NON_NEGATIVE,
+            field.AMOUNT,
         ),
         Field(
             "max_train_examples",
             0,
             "Largest number of training examples; 0 for all.",
-            field.NON_NEGATIVE,
+            field.AMOUNT,
         ),
         Field(
             "test_fraction",
             0.1,
             "Share of the images of a folder that is held out for the test.",
-            field.BELOW_ONE,
+            field.number(least=0, below=1),
+            used_with=("name", _FOLDER),
         ),
         Field(
             "memory_limit_mb",
             2000,
             "A set above this size is streamed from disk in every epoch.",
-            field.NON_NEGATIVE,
+            field.AMOUNT,
+            used_with=("name", _FROM_DISK),
         ),
         Section("augment", "Augmentation of the training images.", AUGMENT),
         Field(

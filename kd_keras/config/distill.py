@@ -1,6 +1,6 @@
 """Section `distill`: the losses of the student."""
 
-import math
+import dataclasses
 
 from kd_keras.config import field
 from kd_keras.config.field import Field, Rule, Section
@@ -22,13 +22,13 @@ LOSS_OPTIONS = {
             "alpha",
             1.0,
             "Weight of the teacher's top class against all others (TCKD).",
-            field.NON_NEGATIVE_FINITE,
+            field.WEIGHT,
         ),
         Field(
             "beta",
             8.0,
             "Weight of the comparison among the other classes (NCKD).",
-            field.NON_NEGATIVE_FINITE,
+            field.WEIGHT,
         ),
     ),
     "dist": (
@@ -36,19 +36,34 @@ LOSS_OPTIONS = {
             "beta",
             1.0,
             "Weight of the correlation over the classes of an example.",
-            field.NON_NEGATIVE_FINITE,
+            field.WEIGHT,
         ),
         Field(
             "gamma",
             1.0,
             "Weight of the correlation over the examples of a batch.",
-            field.NON_NEGATIVE_FINITE,
+            field.WEIGHT,
         ),
     ),
     "mse": (),
     "binary_kl": (),
 }
 SOFT_LOSSES = tuple(LOSS_OPTIONS)
+
+
+def _sections():
+    """The sections of the losses that have options."""
+    for loss, options in LOSS_OPTIONS.items():
+        used_with = ("distill.loss", field.one_of((loss,)))
+        if options:
+            yield Section(
+                loss,
+                f"Options of the loss {loss}.",
+                tuple(
+                    dataclasses.replace(option, used_with=used_with)
+                    for option in options
+                ),
+            )
 
 
 def loss_options(config):
@@ -104,11 +119,7 @@ SECTION = Section(
             False,
             "For kl: gives the logits mean 0 and standard deviation 1 first.",
         ),
-        *(
-            Section(loss, f"Options of the loss {loss}.", options)
-            for loss, options in LOSS_OPTIONS.items()
-            if options
-        ),
+        *_sections(),
         Field(
             "temperature",
             DEFAULT_TEMPERATURE,
@@ -130,14 +141,14 @@ SECTION = Section(
             0.0,
             "Weight of the cross-entropy on labels beside the soft loss; 0 "
             "trains the student without labels.",
-            field.NON_NEGATIVE_FINITE,
+            field.WEIGHT,
         ),
         Field(
             "final_hard_loss_weight",
             -1.0,
             "Weight at the end, reached linearly; negative for a constant "
             "weight.",
-            Rule("finite", lambda value: value < math.inf),
+            field.number(least=-1_000_000, most=1_000_000),
         ),
     ),
     _check,

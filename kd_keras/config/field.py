@@ -41,6 +41,9 @@ class Field:
             whether a value is right, such as the name of a network.
         same_as: str, full name of another field, `data.augment.mirror`:
             this one follows it until it is set itself.
+        used_with: None, or `(name, rule)`: the field has an effect only if
+            another field, of the same section or with its full name, obeys
+            the rule.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Field:
     description: str
     rule: Rule | None = None
     same_as: str = ""
+    used_with: tuple | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,15 +124,33 @@ def join(prefix, name):
     return f"{prefix}.{name}" if prefix else name
 
 
-# Comparisons with NaN are False, so the rules refuse it.
-POSITIVE = Rule("> 0", lambda value: value > 0)
-POSITIVE_FINITE = Rule("> 0 and finite", lambda value: 0 < value < math.inf)
-NON_NEGATIVE = Rule(">= 0", lambda value: value >= 0)
-NON_NEGATIVE_FINITE = Rule(
-    ">= 0 and finite", lambda value: 0 <= value < math.inf
-)
-UP_TO_ONE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
-BELOW_ONE = Rule(">= 0 and < 1", lambda value: 0 <= value < 1)
+def number(*, least=-math.inf, above=-math.inf, most=math.inf, below=math.inf):
+    """Rule: a number, or each number of a tuple, lies between bounds.
+
+    Args:
+        least, most: bounds that are allowed themselves.
+        above, below: bounds that are not.
+    """
+    bounds = ((">=", least), (">", above), ("<=", most), ("<", below))
+    text = " and ".join(
+        f"{sign} {bound:,}" for sign, bound in bounds if math.isfinite(bound)
+    )
+
+    def holds(value):
+        # Comparisons with NaN are False.
+        return least <= value <= most and above < value < below
+
+    return Rule(text, holds)
+
+
+# Upper bounds lie far above any use: they catch slips.
+COUNT = number(least=1, most=1_000_000)
+COUNT_OR_ZERO = number(least=0, most=1_000_000)
+AMOUNT = number(least=0, most=10**9)
+PIXELS = number(least=0, most=10_000)
+SEED = number(least=0, most=2**31 - 1)
+WEIGHT = number(least=0, most=1_000_000)
+UP_TO_ONE = number(least=0, most=1)
 
 
 def one_of(choices):
@@ -138,6 +160,26 @@ def one_of(choices):
     )
 
 
-def each(text, holds):
-    """Rule: `holds` is true of each element of a tuple."""
-    return Rule(f"a tuple of {text}", lambda values: all(map(holds, values)))
+def each(kind, rule, *, most=100):
+    """Rule: a tuple holds at most `most` numbers, which all obey a rule.
+
+    Args:
+        kind: `int` or `float`, which takes whole numbers, too.
+        rule: `Rule`.
+        most: int.
+    """
+    words = "whole numbers" if kind is int else "numbers"
+
+    def holds(values):
+        return len(values) <= most and all(
+            is_of_type(value, kind) and rule.holds(value) for value in values
+        )
+
+    return Rule(f"a tuple of at most {most:,} {words} {rule.text}", holds)
+
+
+def is_of_type(value, kind):
+    """Whether a value has a field's type; a float may be a whole number."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)

@@ -1,16 +1,30 @@
 """Fields of the whole experiment."""
 
-from kd_keras.config.field import Field, Rule, one_of
+import re
+
+from kd_keras.config.field import SEED, Field, Rule, one_of
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
+# With "_specialist_exports" behind it a file name has at most 255 bytes.
+_NAME_BYTES = 200
+_MOST_DEVICES = 64
+
+
 def _is_file_name(name):
-    return bool(name) and not set(name) & set("/\\")
+    return (
+        re.fullmatch(r"[^\s.-](.*[^\s.])?", name)
+        and not set(name) & set('/\\:*?"<>|')
+        and name.isprintable()
+        and len(name.encode()) <= _NAME_BYTES
+    )
 
 
 def _is_auto_or_count(devices):
-    return devices == "auto" or (devices.isdigit() and int(devices) > 0)
+    return devices == "auto" or (
+        re.fullmatch("[1-9][0-9]?", devices) and int(devices) <= _MOST_DEVICES
+    )
 
 
 FIELDS = (
@@ -18,13 +32,18 @@ FIELDS = (
         "name",
         "experiment",
         "Names the run directory and the exported models: <name>_student.",
-        Rule("a non-empty name without slashes", _is_file_name),
+        Rule(
+            f"a file name of at most {_NAME_BYTES} bytes, without "
+            '/ \\ : * ? " < > | and control characters, that does not begin '
+            "with a dot, dash or space, nor end with a dot or space",
+            _is_file_name,
+        ),
     ),
     Field(
         "seed",
         0,
         "Seed for all randomness.",
-        Rule(">= 0 and < 2**31", lambda seed: 0 <= seed < 2**31),
+        SEED,
     ),
     Field(
         "precision",
@@ -39,6 +58,9 @@ FIELDS = (
         "auto",
         "auto uses every GPU, or the CPU if there is none. A number splits "
         "the CPU into as many logical devices, to try replicas without GPUs.",
-        Rule("'auto' or a whole number > 0", _is_auto_or_count),
+        Rule(
+            f"'auto' or a whole number from 1 to {_MOST_DEVICES}",
+            _is_auto_or_count,
+        ),
     ),
 )

@@ -18,21 +18,21 @@ def fields(model):
             (),
             "Filters or units of each group of layers; empty for the "
             "model's own.",
-            field.each("whole numbers > 0", _is_count),
+            field.each(int, field.number(least=1, most=2**16)),
         ),
         Field(
             "dropout",
             (),
             "For mlp: dropout rate before each layer of units, from the "
             "input to the logits; empty for none.",
-            field.each("numbers >= 0 and < 1", lambda rate: 0 <= rate < 1),
+            field.each(float, field.number(least=0, below=1)),
         ),
         Field(
             "max_norm",
             0.0,
             "For mlp: largest norm of the weights into a hidden unit; 0 for "
             "no limit.",
-            field.NON_NEGATIVE_FINITE,
+            field.WEIGHT,
         ),
         *training_fields(epochs=10),
     )
@@ -45,11 +45,7 @@ def training_fields(*, epochs):
             "epochs",
             epochs,
             "Passes over the training examples.",
-            field.POSITIVE,
+            field.COUNT,
         ),
-        Field("batch_size", 128, "Examples per step.", field.POSITIVE),
+        Field("batch_size", 128, "Examples per step.", field.COUNT),
     )
-
-
-def _is_count(value):
-    return isinstance(value, int) and value > 0

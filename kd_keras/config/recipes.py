@@ -4,6 +4,7 @@ import importlib.util
 import pathlib
 import traceback
 
+from kd_keras.config import flat, overrides, schema
 from kd_keras.utils import suggestions
 
 DEFAULT = "mnist"
@@ -40,13 +41,18 @@ def load(recipe):
         )
     try:
         config = get_config(*[argument] * bool(colon))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(path, error) from error
     if not hasattr(config, "copy_and_resolve_references"):
         raise ValueError(
             "get_config() must return a ConfigDict, as default_config() does. "
             f"Received: {type(config).__name__} from {path}"
         )
+    try:
+        schema.check_shape(config)
+        overrides.check_used(config, _changed(config))
+    except ValueError as error:
+        raise ValueError(f"configuration file {path}: {error}") from error
     return config
 
 
@@ -86,9 +92,16 @@ def _run(path):
     recipe = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(recipe)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(path, error) from error
     return recipe
+
+
+def _changed(config):
+    """Names of the fields that do not have their default values."""
+    defaults = flat.flatten(schema.default_config())
+    values = flat.flatten(config)
+    return [name for name in defaults if values[name] != defaults[name]]
 
 
 def _failed(path, error):

@@ -3,21 +3,9 @@
 import sys
 
 from absl import flags
-from ml_collections import config_flags
 
-from kd_keras.config import recipes, reference
-
-DEFAULT_CONFIG = recipes.DEFAULT
-
-
-class _RecipeParser(flags.ArgumentParser):
-    """Reads a recipe's name or path; its errors fit on one line."""
-
-    def parse(self, argument):
-        config = recipes.load(argument)
-        # Unknown fields are refused from here on.
-        config.lock()
-        return config
+from kd_keras.config import overrides, recipes, reference, schema
+from kd_keras.utils import arguments
 
 
 class _HelpConfigFlag(flags.BooleanFlag):
@@ -37,14 +25,14 @@ class _HelpConfigFlag(flags.BooleanFlag):
             sys.exit(0)
 
 
-CONFIG = config_flags.DEFINE_config_file(
+_CONFIG = flags.DEFINE_string(
     "config",
-    None,
+    recipes.DEFAULT,
     "A recipe in configs/, such as cifar10, or the path of a Python file with "
-    f"get_config() (default: {DEFAULT_CONFIG}). --config.field=value "
-    "overrides a field; --help-config shows them all.",
+    "get_config(). --config.field=value overrides a field; --help-config "
+    "shows them all.",
 )
-flags.FLAGS["config"].parser = _RecipeParser()
+_FIELDS = arguments.define_fields("config")
 flags.DEFINE_flag(_HelpConfigFlag())
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Directory of the run (default: runs/<config name>)."
@@ -54,6 +42,20 @@ SAVEDMODELS = flags.DEFINE_string(
 )
 
 
-def workdir():
+def config():
+    """Returns the configuration of the command line.
+
+    Raises:
+        ValueError: if the recipe cannot be used, or a field is unknown, not
+            allowed or without an effect.
+    """
+    config = recipes.load(_CONFIG.value)
+    overrides.apply(config, _FIELDS)
+    schema.validate(config)
+    overrides.check_used(config, _FIELDS.texts)
+    return config
+
+
+def workdir(config):
     """Returns the directory of the run."""
-    return _WORKDIR.value or f"runs/{CONFIG.value.name}"
+    return _WORKDIR.value or f"runs/{config.name}"

@@ -40,15 +40,32 @@ def default_config():
     return config
 
 
+def check_shape(config):
+    """Raises a ValueError unless all fields exist, of their types, alone."""
+    defaults, values = flatten(default_config()), flatten(config)
+    for name in values:
+        if name not in defaults:
+            raise ValueError(
+                "fields of the configuration must be those that kd-keras train "
+                f"--help-config shows. Received: {name}."
+                f"{did_you_mean(name, defaults)}"
+            )
+    for name, default in defaults.items():
+        if name not in values:
+            raise ValueError(
+                "a configuration must have all fields, as default_config() "
+                f"does. Received: one without {name}"
+            )
+        if not field.is_of_type(values[name], type(default)):
+            raise ValueError(
+                f"{name} must be of the type of its default, {default!r}. "
+                f"Received: {values[name]!r}"
+            )
+
+
 def validate(config):
     """Raises a ValueError that names a field that is not allowed."""
-    names = flatten(default_config())
-    for name in flatten(config):
-        if name not in names:
-            raise ValueError(
-                "fields of the configuration must be those that --help-config "
-                f"shows. Received: {name}.{did_you_mean(name, names)}"
-            )
+    check_shape(config)
     for prefix, section in field.sections(SCHEMA):
         for entry in section.fields:
             name = field.join(prefix, entry.name)

@@ -1,7 +1,7 @@
 """Section `specialist`: networks for classes that the teacher confuses."""
 
 from kd_keras.config import distill, field, network, optimizer
-from kd_keras.config.field import Field, Rule, Section
+from kd_keras.config.field import Field, Section
 
 
 def _check(config):
@@ -24,7 +24,7 @@ SECTION = Section(
             "num_specialists",
             3,
             "Number of specialists.",
-            Rule(">= 2", lambda value: value >= 2),
+            field.number(least=2, most=1000),
         ),
         Field(
             "num_classes",
@@ -32,7 +32,7 @@ SECTION = Section(
             "Classes of each specialist: those predicted most together with "
             "the classes of its cluster, so that a class may have several "
             "specialists; 0 for the cluster itself.",
-            field.NON_NEGATIVE,
+            field.COUNT_OR_ZERO,
         ),
         Field(
             "only",
@@ -45,14 +45,14 @@ SECTION = Section(
             "special_share",
             0.5,
             "Share of a batch that is examples of the specialist's classes.",
-            Rule("in (0, 1)", lambda value: 0 < value < 1),
+            field.number(above=0, below=1),
         ),
         Field(
             "soft_loss_weight",
             1.0,
             "Weight of the generalist's soft targets beside the labels, on "
             "the other examples.",
-            field.NON_NEGATIVE_FINITE,
+            field.WEIGHT,
         ),
         Field(
             "temperature",

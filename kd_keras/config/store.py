@@ -21,7 +21,7 @@ SECTION = Section(
             10,
             "Views of each example that are stored; epoch e shows view e "
             "modulo this number.",
-            field.POSITIVE,
+            field.COUNT,
         ),
         Field(
             "dtype",
@@ -34,14 +34,14 @@ SECTION = Section(
             0,
             "Stores only the logits of this many most likely classes, and "
             "the probability of the rest; 0 stores all.",
-            field.NON_NEGATIVE,
+            field.COUNT_OR_ZERO,
         ),
         Field(
             "shard_views",
             50_000,
             "Approximate number of views in a file, which is the most that "
             "an interruption can lose.",
-            field.POSITIVE,
+            field.number(least=1, most=10**9),
         ),
     ),
 )

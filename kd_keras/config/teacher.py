@@ -1,11 +1,14 @@
 """Section `teacher`: its training, and where a trained one is read."""
 
-import math
-
 from kd_keras.config import data, field, network, optimizer
-from kd_keras.config.field import Field, Section
+from kd_keras.config.field import Field, Rule, Section
 
 MEANS = ("arithmetic", "geometric")
+# A recipe may leave the path open.
+_SEVERAL = Rule(
+    "several paths, separated by commas",
+    lambda path: not path or "," in path,
+)
 
 SECTION = Section(
     "teacher",
@@ -25,12 +28,14 @@ SECTION = Section(
             "For an ensemble: the mean of probabilities (arithmetic) or of "
             "their logarithms (geometric).",
             field.one_of(MEANS),
+            used_with=("path", _SEVERAL),
         ),
         Field(
             "weights",
             (),
             "For an ensemble: a weight for each teacher; empty for equal ones.",
-            field.each("numbers > 0", lambda weight: 0 < weight < math.inf),
+            field.each(float, field.number(above=0, most=1_000_000)),
+            used_with=("path", _SEVERAL),
         ),
         Field(
             "outputs",

@@ -3,10 +3,7 @@
 from kd_keras.config import field
 from kd_keras.config.field import Field, Section
 
-_CLASSES = field.each(
-    "whole numbers >= 0",
-    lambda value: isinstance(value, int) and value >= 0,
-)
+_CLASSES = field.each(int, field.COUNT_OR_ZERO, most=10_000)
 
 
 def _check(config):
@@ -40,7 +37,7 @@ SECTION = Section(
             "fraction",
             1.0,
             "Share of the remaining examples that is kept.",
-            field.Rule("in (0, 1]", lambda value: 0 < value <= 1),
+            field.number(above=0, most=1),
         ),
         Field(
             "balanced",
@@ -52,7 +49,7 @@ SECTION = Section(
             "seed",
             None,
             "Seed for the choice.",
-            field.NON_NEGATIVE,
+            field.SEED,
             same_as="seed",
         ),
     ),

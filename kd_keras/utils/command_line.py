@@ -1,6 +1,8 @@
 """Runs a command: quiet start, help, and errors in one line."""
 
+import codecs
 import contextlib
+import locale
 import logging
 import os
 import re
@@ -11,14 +13,14 @@ import textwrap
 from absl import app, flags
 from absl import logging as absl_logging
 
-from kd_keras.utils import interruption, quiet
+from kd_keras.utils import arguments, interruption, quiet
 
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
 _HELP_FLAGS = ("--help", "-help", "-h", "-?")
 _LINE_WIDTH = 79
 
 
-def run(main, *, default_config=None):
+def run(main):
     """Runs `main()` with the flags of the command line, then exits.
 
     The exit code is 0, 1 after an error, or 130 after an interruption.
@@ -27,16 +29,15 @@ def run(main, *, default_config=None):
     Args:
         main: function without arguments. `--help` shows the docstring of its
             module and the module's flags.
-        default_config: str, the value of `--config` where it is not given;
-            None for a command without that flag.
     """
     _prepare_environment()
+    _check_encoding()
     if any(argument in _HELP_FLAGS for argument in sys.argv[1:]):
         print(_help(main))
         sys.exit(0)
     app.run(
         lambda argv: _guarded(main, argv),
-        flags_parser=lambda argv: _parse_flags(argv, default_config),
+        flags_parser=lambda argv: _parse_flags(argv, main),
     )
 
 
@@ -66,11 +67,7 @@ def command(module):
 
 def _help(main):
     """Returns the docstring of a command's module, and its flags."""
-    module = main.__module__
-    # absl files the flags of the main module under the program's path.
-    name = sys.argv[0] if module == "__main__" else module
-    found = flags.FLAGS.get_key_flags_for_module(name)
-    names = {_flag_name(flag): flag for flag in found}
+    names = {_flag_name(flag): flag for flag in _key_flags(main)}
     width = max(map(len, names), default=0) + 4
     lines = [
         textwrap.fill(
@@ -83,8 +80,16 @@ def _help(main):
         )
         for name in sorted(names, key=lambda name: names[name].name)
     ]
-    docstring = sys.modules[module].__doc__.strip()
+    docstring = sys.modules[main.__module__].__doc__.strip()
     return "\n".join([docstring, "", "Flags:", *lines])
+
+
+def _key_flags(main):
+    """The flags of a command, without those of libraries."""
+    module = main.__module__
+    # absl files the flags of the main module under the program's path.
+    name = sys.argv[0] if module == "__main__" else module
+    return flags.FLAGS.get_key_flags_for_module(name)
 
 
 def _flag_name(flag):
@@ -102,46 +107,16 @@ def _flag_help(flag):
     return f"{flag.help} (default: {default})"
 
 
-def _parse_flags(argv, default_config):
-    if default_config:
-        argv = _with_config(argv, default_config)
+def _parse_flags(argv, main):
     try:
-        return flags.FLAGS(argv)
+        return arguments.parse(argv, _key_flags(main))
     except SystemExit:
         # absl's --helpfull exits with 1; asking for help is no failure.
         sys.exit(0)
     except Exception as error:
         if "--debug" in argv:
             raise
-        if isinstance(error, (KeyError, AttributeError)):
-            _fail(_unknown_field(str(error.args[0]), argv))
         _fail(_one_line(error))
-
-
-def _with_config(argv, default):
-    """Returns the arguments, with the default `--config` if they have none.
-
-    As the flag's own default it would be loaded when the flag is defined,
-    where no error can be caught.
-    """
-    if any(re.match("--?config(=|$)", argument) for argument in argv):
-        return argv
-    return [argv[0], f"--config={default}", *argv[1:]]
-
-
-def _unknown_field(message, argv):
-    """Returns the line for an unknown field, with the flag that names it."""
-    name = re.search(r"\w+", message)[0]
-    flag = next(
-        (x.partition("=")[0] for x in argv if re.search(rf"\.{name}\b", x)),
-        name,
-    )
-    close = re.search(r'Did you mean "(\w+)"', message)
-    hint = f" Did you mean {close[1]!r}?" if close else ""
-    return (
-        "fields of the configuration must be those that --help-config shows. "
-        f"Received: {flag}.{hint}"
-    )
 
 
 def _one_line(error):
@@ -200,6 +175,20 @@ def _log_to_stderr():
     logger.setLevel(logging.INFO)
     logger.addHandler(logging.StreamHandler())
     logger.propagate = False
+
+
+def _check_encoding():
+    """Refuses a locale in which our UTF-8 files would be written wrongly."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that a terminal cannot show is shown with escapes.
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")
+    encoding = locale.getpreferredencoding(False)
+    if codecs.lookup(encoding).name != "utf-8":
+        _fail(
+            "Python must read and write UTF-8: set PYTHONUTF8=1. Received: a "
+            f"locale with {encoding}"
+        )
 
 
 def _prepare_environment():

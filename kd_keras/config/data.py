@@ -41,6 +41,23 @@ AUGMENT = (
     ),
 )
 
+MIXING = (
+    Field(
+        "mixup",
+        0.0,
+        "Share of the student's views that are a weighted mean of two "
+        "images. Only the student's, since labels are not mixed.",
+        field.UP_TO_ONE,
+    ),
+    Field(
+        "cutmix",
+        0.0,
+        "Share of the student's views in which a box is filled from "
+        "another image.",
+        field.UP_TO_ONE,
+    ),
+)
+
 
 def _check(config):
     data = config.data
@@ -106,20 +123,7 @@ SECTION = Section(
             used_with=("name", _FROM_DISK),
         ),
         Section("augment", "Augmentation of the training images.", AUGMENT),
-        Field(
-            "mixup",
-            0.0,
-            "Share of the student's views that are a weighted mean of two "
-            "images. Only the student's, since labels are not mixed.",
-            field.UP_TO_ONE,
-        ),
-        Field(
-            "cutmix",
-            0.0,
-            "Share of the student's views in which a box is filled from "
-            "another image.",
-            field.UP_TO_ONE,
-        ),
+        *MIXING,
     ),
     _check,
 )

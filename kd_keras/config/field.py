@@ -108,9 +108,21 @@ def check(rule, name, value):
         raise ValueError(f"{name} must be {rule.text}. Received: {value!r}")
 
 
+def check_type(name, value, default):
+    """Raises a ValueError unless a value has the type of the default."""
+    if not is_of_type(value, type(default)):
+        raise ValueError(
+            f"{name} must be of the type of its default, {default!r}. "
+            f"Received: {value!r}"
+        )
+
+
 def require(holds, config, name, text):
-    """As `check`, for a rule that depends on other fields."""
-    check(Rule(text, lambda value: holds), name, lookup(config, name))
+    """Raises a ValueError for a field that does not fit to other fields."""
+    if not holds:
+        raise ValueError(
+            f"{name} must be {text}. Received: {lookup(config, name)!r}"
+        )
 
 
 def lookup(config, name):

@@ -56,11 +56,7 @@ def check_shape(config):
                 "a configuration must have all fields, as default_config() "
                 f"does. Received: one without {name}"
             )
-        if not field.is_of_type(values[name], type(default)):
-            raise ValueError(
-                f"{name} must be of the type of its default, {default!r}. "
-                f"Received: {values[name]!r}"
-            )
+        field.check_type(name, values[name], default)
 
 
 def validate(config):

@@ -45,8 +45,10 @@ def check_views(examples, spec):
     Args:
         examples: `Examples` or `StreamedExamples`. Streamed ones cannot be
             mixed; a cutout's grey is one of images from 0 to 255.
-        spec: `augmentation.ViewSpec`.
+        spec: `augmentation.ViewSpec`; shifts and squares must be smaller
+            than the images.
     """
+    augmentation.check_size(spec, examples.image_shape)
     if spec.mixes and not hasattr(examples, "at"):
         raise ValueError(
             "data.mixup and data.cutmix need a set in memory, for the "

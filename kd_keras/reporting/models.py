@@ -55,8 +55,8 @@ def find(config, workdir, savedmodels):
             models.append(_model(role, [path], loading.load_classifier(path)))
         elif role != "baseline":
             raise ValueError(
-                f"the report needs a finished {role}: run --stage={role} "
-                f"first. Received: no {role}/{role}.keras in "
+                f"the report needs a finished {role}: run kd-keras train "
+                f"--stage={role} first. Received: no {role}/{role}.keras in "
                 f"{workdir or 'a --workdir'}, no "
                 f"{savedmodels / f'{config.name}_{role}'}"
             )

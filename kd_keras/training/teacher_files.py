@@ -23,7 +23,7 @@ def find(config, savedmodels):
     for path in paths:
         if not pathlib.Path(path).exists():
             raise ValueError(
-                "students and specialists need a teacher: run "
+                "students and specialists need a teacher: run kd-keras train "
                 "--stage=teacher first, or set --config.teacher.path to a "
                 f"SavedModel or .keras file. Received: {path}, which does "
                 "not exist"

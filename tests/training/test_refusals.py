@@ -10,7 +10,10 @@ from kd_keras.data import datasets
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"distill.temperature": 0.0}, "distill.temperature must be > 0"),
+        ({"distill.temperature": 0.0}, "distill.temperature must be >= 0.001"),
+        ({"student.optimizer.warmup_epochs": 3.0}, "at most student.epochs=2"),
+        ({"data.augment.translate": 28}, "translate must be at most 27"),
+        ({"data.augment.cutout": 29}, "cutout must be at most 28 for"),
         ({"student.batch_size": 401}, "Received: 401 of 400"),
         ({"student.model": "resnet9"}, "Did you mean"),
         ({"data.validation_examples": 500}, "Received: 500 of 500"),

@@ -8,6 +8,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from kd_keras.config import data as fields
+from kd_keras.config.field import check, check_type
 from kd_keras.data import order
 from kd_keras.data.augmentation import cutout, geometric, mixing
 
@@ -32,6 +34,9 @@ class ViewSpec:
             image is pasted. The box's share of the area, before it is
             clipped at the edge, is uniform in (0, 1].
 
+    Raises:
+        ValueError: if a value is not one that `config.data` may have.
+
     Reference:
         - mixup: [Zhang et al., 2018](https://arxiv.org/abs/1710.09412)
         - cutmix: [Yun et al., 2019](https://arxiv.org/abs/1905.04899)
@@ -48,6 +53,13 @@ class ViewSpec:
     cutout: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
+
+    def __post_init__(self):
+        rules = {x.name: x.rule for x in (*fields.AUGMENT, *fields.MIXING)}
+        for entry in dataclasses.fields(self):
+            value = getattr(self, entry.name)
+            check_type(entry.name, value, entry.default)
+            check(rules[entry.name], entry.name, value)
 
     @property
     def mixes(self):
@@ -88,6 +100,23 @@ def make_views(images, ids, *, view, spec):
         if any(value != getattr(off, name) for name, value in fields.items()):
             images = augment(images, draws, **fields)
     return images
+
+
+def check_size(spec, image_shape):
+    """Raises a ValueError for shifts and squares larger than the images.
+
+    Args:
+        spec: `ViewSpec`.
+        image_shape: `(height, width, channels)`.
+    """
+    side = min(image_shape[:2])
+    for name, most in (("translate", side - 1), ("cutout", side)):
+        if getattr(spec, name) > most:
+            raise ValueError(
+                f"augment.{name} must be at most {most} for images of "
+                f"{image_shape[0]} x {image_shape[1]}. Received: "
+                f"{getattr(spec, name)}"
+            )
 
 
 def partners(ids, *, view, spec, count):

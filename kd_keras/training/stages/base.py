@@ -107,6 +107,7 @@ class Stage(abc.ABC):
                 "per class. Received: a flat folder"
             )
         pipeline.check_views(self.train, self.view_spec)
+        config_lib.check_warmup(self.config, self.name, self.section)
         self._check_size()
 
     def find_inputs(self):

@@ -87,7 +87,7 @@ def test_a_command_s_help_is_that_of_its_module(tmp_path, command):
 def test_overrides_are_checked_in_a_directory_without_configs(tmp_path):
     assert_one_line(
         kd_keras("train", "--config.student.epohs=3", cwd=tmp_path),
-        "Did you mean 'epochs'?",
+        "Did you mean 'student.epochs'?",
     )
     assert not list(tmp_path.iterdir())
 

@@ -10,14 +10,17 @@ from kd_keras.data import datasets
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"distill.temperature": 0.0}, "distill.temperature must be >= 0.001"),
+        (
+            {"distill.temperature": 0.0},
+            "distill.temperature must be from 0.001",
+        ),
         ({"student.optimizer.warmup_epochs": 3.0}, "at most student.epochs=2"),
         ({"data.augment.translate": 28}, "translate must be at most 27"),
         ({"data.augment.cutout": 29}, "cutout must be at most 28 for"),
         ({"student.batch_size": 401}, "Received: 401 of 400"),
         ({"student.model": "resnet9"}, "Did you mean"),
         ({"data.validation_examples": 500}, "Received: 500 of 500"),
-        ({"teacher.path": "nowhere"}, "run --stage=teacher first"),
+        ({"teacher.path": "nowhere"}, "kd-keras train --stage=teacher first"),
         ({"teacher.weights": (1.0, 2.0)}, "for each teacher.*for 1"),
         ({"transfer.omit_classes": (10,)}, "0 to 9. Received: 10"),
         ({"transfer.fraction": 0.1}, "Received: 64 of 40"),

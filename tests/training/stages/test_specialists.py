@@ -151,7 +151,7 @@ def test_an_interruption_after_one_specialist_ends_in_the_same_bits(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"name": "none"}, "run --stage=teacher first"),
+        ({"name": "none"}, "kd-keras train --stage=teacher first"),
         ({"teacher.path": "MODELS,MODELS"}, "start from one generalist"),
         ({"teacher.widths": (17,)}, "whose weights are of another network"),
         ({"data.validation_examples": 450}, "logits differ by"),

@@ -5,7 +5,6 @@ import pathlib
 
 from kd_keras.deployment import formats
 from kd_keras.evaluation import comparison
-from kd_keras.reporting import records
 from kd_keras.teachers import loading
 from kd_keras.training import run_directory, stages, teacher_files
 
@@ -85,8 +84,7 @@ def _model(role, paths, classifier):
         folder = paths[0] if paths[0].is_dir() else paths[0].parent
         run = run_directory.RunDir(folder, role)
         epochs = run.metrics()
-        if run.report_path.exists():
-            record = records.read_json(run.report_path)
+        record = run.read_report() or {}
     return Model(role, paths, classifier, record, epochs)
 
 

@@ -24,7 +24,9 @@ def fingerprint(path):
         FileNotFoundError, ValueError: as `loading.load_teacher`.
     """
     path = pathlib.Path(path)
-    arrays = loading.find_teacher_kind(path).weight_arrays(path)
+    kind = loading.find_teacher_kind(path)
+    loading.check_whole(path)
+    arrays = kind.weight_arrays(path)
     # Scalars are hashed as arrays of shape (1,): stored fingerprints are.
     hashed = [
         digests.sha256_of_arrays(np.ascontiguousarray(array))

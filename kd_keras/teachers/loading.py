@@ -11,6 +11,7 @@ from kd_keras.teachers import (
     trained_on,
 )
 from kd_keras.teachers.kind import TeacherKind
+from kd_keras.utils import manifests
 
 KINDS = (
     saved_model.KIND,
@@ -40,7 +41,9 @@ def load_classifier(path, *, threads=None):
             the file is damaged or not a classifier of images.
     """
     path = pathlib.Path(path)
-    classifier = find_kind(path).load(path, threads)
+    kind = find_kind(path)
+    check_whole(path)
+    classifier = kind.load(path, threads)
     shape, num_classes = classifier.image_shape, classifier.num_classes
     if len(shape) != 3 or not num_classes:
         raise ValueError(
@@ -72,7 +75,9 @@ def load_teacher(path, *, outputs="logits"):
             outputs and none is named `outputs`.
     """
     path = pathlib.Path(path)
-    teacher = find_teacher_kind(path).load_teacher(path, outputs)
+    kind = find_teacher_kind(path)
+    check_whole(path)
+    teacher = kind.load_teacher(path, outputs)
     teacher.image_spec = trained_on.find(path) or teacher.image_spec
     return teacher
 
@@ -92,7 +97,41 @@ def network_weights(path):
             of another program has its variables in an unknown order.
     """
     path = pathlib.Path(path)
-    return find_teacher_kind(path).network_weights(path)
+    kind = find_teacher_kind(path)
+    check_whole(path)
+    return kind.network_weights(path)
+
+
+def check_whole(path):
+    """Raises a ValueError if a model of this program is damaged.
+
+    Its files are compared with the SHA-256 that were recorded beside them; a
+    model without such a record passes.
+
+    Args:
+        path: str or path of a SavedModel or a file.
+    """
+    path = pathlib.Path(path)
+    directory, is_of_model = path.parent, [path.name].__contains__
+    if path.is_dir():
+        directory, is_of_model = path, _is_of_saved_model
+    manifests.check(
+        directory,
+        is_of_model,
+        what="a model",
+        remedy="write it again with the command that wrote it, or remove "
+        f"{directory / manifests.NAME} if it was changed on purpose",
+    )
+
+
+def _is_of_saved_model(name):
+    """Whether a file is part of a SavedModel, and not of its records."""
+    return name.split("/")[0] in (
+        "saved_model.pb",
+        "fingerprint.pb",
+        "variables",
+        "assets",
+    )
 
 
 def size(path):

@@ -8,8 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.utils import files
-
 _COLOURS = {"teacher": (31, 119, 180), "student": (255, 127, 14)}
 
 
@@ -28,7 +26,7 @@ class MetricsLog(keras.callbacks.Callback):
 
     def __init__(self, run_dir, *, num_examples, first_epoch):
         super().__init__()
-        self._path = run_dir.metrics_path
+        self._run_dir = run_dir
         self._num_examples = num_examples
         self._lines = [
             line for line in run_dir.metrics() if line["epoch"] <= first_epoch
@@ -50,8 +48,9 @@ class MetricsLog(keras.callbacks.Callback):
                 **{key: float(value) for key, value in logs.items()},
             }
         )
-        files.write_text(
-            self._path, "".join(json.dumps(x) + "\n" for x in self._lines)
+        self._run_dir.write_text(
+            self._run_dir.metrics_path.name,
+            "".join(json.dumps(x) + "\n" for x in self._lines),
         )
 
 

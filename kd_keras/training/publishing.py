@@ -1,6 +1,8 @@
 """Measures the network of a stage, and exports it with its records."""
 
+import itertools
 import logging
+import os
 import shutil
 
 import keras
@@ -8,9 +10,13 @@ import keras
 from kd_keras.deployment import saved_model
 from kd_keras.evaluation import comparison
 from kd_keras.training import devices, model_card, run_directory
-from kd_keras.utils import files
+from kd_keras.utils import files, manifests
 
 _log = logging.getLogger(__name__)
+
+_REMEDY = "take another --savedmodels or --config.name, or remove it"
+# Files without which there is no SavedModel.
+_NEEDED = ("saved_model.pb", "variables/variables.index")
 
 
 def build_in_float32(stage, num_classes):
@@ -53,26 +59,116 @@ def publish(stage, network, report):
         network: Keras model, in float32.
         report: dict of JSON values.
     """
-    run_directory.save_keras(network, stage.run_dir.model_path)
+    stage.run_dir.write_model(network)
+    # Again: another run may have exported meanwhile.
+    check_export_path(stage, stage.run_dir.recorded()["depends_on"])
     _export(stage, network, report)
     # Last: the report marks the stage as finished.
-    files.write_json(stage.run_dir.report_path, report)
+    stage.run_dir.write_json(stage.run_dir.report_path.name, report)
     _log.info("%s: %s", stage.name, stage.run_dir.report_path)
 
 
-def export_if_missing(stage, report):
-    """Exports the model of a finished stage again if its export is gone."""
-    if not _export_path(stage).exists():
-        model = keras.models.load_model(stage.run_dir.model_path, compile=False)
-        _export(stage, model, report)
+def repair_export(stage, report, depends_on):
+    """Exports a finished stage again if its export is missing or damaged.
+
+    Files that changed since they were written are kept in a directory beside
+    the export.
+
+    Args:
+        stage: `stages.base.Stage`.
+        report: dict, the stage's report.
+        depends_on: dict; see `RunDir.check`.
+
+    Raises:
+        ValueError: as `check_export_path`.
+    """
+    path = _export_path(stage)
+    if path.exists() and not _is_listed_as_own(stage):
+        _check_run_of_export(stage, depends_on)
+    damaged = _damaged_files(path)
+    if not damaged:
+        return
+    if (path / manifests.NAME).exists() and not _is_replaceable(path):
+        aside = _free_name(path)
+        path.resolve().rename(aside)
+        _log.warning(
+            "%s: %s was changed or damaged (%s); it is kept as %s",
+            stage.name,
+            path,
+            files.named(damaged),
+            aside,
+        )
+    model = keras.models.load_model(stage.run_dir.model_path, compile=False)
+    _export(stage, model, report)
 
 
-def check_export_path(stage):
-    """Raises a ValueError if somebody else's files are where exports go."""
-    files.check_directory(
-        _export_path(stage),
-        remedy="take another --savedmodels or --config.name, or remove it",
+def check_export_path(stage, depends_on):
+    """Raises a ValueError if the stage may not export to its path.
+
+    That holds files of somebody else, or the export of another run.
+
+    Args:
+        stage: `stages.base.Stage`.
+        depends_on: dict; see `RunDir.check`.
+    """
+    _check_run_of_export(stage, depends_on)
+    files.check_directory(_export_path(stage), remedy=_REMEDY)
+
+
+def _check_run_of_export(stage, depends_on):
+    path = _export_path(stage)
+    copy = path / run_directory.CONFIG_NAME
+    if not copy.exists():
+        return
+    record = run_directory.read_exported_config(copy, remedy=_REMEDY)
+    if stage.run_dir.owns(record, depends_on):
+        return
+    by = record.get("directory", record["command"])
+    lines = run_directory.differing(record["depends_on"], depends_on)
+    raise ValueError(
+        f"{path} must not be the export of another run. Received: the one of "
+        f"{by}, with other {files.named(lines)}; {_REMEDY}"
     )
+
+
+def _is_listed_as_own(stage):
+    """Whether the export's list of files has the run's own `config.json`."""
+    run_dir = stage.run_dir
+    try:
+        listed = manifests.read(_export_path(stage))
+    except ValueError:
+        return False
+    return manifests.is_as_written(
+        run_dir.path, run_dir.config_path.name, listed
+    )
+
+
+def _damaged_files(path):
+    """Names of files of an export that are missing or damaged."""
+    if not path.exists():
+        return [path.name]
+    try:
+        listed = manifests.read(path)
+    except ValueError:
+        return [manifests.NAME]
+    if listed:
+        return manifests.changed(path, listed)
+    # Version 0.1 wrote no list.
+    return [name for name in _NEEDED if not (path / name).is_file()]
+
+
+def _is_replaceable(path):
+    try:
+        files.check_directory(path)
+    except ValueError:
+        return False
+    return True
+
+
+def _free_name(path):
+    """A path beside `path` at which nothing exists: str."""
+    names = (f"{path.resolve()}.damaged-{i}" for i in itertools.count(1))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _export_path(stage):

@@ -2,7 +2,9 @@
 
 `<workdir>/<stage>/` holds `config.json`, `versions.json`, `metrics.jsonl`,
 `tensorboard/`, `checkpoints/`, `<stage>.keras` and, once the stage is
-finished, `report.json`.
+finished, `report.json`. `written_by_kd_keras.json` holds the SHA-256 of each
+but logs and checkpoints, so that a damaged file, or a record of another run,
+is noticed.
 """
 
 import contextlib
@@ -12,15 +14,48 @@ import pathlib
 import re
 
 from kd_keras import config as config_lib
-from kd_keras.utils import files, provenance
+from kd_keras.utils import files, manifests, provenance, records
 
+CONFIG_NAME = "config.json"
 # Relative paths of the files that a run writes, besides the model.
 _RUN_FILES = (
     r"config\.json|versions\.json|metrics\.jsonl|report\.json",
+    re.escape(manifests.NAME),
     r"checkpoints/(checkpoint|ckpt-\d+(_temp/part-\S+)?\.\S+)",
     r"checkpoints/checkpoint\.tmp\S+",
     r"tensorboard/(\w+/)?events\.out\.tfevents\.\S+",
 )
+_CONFIG_FORM = {
+    "stage": str,
+    "command": str,
+    "config": {"name": str, "precision": str},
+    "depends_on": dict,
+}
+_CONFIG_MESSAGE = {
+    "what": "the configuration of a run",
+    "remedy": "put the run's own back (the export of a finished run has a "
+    "copy), or take another --workdir",
+}
+_VERSIONS_FORM = {
+    "python": str,
+    "packages": {str: (str, type(None))},
+    "commit": (str, type(None)),
+    "processor": str,
+    "threads": int,
+    "gpus": list,
+}
+_EPOCH_FORM = {"epoch": int, "seconds": records.NUMBER, str: records.NUMBER}
+_REPORT_FORM = {
+    "stage": str,
+    "parameters": int,
+    "macs": int,
+    "test_examples": int,
+    "test_errors": records.OPTIONAL_NUMBER,
+    "test_accuracy": records.OPTIONAL_NUMBER,
+    "test_nll": records.OPTIONAL_NUMBER,
+    "seconds": records.NUMBER,
+    "epochs": int,
+}
 
 
 class RunDir:
@@ -35,11 +70,13 @@ class RunDir:
         self.path = pathlib.Path(path)
         self.stage = stage
         self.model_path = self.path / f"{stage}.keras"
-        self.config_path = self.path / "config.json"
+        self.config_path = self.path / CONFIG_NAME
         self.report_path = self.path / "report.json"
         self.metrics_path = self.path / "metrics.jsonl"
         self.tensorboard_dir = self.path / "tensorboard"
         self.checkpoints_dir = self.path / "checkpoints"
+        # `check` and `check_removable` have found whose files they are.
+        self._outputs = files.OutputDirectory(self.path, all_ours=True)
 
     def check(self, depends_on):
         """Checks that the directory is new, or holds the same run.
@@ -52,15 +89,14 @@ class RunDir:
             ValueError: if it holds another run, or files of somebody else.
         """
         self._check_owned()
-        if not self.config_path.exists():
+        recorded = self.recorded()
+        if recorded is None:
             return
-        differing = config_lib.differing(
-            _read_record(self.config_path)["depends_on"], depends_on
-        )
-        if differing:
+        lines = differing(recorded["depends_on"], depends_on)
+        if lines:
             raise ValueError(
                 f"{self.path} must hold a run of the same configuration. "
-                f"Differing: {'; '.join(differing)}. Take another --workdir, "
+                f"Differing: {'; '.join(lines)}. Take another --workdir, "
                 "or start over with --restart"
             )
 
@@ -73,14 +109,31 @@ class RunDir:
             command: str, as it was typed.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        # Also the files of earlier versions, which had no list.
+        self._outputs.list_only([CONFIG_NAME, "versions.json"])
         record = {
             "stage": self.stage,
             "command": command,
+            # By which an export is known to be another run's.
+            "directory": str(self.path.resolve()),
             "config": config.to_dict(),
             "depends_on": depends_on,
         }
-        files.write_json(self.config_path, record)
-        files.write_json(self.path / "versions.json", provenance.versions())
+        self.write_json(CONFIG_NAME, record)
+        self.write_json("versions.json", provenance.versions())
+
+    def write_text(self, name, text):
+        """Writes a text file of the run, whole or not at all."""
+        self._outputs.write_text(name, text)
+
+    def write_json(self, name, value):
+        """Writes a JSON file of the run, whole or not at all."""
+        self.write_text(name, json.dumps(value, indent=2) + "\n")
+
+    def write_model(self, network):
+        """Saves the run's network as `<stage>.keras`."""
+        with self._outputs.replacing(self.model_path.name) as temporary:
+            network.save(temporary, include_optimizer=False)
 
     def remove(self):
         """Removes the files of the run; the directory itself remains.
@@ -123,31 +176,126 @@ class RunDir:
             if _is_run_file(self, f"checkpoints/{name}"):
                 (self.checkpoints_dir / name).unlink()
 
+    def recorded(self):
+        """The contents of `config.json`; None where it does not exist.
+
+        Raises:
+            ValueError: if it is damaged, or of another stage.
+        """
+        return self._read_config() if self.config_path.exists() else None
+
+    def owns(self, record, depends_on):
+        """Whether an export is this run's, or would be the same.
+
+        Args:
+            record: dict, the export's copy of its run's `config.json`.
+            depends_on: as `check`.
+        """
+        if record.get("directory") == str(self.path.resolve()):
+            return True
+        mine = [depends_on]
+        if self.config_path.exists():  # before a --restart
+            mine.append(self._read_config()["depends_on"])
+        return any(not differing(record["depends_on"], x) for x in mine)
+
     def report(self):
-        """The report of a finished stage, or None."""
-        if not self.report_path.exists() or not self.model_path.exists():
+        """The report of a finished stage, or None.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        return self.read_report() if self.model_path.exists() else None
+
+    def read_report(self):
+        """The contents of `report.json`; None where it does not exist.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        if not self.report_path.exists():
             return None
-        report = json.loads(self.report_path.read_text())
+        report = self._read(
+            self.report_path,
+            _REPORT_FORM,
+            what="the report of a run",
+            remedy="put the run's own back (its export has a copy), or remove "
+            "it, and the same command measures the network again",
+        )
         if "by_covering" in report:  # its name in version 0.1
             report["by_coverage"] = report.pop("by_covering")
         return report
 
+    def check_records(self):
+        """Raises a ValueError if a record of a finished run is damaged."""
+        self._read_config()
+        self.metrics()
+        if (self.path / "versions.json").exists():
+            self._read_versions()
+
+    def has_whole_model(self):
+        """Whether `<stage>.keras` exists and is as it was written.
+
+        Without a list of the files, by an earlier version, existence is all
+        that is known.
+        """
+        listed = manifests.read(self.path)
+        name = self.model_path.name
+        if name in listed:
+            return manifests.is_as_written(self.path, name, listed)
+        return self.model_path.is_file()
+
     def provenance(self):
-        """The `command`, resolved `precision` and `versions` of the run."""
-        record = _read_record(self.config_path)
-        versions = json.loads((self.path / "versions.json").read_text())
+        """The `command`, resolved `precision` and `versions` of the run.
+
+        Raises:
+            ValueError: if `config.json` or `versions.json` is damaged.
+        """
+        record = self._read_config()
         return {
             "command": record["command"],
             "precision": record["config"]["precision"],
-            "versions": versions,
+            "versions": self._read_versions(),
         }
 
     def metrics(self):
-        """The epochs in `metrics.jsonl`: list of dicts."""
+        """The epochs in `metrics.jsonl`: list of dicts.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
         if not self.metrics_path.exists():
             return []
-        lines = self.metrics_path.read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        return self._read(
+            self.metrics_path,
+            _EPOCH_FORM,
+            what="the epochs of a run",
+            remedy="put the run's own back (the export of a finished run has "
+            "a copy), or start over with --restart",
+            reader=records.read_json_lines,
+        )
+
+    def _read_config(self):
+        record = self._read(self.config_path, _CONFIG_FORM, **_CONFIG_MESSAGE)
+        if record["stage"] != self.stage:
+            reason = f"it is of the stage {record['stage']}"
+            raise records.damaged(self.config_path, reason, **_CONFIG_MESSAGE)
+        return record
+
+    def _read_versions(self):
+        return self._read(
+            self.path / "versions.json",
+            _VERSIONS_FORM,
+            what="the versions of a run",
+            remedy="put the run's own back, or start over with --restart",
+        )
+
+    def _read(self, path, form, *, what, remedy, reader=records.read_json):
+        """Reads a record, and compares it with its SHA-256."""
+        value = reader(path, form, what=what, remedy=remedy)
+        manifests.check(
+            self.path, [path.name].__contains__, what=what, remedy=remedy
+        )
+        return value
 
     def _check_owned(self):
         """Raises a ValueError if the directory is not new and not a run's."""
@@ -156,13 +304,14 @@ class RunDir:
                 f"a run needs a directory. Received: {self.path}, a file"
             )
         if self.config_path.exists():
-            _read_record(self.config_path)
+            self._read_config()
             return
         foreign = [
             name
             for name in files.files_below(self.path)
-            # One specialist may be trained before the others.
-            if not re.match(r"\d+/", name)
+            # One specialist may be trained before the others; the list of
+            # the files is written just before config.json.
+            if name != manifests.NAME and not re.match(r"\d+/", name)
         ]
         if foreign:
             raise ValueError(
@@ -172,10 +321,23 @@ class RunDir:
             )
 
 
-def save_keras(model, path):
-    """Saves a `.keras` file, whole or not at all."""
-    with files.replacing_file(path) as temporary:
-        model.save(temporary, include_optimizer=False)
+def differing(recorded, depends_on):
+    """The entries in which a recorded run differs, as text for an error.
+
+    Args:
+        recorded, depends_on: flat dicts; see `RunDir.check`.
+    """
+    return config_lib.differing(recorded, depends_on)
+
+
+def read_exported_config(path, *, remedy):
+    """Reads the copy of `config.json` in an export.
+
+    Raises:
+        ValueError: if it is damaged; the message ends with the remedy.
+    """
+    what = "the configuration of an export's run"
+    return records.read_json(path, _CONFIG_FORM, what=what, remedy=remedy)
 
 
 def _is_run_file(run_dir, name):
@@ -189,19 +351,4 @@ def _is_run_file(run_dir, name):
 
 
 def _is_config(name):
-    return pathlib.PurePath(name).name == "config.json"
-
-
-def _read_record(path):
-    """The contents of a run's `config.json`."""
-    try:
-        record = json.loads(path.read_text())
-        if {"stage", "config", "depends_on"} <= record.keys():
-            return record
-        reason = "it has other fields"
-    except (ValueError, AttributeError) as error:
-        reason = str(error)
-    raise ValueError(
-        "config.json must be the record of a run. Received: "
-        f"{path} ({reason}); take another --workdir"
-    )
+    return pathlib.PurePath(name).name == CONFIG_NAME

@@ -1,9 +1,9 @@
 """Reads JSON records that must be whole and of a known form.
 
-A form is a type or a tuple of types; `[form]`, a list of any length; `{str:
-form}`, an object with any keys; or a dict of names to forms, an object that
-has at least these keys. Written here, because a schema of JSON Schema takes
-several times as many lines for records this small.
+A form is a type or a tuple of types; `[form]`, a list of any length; or a dict
+of names to forms, an object that has at least these keys. The key `str` stands
+for all other keys: `{str: form}` is an object with any keys. Written here,
+because JSON Schema takes several times as many lines for records this small.
 """
 
 import json
@@ -134,7 +134,8 @@ def _mismatch(value, form, name):
         if not isinstance(value, dict):
             return _is_another(value, (dict,), name)
         if str in form:
-            form = dict.fromkeys(value, form[str])
+            named = {key: x for key, x in form.items() if key is not str}
+            form = {**dict.fromkeys(value, form[str]), **named}
         lacking = [key for key in form if key not in value]
         if lacking:
             return f"{name + ': ' if name else ''}{lacking[0]!r} is missing"

@@ -43,13 +43,13 @@ def place(tmp_path_factory):
         network = nets.make_network(units=64 if role == "teacher" else 16)
         run = run_directory.RunDir(root / "runs" / role, role)
         run.start(config, {}, command="")
-        run_directory.save_keras(network, run.model_path)
-        files.write_json(run.report_path, {"parameters": 4321, "macs": 1234})
+        run.write_model(network)
+        run.write_json("report.json", report_runs.REPORT | {"stage": role})
         lines = [
             {"epoch": i + 1, "seconds": 2.0, "val_accuracy": 0.5 + 0.2 * i}
             for i in range(3)
         ]
-        run.metrics_path.write_text("\n".join(map(json.dumps, lines)))
+        run.write_text("metrics.jsonl", "\n".join(map(json.dumps, lines)))
     (root / "exports").mkdir()
     student = root / "runs" / "student" / "student.keras"
     onnx = root / "exports" / "student.onnx"

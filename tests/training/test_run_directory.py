@@ -3,8 +3,10 @@
 import json
 
 import pytest
+import report_runs
 
 from kd_keras.training import run_directory
+from kd_keras.utils import manifests
 
 RUN_FILES = [
     "config.json",
@@ -19,8 +21,14 @@ RUN_FILES = [
     "checkpoints/checkpoint.tmp1a2b",
     "tensorboard/train/events.out.tfevents.1.host.2.0.v2",
     "tensorboard/views/events.out.tfevents.1.host.2.1.v2",
+    manifests.NAME,
 ]
-RECORD = {"stage": "student", "config": {}, "depends_on": {}}
+RECORD = {
+    "stage": "student",
+    "command": "the command",
+    "config": {"name": "small", "precision": "float32"},
+    "depends_on": {},
+}
 
 
 def make_run(path, extra=()):
@@ -28,6 +36,7 @@ def make_run(path, extra=()):
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_text("x")
     (path / "config.json").write_text(json.dumps(RECORD))
+    (path / manifests.NAME).write_text(json.dumps(manifests.record({})))
     return run_directory.RunDir(path, "student")
 
 
@@ -85,8 +94,9 @@ def test_remove_refuses_links_inside(tmp_path):
     ("text", "reason"),
     [
         ("{", "Expecting"),
-        ("[]", "no attribute"),
-        ('{"name": "mine"}', "it has other fields"),
+        ("[]", "a list instead of an object"),
+        ('{"name": "mine"}', "'stage' is missing"),
+        (json.dumps({**RECORD, "stage": "teacher"}), "the stage teacher"),
     ],
 )
 def test_a_config_of_somebody_else_is_refused(tmp_path, text, reason):
@@ -109,6 +119,7 @@ def test_files_without_a_record_are_not_a_run(tmp_path):
 def test_a_report_of_version_0_1_is_read_with_the_keys_of_today(tmp_path):
     (tmp_path / "specialist.keras").touch()
     rows = {"test": [{"covering": 1}]}
-    (tmp_path / "report.json").write_text(json.dumps({"by_covering": rows}))
+    record = {**report_runs.REPORT, "by_covering": rows}
+    (tmp_path / "report.json").write_text(json.dumps(record))
     report = run_directory.RunDir(tmp_path, "specialist").report()
-    assert report == {"by_coverage": rows}
+    assert report == {**report_runs.REPORT, "by_coverage": rows}

@@ -201,6 +201,15 @@ def test_a_work_directory_of_another_configuration_is_refused(run, tmp_path):
     # What a stage does not depend on may change.
     run("teacher", config=small_config(**{"distill.temperature": 2.0}))
     # Another teacher under the same path is another configuration.
-    run("teacher", config=small_config(seed=1), workdir="other")
+    run(
+        "teacher",
+        config=small_config(seed=1),
+        workdir="other",
+        savedmodels="other_models",
+    )
+    shutil.rmtree(tmp_path / "models" / "small_teacher")
+    shutil.move(
+        tmp_path / "other_models" / "small_teacher", tmp_path / "models"
+    )
     with pytest.raises(ValueError, match=r"teacher\.fingerprint"):
         run("student")

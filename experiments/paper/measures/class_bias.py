@@ -8,8 +8,7 @@ from experiments.paper.measures import runs
 from kd_keras.deployment import saved_model
 from kd_keras.distillation import class_bias
 from kd_keras.evaluation import metrics
-from kd_keras.training import run_directory
-from kd_keras.utils import provenance
+from kd_keras.utils import files, provenance
 
 
 def measure(lab, experiment, seed, *, classes, on_test=False):
@@ -55,7 +54,8 @@ def measure(lab, experiment, seed, *, classes, on_test=False):
 
 def _save(network, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    run_directory.save_keras(network, folder / "student.keras")
+    with files.replacing_file(folder / "student.keras") as temporary:
+        network.save(temporary, include_optimizer=False)
     saved_model.export_saved_model(network, folder / "savedmodel")
 
 

@@ -117,19 +117,31 @@ class Stage(abc.ABC):
     def finished_report(self, depends_on):
         """The report of a finished run of the same stage, or None."""
         self.run_dir.check(depends_on)
-        report = self.run_dir.report()
-        if report is not None:
-            _log.info(
-                "%s: finished before, in %s", self.name, self.run_dir.path
-            )
-            publishing.export_if_missing(self, report)
+        report = self.run_dir.read_report()
+        if report is None:
+            return None
+        if not self.run_dir.has_whole_model():
+            self._check_rebuildable()
+            return None
+        self.run_dir.check_records()
+        _log.info("%s: finished before, in %s", self.name, self.run_dir.path)
+        publishing.repair_export(self, report, depends_on)
         return report
 
-    def check_paths(self, restart):
-        """Raises a ValueError if files of somebody else are in the way."""
+    def can_rebuild(self):
+        """Whether a finished stage can make its network without training."""
+        return any(self.run_dir.checkpoints_dir.glob("*.index"))
+
+    def check_paths(self, restart, depends_on):
+        """Raises a ValueError if somebody else's files are in the way.
+
+        Args:
+            restart: bool; True where the run is removed first.
+            depends_on: dict; see `RunDir.check`.
+        """
         if restart:
             self.run_dir.check_removable()
-        publishing.check_export_path(self)
+        publishing.check_export_path(self, depends_on)
 
     def build(self, num_classes):
         """The network before its training: a Keras model, images -> logits."""
@@ -141,6 +153,18 @@ class Stage(abc.ABC):
             widths=self.network_fields.widths,
             dropout=self.network_fields.dropout,
             max_norm=self.network_fields.max_norm,
+        )
+
+    def _check_rebuildable(self):
+        path = self.run_dir.model_path
+        if not self.can_rebuild():
+            raise ValueError(
+                "a finished stage must have its network as it was written. "
+                f"Received: {path}, missing or damaged, without checkpoints; "
+                "put it back, or train again with --restart"
+            )
+        _log.warning(
+            "%s: %s is missing or damaged; it is made again", self.name, path
         )
 
     def _label_user(self):

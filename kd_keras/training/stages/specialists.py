@@ -43,7 +43,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
             report = self.finished_report(depends_on)
         if report is not None:
             return report
-        self.check_paths(restart and only < 0)
+        self.check_paths(restart and only < 0, depends_on)
         self.answers.open()
         generalist = self._build_generalist()
         members = self._members(generalist, inputs)
@@ -59,6 +59,9 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         )
         reports = [member.run(restart=False) for member in members]
         return self._combine(generalist, members, reports)
+
+    def can_rebuild(self):
+        return True  # of its members, which are checked
 
     def find_inputs(self):
         self._files = teacher_files.find(self.config, self.context.savedmodels)

@@ -23,7 +23,7 @@ class TrainingStage(base.Stage):
         report = None if restart else self.finished_report(depends_on)
         if report is not None:
             return report
-        self.check_paths(restart)
+        self.check_paths(restart, depends_on)
         num_classes = self.find_num_classes()
         keras.utils.set_random_seed(self.config.seed)
         network, model = fitting.compile_network(self, num_classes)

@@ -47,6 +47,12 @@ def _run():
     if first == "--version":
         print(f"kd_keras {kd_keras.__version__}")
         return 0
+    if first == "--help-config":
+        # Imported here: it takes longer than all else.
+        from kd_keras.config import reference
+
+        print(reference.text())
+        return 0
     if first not in COMMANDS:
         received = repr(first) if first else "none"
         print(
@@ -59,8 +65,7 @@ def _run():
     # As with `python -m`: a module:function may be in this directory.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    # Before the import: the flags of a configuration read sys.argv when they
-    # are defined. The first entry is what a record shows as the program.
+    # The first entry is what a record shows as the program.
     sys.argv = [f"{program} {first}", *sys.argv[2:]]
     importlib.import_module(f"kd_keras.{first}").cli()
     return 0
@@ -85,6 +90,7 @@ def _help(program):
             *lines,
             "",
             f"{program} COMMAND --help shows the flags of a command.",
+            f"{program} --help-config shows every field of a configuration.",
             f"{program} --version shows the version.",
             "",
             "Exit codes: 0 success, 1 error, 2 no or unknown command, "

@@ -40,7 +40,11 @@ _FORMATS = flags.DEFINE_list(
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Directory of the files.")
 _CALIBRATION_EXAMPLES = flags.DEFINE_integer(
-    "calibration_examples", 500, "Training images that set the ranges of int8."
+    "calibration_examples",
+    500,
+    "Training images that set the ranges of int8.",
+    lower_bound=1,
+    upper_bound=1_000_000,
 )
 
 

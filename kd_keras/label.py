@@ -29,9 +29,19 @@ from kd_keras.utils import command_line
 
 flags.adopt_module_key_flags(command_line)
 flags.adopt_module_key_flags(run_flags)
-_SHARD = flags.DEFINE_integer("shard", 0, "The index of this process, from 0.")
+_SHARD = flags.DEFINE_integer(
+    "shard",
+    0,
+    "The index of this process, from 0.",
+    lower_bound=0,
+    upper_bound=9999,
+)
 _NUM_SHARDS = flags.DEFINE_integer(
-    "num_shards", 1, "How many processes write the store together."
+    "num_shards",
+    1,
+    "How many processes write the store together.",
+    lower_bound=1,
+    upper_bound=10_000,
 )
 
 

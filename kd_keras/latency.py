@@ -20,6 +20,8 @@ if __name__ == "__main__":
     # Before the imports that take time.
     interruption.exit_at_once()
 
+import re
+
 from absl import flags
 
 from kd_keras.utils import command_line, files, progress, provenance
@@ -28,12 +30,22 @@ flags.adopt_module_key_flags(command_line)
 _MODELS = flags.DEFINE_list(
     "models", [], "Paths of the models, separated by commas."
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images in a batch.")
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size",
+    64,
+    "Images in a batch.",
+    lower_bound=1,
+    upper_bound=65_536,
+)
 _THREADS = flags.DEFINE_list(
     "threads", [], "Numbers of threads (default: 1 and all cores)."
 )
 _ROUNDS = flags.DEFINE_integer(
-    "rounds", 20, "Turns of each process, a quarter of a second each."
+    "rounds",
+    20,
+    "Turns of each process, a quarter of a second each.",
+    lower_bound=1,
+    upper_bound=10_000,
 )
 _OUTPUT = flags.DEFINE_string(
     "output", None, "JSON file to write the results to."
@@ -43,9 +55,12 @@ _OUTPUT = flags.DEFINE_string(
 def main():
     if not _MODELS.value:
         raise ValueError("--models must name a model. Received: none")
-    bad = [count for count in _THREADS.value if not count.isdigit()]
-    if bad:
-        raise ValueError(f"--threads must be numbers. Received: {bad[0]!r}")
+    for count in _THREADS.value:
+        if not re.fullmatch("[1-9][0-9]{0,2}", count):
+            raise ValueError(
+                "--threads must be whole numbers from 1 to 999, separated by "
+                f"commas. Received: {count!r}"
+            )
 
     if _OUTPUT.value:
         files.check_output(_OUTPUT.value, by="latency")

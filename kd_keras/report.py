@@ -30,6 +30,7 @@ import pathlib
 
 from absl import flags
 
+from kd_keras.config import field, general
 from kd_keras.utils import command_line, files
 
 flags.adopt_module_key_flags(command_line)
@@ -57,11 +58,17 @@ _LATENCY = flags.DEFINE_string(
 )
 _OUTPUT = flags.DEFINE_string("output", "report.html", "File of the page.")
 _SERVE = flags.DEFINE_integer(
-    "serve", None, "Port of this machine at which the page is served."
+    "serve",
+    None,
+    "Port of this machine at which the page is served; 0 for a free one.",
+    lower_bound=0,
+    upper_bound=65_535,
 )
 
 
 def main():
+    if _NAME.value:
+        field.check(general.NAME, "--name", _NAME.value)
     files.check_output(_OUTPUT.value, by="report")
     with command_line.importing():
         from kd_keras.reporting import gathering, rendering

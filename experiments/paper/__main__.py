@@ -36,7 +36,11 @@ _RESTART = flags.DEFINE_bool(
     "Remove the runs and results of the experiments and start again.",
 )
 _SEEDS = flags.DEFINE_integer(
-    "seeds", None, "Largest number of seeds of an experiment (default: all)."
+    "seeds",
+    None,
+    "Largest number of seeds of an experiment (default: all).",
+    lower_bound=1,
+    upper_bound=1000,
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Directory of the runs (default: runs/paper)."

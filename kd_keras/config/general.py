@@ -14,7 +14,7 @@ _MOST_DEVICES = 64
 
 def _is_file_name(name):
     return (
-        re.fullmatch(r"[^\s.-](.*[^\s.])?", name)
+        re.fullmatch(r"[^\s.~-](.*[^\s.])?", name)
         and not set(name) & set('/\\:*?"<>|')
         and name.isprintable()
         and len(name.encode()) <= _NAME_BYTES
@@ -27,17 +27,18 @@ def _is_auto_or_count(devices):
     )
 
 
+NAME = Rule(
+    f"a file name of at most {_NAME_BYTES} bytes, without "
+    '/ \\ : * ? " < > | and control characters, that does not begin with a '
+    "dot, dash, tilde or space, nor end with a dot or space",
+    _is_file_name,
+)
 FIELDS = (
     Field(
         "name",
         "experiment",
         "Names the run directory and the exported models: <name>_student.",
-        Rule(
-            f"a file name of at most {_NAME_BYTES} bytes, without "
-            '/ \\ : * ? " < > | and control characters, that does not begin '
-            "with a dot, dash or space, nor end with a dot or space",
-            _is_file_name,
-        ),
+        NAME,
     ),
     Field(
         "seed",

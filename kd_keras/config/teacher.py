@@ -10,6 +10,18 @@ _SEVERAL = Rule(
     lambda path: not path or "," in path,
 )
 
+
+def _check(config):
+    weights, path = config.teacher.weights, config.teacher.path
+    count = len([part for part in path.split(",") if part.strip()]) or 1
+    field.require(
+        len(weights) in (0, count),
+        config,
+        "teacher.weights",
+        f"empty or a weight for each teacher, here for {count}",
+    )
+
+
 SECTION = Section(
     "teacher",
     "The teacher.",
@@ -59,4 +71,5 @@ SECTION = Section(
         ),
         optimizer.SECTION,
     ),
+    _check,
 )

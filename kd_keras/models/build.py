@@ -3,6 +3,8 @@
 import importlib
 import inspect
 
+import keras
+
 from kd_keras.models import applications, first_layer, image_spec
 from kd_keras.models.networks import MODELS
 from kd_keras.utils import suggestions
@@ -57,12 +59,12 @@ def build_model(
     }
     options = {key: value for key, value in options.items() if value}
     if ":" in name:
-        build = _user_function(name)
+        model = _call_user_function(name, {**arguments, **options})
     else:
         build = _function_of(name)
         _check_options(name, build, options)
         arguments["images"] = images[:STATISTICS_EXAMPLES]
-    model = build(**arguments, **options)
+        model = build(**arguments, **options)
     if tuple(model.output_shape) != (None, num_classes):
         raise ValueError(
             f"model {name!r} must return logits of shape (None, {num_classes})"
@@ -76,15 +78,30 @@ def build_model(
     return model
 
 
-def _user_function(name):
+def _call_user_function(name, arguments):
+    """Builds a model by `module:function`; whatever fails is the user's."""
     module, _, function = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+        build = getattr(importlib.import_module(module), function)
+    except Exception as error:
         raise ValueError(
             f"model {name!r} must name an importable module:function. "
-            f"Received an error: {error}"
+            f"Received an error: {type(error).__name__}: {error}"
         ) from error
+    try:
+        model = build(**arguments)
+    except Exception as error:
+        raise ValueError(
+            f"model {name!r} must be a function of {', '.join(arguments)}. "
+            f"Received an error (--debug shows its lines): "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(model, keras.Model) or not model.built:
+        raise ValueError(
+            f"model {name!r} must return a keras.Model with its input's shape. "
+            f"Received: {model!r}"
+        )
+    return model
 
 
 def _function_of(name):

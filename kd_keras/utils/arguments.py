@@ -173,6 +173,8 @@ def _wrong_value(error):
     )
     if isinstance(parser, flags.EnumParser):
         words = f"one of {', '.join(parser.enum_values)}"
+    if getattr(parser, "lower_bound", None) is not None:
+        words += f" from {parser.lower_bound:,} to {parser.upper_bound:,}"
     return f"--{name} must be {words}. Received: {value!r}"
 
 

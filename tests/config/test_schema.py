@@ -62,6 +62,7 @@ def test_the_defaults_are_valid():
                 "a.",
                 "a\nb",
                 "a*",
+                "~",
                 "a\x1bb",
                 "a\udce9",
                 "a\u202eb",
@@ -69,7 +70,7 @@ def test_the_defaults_are_valid():
             ),
             "a file name of at most 200 bytes, without "
             '/ \\ : * ? " < > | and control characters, that does not begin '
-            "with a dot, dash or space, nor end with a dot or space",
+            "with a dot, dash, tilde or space, nor end with a dot or space",
         ),
         ("seed", (-1, 2**31), ">= 0 and <= 2,147,483,647"),
         (

@@ -47,6 +47,11 @@ def test_help_lists_every_command_on_one_screen(tmp_path, flag):
         assert f" {module}" not in result.stderr
 
 
+def test_help_config_shows_the_fields(tmp_path):
+    result = kd_keras("--help-config", cwd=tmp_path)
+    assert result.returncode == 0 and "  student.epochs " in result.stdout
+
+
 def test_version(tmp_path):
     result = kd_keras("--version", cwd=tmp_path)
     assert result.stdout == "kd_keras 0.2.0\n" and result.returncode == 0

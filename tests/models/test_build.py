@@ -43,6 +43,14 @@ def probabilities_of_two(*, image_shape, num_classes):
     return own_network(image_shape=image_shape, num_classes=2)
 
 
+def broken_network(*, image_shape, num_classes):
+    raise RuntimeError("no layers")
+
+
+def no_network(*, image_shape, num_classes):
+    return None
+
+
 def test_a_user_function_is_called_with_the_given_options():
     model = built.network(f"{__name__}:own_network", widths=(5, 6))
     assert [layer.units for layer in model.layers[2:]] == [5, 6, 10]
@@ -69,6 +77,11 @@ def test_options_that_a_network_does_not_take_are_refused(
     [
         ("resnet18", {}, "Did you mean 'resnet"),
         ("no_module:f", {}, "No module named 'no_module'"),
+        ("..no_module:f", {}, "Received an error: TypeError: "),
+        ("os:system", {}, "must be a function of image_shape, num_classes. "),
+        ("math:pi", {}, "TypeError: 'float' object is not callable"),
+        (f"{__name__}:broken_network", {}, "RuntimeError: no layers"),
+        (f"{__name__}:no_network", {}, "return a keras.Model.*None"),
         (f"{__name__}:nothing", {}, "no attribute 'nothing'"),
         (f"{__name__}:probabilities_of_two", {}, r"Received: \(None, 2\)"),
         ("resnet8", {"widths": (3,)}, "takes no widths"),

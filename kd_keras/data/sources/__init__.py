@@ -43,7 +43,8 @@ def _load_one(name, fields):
     except tfds.UnknownDatasetError as error:
         raise ValueError(
             f"data.name must be {', '.join(_SOURCES)}, a name of TensorFlow "
-            "Datasets such as cifar10, or several of them with + between. "
-            f"Received: {name!r} ({error})"
+            "Datasets such as cifar10, or several of them with + between; "
+            "images of your own are data.name=folder with "
+            f"data.data_dir=DIRECTORY. Received: {name!r} ({error})"
             + suggestions.did_you_mean(name, [*_SOURCES, *packages.PACKAGES])
         ) from error

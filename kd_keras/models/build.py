@@ -5,7 +5,7 @@ import inspect
 
 import keras
 
-from kd_keras.models import applications, first_layer, image_spec
+from kd_keras.models import activations, applications, first_layer, image_spec
 from kd_keras.models.networks import MODELS
 from kd_keras.utils import suggestions
 
@@ -48,8 +48,8 @@ def build_model(
 
     Raises:
         ValueError: if the name is unknown, the architecture does not take
-            one of the options, or the result is not `(batch, num_classes)` or
-            rescales images of another range.
+            one of the options, or the result is not logits `(batch,
+            num_classes)` or rescales images of another range.
     """
     arguments = {"image_shape": image_shape, "num_classes": num_classes}
     options = {
@@ -75,6 +75,7 @@ def build_model(
         image_spec.measure(images),
         model=f"the first layer of {name!r}",
     )
+    activations.check_logits(model, role=f"model {name!r}")
     return model
 
 

@@ -103,9 +103,11 @@ class TeacherFiles:
         outputs: str; see `loading.load_teacher`.
         weights: tuple of floats; see `combine`.
         mean: str; see `combine`.
+        activation: `softmax` or `sigmoid`; see `combine`.
 
     Attributes:
         paths: list of str.
+        activation: str.
         record: dict of JSON values that identifies the teacher.
 
     Raises:
@@ -113,19 +115,28 @@ class TeacherFiles:
     """
 
     def __init__(
-        self, paths, *, outputs="logits", weights=(), mean="arithmetic"
+        self,
+        paths,
+        *,
+        outputs="logits",
+        weights=(),
+        mean="arithmetic",
+        activation="softmax",
     ):
         _shares(weights, len(paths))
         self.paths = [str(path) for path in paths]
         self._outputs = outputs
         self._weights = weights
         self._mean = mean
+        self.activation = activation
         self.record = {
             "fingerprint": " ".join(map(fingerprint.fingerprint, paths)),
             "outputs": outputs,
         }
         if len(paths) > 1:
             self.record |= {"mean": mean, "weights": list(weights)}
+            if activation != "softmax":
+                self.record["activation"] = activation
 
     @functools.cached_property
     def teacher(self):
@@ -136,7 +147,12 @@ class TeacherFiles:
         ]
         if len(members) == 1:
             return members[0]
-        return combine(members, weights=self._weights, mean=self._mean)
+        return combine(
+            members,
+            weights=self._weights,
+            mean=self._mean,
+            activation=self.activation,
+        )
 
 
 def _shares(weights, count):

@@ -3,6 +3,7 @@
 import logging
 
 from kd_keras import store
+from kd_keras.distillation import losses
 from kd_keras.store import answers as stored
 from kd_keras.teachers import answers as live
 from kd_keras.training import labelling, teacher_files, teacher_measure
@@ -61,7 +62,7 @@ def _labelled(context, parts, spec):
         path = context.workdir / "store"
         is_new = not store.is_finished(path, manifest)
         labelling.write(path, manifest, parts, files)
-        opened = _open(path, parts, spec, files)
+        opened = _open(path, parts, spec, files, files.activation)
         # What is new was measured with the teacher.
         return opened if is_new else _measured(opened, parts)
 
@@ -74,7 +75,8 @@ def _opened(context, parts, spec):
     # A finished store replaces the teacher, which need not exist any more.
     if teacher_files.is_given(context.config, context.savedmodels):
         files = teacher_files.find(context.config, context.savedmodels)
-    opened = _open(context.config.store.path, parts, spec, files)
+    activation = losses.activation_of(context.config.distill.loss)
+    opened = _open(context.config.store.path, parts, spec, files, activation)
     return stored.StoredAnswers(
         lambda: _measured(opened, parts), manifest=opened.manifest
     )
@@ -87,12 +89,13 @@ def _measured(opened, parts):
     return opened
 
 
-def _open(path, parts, spec, files):
+def _open(path, parts, spec, files, activation):
     """Opens a store and checks that it holds the logits that are needed."""
     opened = store.LogitStore.open(path)
     expected = {
         "spec": vars(spec),
-        "num_classes": parts["train"].num_classes or opened.num_classes,
+        "num_classes": teacher_files.num_logits(activation, parts["train"])
+        or opened.num_classes,
         "parts": store.describe(parts),
     }
     if files is not None:

@@ -22,7 +22,10 @@ def plan(config, parts, files, spec):
         dict; see `store.plan`.
     """
     fields = config.store
-    num_classes = parts["train"].num_classes or files.teacher.num_classes
+    num_classes = (
+        teacher_files.num_logits(files.activation, parts["train"])
+        or files.teacher.num_classes
+    )
     return store.plan(
         parts,
         teacher=files.record,

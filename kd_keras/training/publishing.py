@@ -192,7 +192,9 @@ def _export(stage, model, report):
     )
     with files.replacing_directory(path) as new:
         dtype = stage.train.image_spec.dtype
-        saved_model.write_saved_model(model, new, dtype=dtype)
+        saved_model.write_saved_model(
+            model, new, dtype=dtype, activation=stage.activation
+        )
         (new / "model_card.md").write_text(card)
         # So that the record is found without the run directory.
         files.write_json(new / run_dir.report_path.name, report)

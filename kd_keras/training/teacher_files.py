@@ -3,6 +3,7 @@
 import logging
 import pathlib
 
+from kd_keras.distillation import losses
 from kd_keras.models import image_spec
 from kd_keras.teachers import answers as live
 from kd_keras.teachers import ensemble
@@ -11,8 +12,14 @@ from kd_keras.training import teacher_measure
 _log = logging.getLogger(__name__)
 
 
-def find(config, savedmodels):
+def find(config, savedmodels, *, activation=None):
     """The files of the teacher, as `ensemble.TeacherFiles`; loads nothing.
+
+    Args:
+        config: the resolved configuration.
+        savedmodels: path; see `prepare.Context`.
+        activation: `softmax` or `sigmoid`, how its logits are read; by
+            default as `distill.loss` reads them.
 
     Raises:
         ValueError: if a file does not exist.
@@ -33,6 +40,7 @@ def find(config, savedmodels):
         outputs=fields.outputs,
         weights=fields.weights,
         mean=fields.mean,
+        activation=activation or losses.activation_of(config.distill.loss),
     )
 
 
@@ -64,7 +72,7 @@ def load(files, parts):
         files.record["fingerprint"][:12],
     )
     _check_image_shape(teacher, train)
-    _check_classes(teacher, train)
+    _check_classes(teacher, train, files.activation)
     image_spec.check_same(
         teacher.image_spec,
         train.image_spec,
@@ -74,6 +82,19 @@ def load(files, parts):
     answers = live.LiveAnswers(lambda: teacher, record={})
     teacher_measure.check(answers, parts)
     return teacher
+
+
+def num_logits(activation, train):
+    """The number of logits for the labels of a set, None without labels.
+
+    Args:
+        activation: `softmax`, with a logit for each class, or `sigmoid`, with
+            one for two classes.
+        train: `Examples` or `StreamedExamples`.
+    """
+    if activation == "softmax" or train.num_classes is None:
+        return train.num_classes
+    return 1
 
 
 def _default_path(config, savedmodels):
@@ -92,17 +113,25 @@ def _check_image_shape(teacher, train):
         )
 
 
-def _check_classes(teacher, train):
-    if train.num_classes is None and teacher.num_classes is None:
+def _check_classes(teacher, train, activation):
+    if activation == "softmax" and teacher.num_classes == 1:
+        raise ValueError(
+            "a teacher with one logit needs distill.loss=binary_kl; the other "
+            f"losses need two logits or more. Received: {teacher.path}"
+        )
+    expected = num_logits(activation, train)
+    if activation == "sigmoid" and expected and teacher.num_classes != 1:
+        raise ValueError(
+            "distill.loss=binary_kl needs a teacher with one logit for the two "
+            "classes of the data; a teacher with two logits needs kl. "
+            f"Received: {teacher.path} with {teacher.num_classes}"
+        )
+    if expected is None and teacher.num_classes is None:
         raise ValueError(
             "the number of classes must be known from labels or from the "
             f"teacher's output shape. Received: neither, {teacher.path}"
         )
-    if (
-        train.num_classes
-        and teacher.num_classes
-        and train.num_classes != teacher.num_classes
-    ):
+    if expected and teacher.num_classes and expected != teacher.num_classes:
         raise ValueError(
             "teacher and data must have the same number of classes. Received: "
             f"teacher {teacher.num_classes}, data {train.num_classes}"

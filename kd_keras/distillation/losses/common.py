@@ -8,16 +8,19 @@ from kd_keras.config import distill
 TINY = 1e-12
 
 
-def soften(*, logits, temperature):
+def soften(*, logits, temperature, activation="softmax"):
     """The softened predictions `softmax(logits / temperature)`.
 
     Args:
         logits: float tensor `(..., num_classes)`.
         temperature: float, 0.001 to 100,000. 1 leaves the predictions as
             they are; larger temperatures make them softer.
+        activation: `softmax`, or `sigmoid` for logits that are a yes or no
+            each.
 
     Returns:
-        float32 tensor `(..., num_classes)`, sums to 1 on the last axis.
+        float32 tensor `(..., num_classes)`; with softmax, it sums to 1 on the
+        last axis.
 
     Raises:
         ValueError: if `temperature` is out of its range.
@@ -25,7 +28,8 @@ def soften(*, logits, temperature):
     Reference:
         - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), eq. 1
     """
-    return tf.nn.softmax(scaled(logits, temperature))
+    functions = {"softmax": tf.nn.softmax, "sigmoid": tf.sigmoid}
+    return functions[activation](scaled(logits, temperature))
 
 
 def soft_cross_entropy(*, soft_targets, student_logits, temperature):

@@ -259,7 +259,9 @@ async function classify(canvas, label) {
   session ??= startSession();
   const model = await session;
   const feeds = { [model.inputNames[0]]: tensorOf(canvas) };
-  const values = (await model.run(feeds))[model.outputNames[0]].data;
+  const outputs = (await model.run(feeds))[model.outputNames[0]].data;
+  // A single logit is that of class 1 of two.
+  const values = outputs.length === 1 ? [0, outputs[0]] : outputs;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "The image at the student's size");
   const predicted = makeCard(canvas, { label, logits: { student: Array.from(values) } });

@@ -25,6 +25,8 @@ class Stage(abc.ABC):
         uses_labels: bool; False leaves the labels out of the training data.
         answers: `LiveAnswers` or `StoredAnswers` of the teacher that the
             network is compared with, or None.
+        activation: `softmax`, or `sigmoid` for logits that are a yes or no
+            each: how the network's logits are read.
 
     Args:
         context: `prepare.Context`.
@@ -34,6 +36,7 @@ class Stage(abc.ABC):
     uses_transfer_set = False
     uses_labels = True
     answers = None
+    activation = "softmax"
 
     def __init__(self, context):
         self.context = context
@@ -108,6 +111,7 @@ class Stage(abc.ABC):
             )
         pipeline.check_views(self.train, self.view_spec)
         config_lib.check_warmup(self.config, self.name, self.section)
+        self._check_classes()
         self._check_size()
 
     def find_inputs(self):
@@ -169,6 +173,14 @@ class Stage(abc.ABC):
 
     def _label_user(self):
         return f"the {self.name} stage"
+
+    def _check_classes(self):
+        count = self.train.num_classes
+        if count is not None and count < 2:
+            raise ValueError(
+                f"the {self.name} stage needs data of two classes or more. "
+                f"Received: {count}"
+            )
 
     def _check_size(self):
         batch_size, count = self.fields.batch_size, len(self.train)

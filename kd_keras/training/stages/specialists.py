@@ -64,7 +64,9 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         return True  # of its members, which are checked
 
     def find_inputs(self):
-        self._files = teacher_files.find(self.config, self.context.savedmodels)
+        self._files = teacher_files.find(
+            self.config, self.context.savedmodels, activation="softmax"
+        )
         if len(self._files.paths) > 1:
             raise ValueError(
                 "specialists must start from one generalist. Received: "

@@ -7,7 +7,7 @@ from kd_keras.data import augmentation, pipeline
 from kd_keras.distillation import distiller, losses
 from kd_keras.evaluation import predict
 from kd_keras.teachers import answers as answers_lib
-from kd_keras.training import answers
+from kd_keras.training import answers, teacher_files
 from kd_keras.training.stages import teacher, training_stage
 
 
@@ -20,6 +20,10 @@ class StudentStage(training_stage.TrainingStage):
     @property
     def uses_labels(self):
         return config_lib.uses_labels(self.config)
+
+    @property
+    def activation(self):
+        return losses.activation_of(self.config.distill.loss)
 
     @staticmethod
     def config_fields(config):
@@ -50,7 +54,9 @@ class StudentStage(training_stage.TrainingStage):
         return self.answers.record
 
     def find_num_classes(self):
-        return self.answers.num_classes or self.train.num_classes
+        return self.answers.num_classes or teacher_files.num_logits(
+            self.activation, self.train
+        )
 
     def make_trainer(self, network, steps_per_epoch):
         fields = self.config.distill
@@ -99,7 +105,11 @@ class StudentStage(training_stage.TrainingStage):
         }
         temperature = self.config.distill.temperature
         return {
-            role: losses.soften(logits=values, temperature=temperature)
+            role: losses.soften(
+                logits=values,
+                temperature=temperature,
+                activation=self.activation,
+            )
             for role, values in logits.items()
         }
 
@@ -110,6 +120,25 @@ class StudentStage(training_stage.TrainingStage):
         return (
             "Trained on the softened predictions of a frozen teacher, " + labels
         )
+
+    def _check_classes(self):
+        super()._check_classes()
+        count = self.train.num_classes
+        if self.activation == "sigmoid" and count not in (None, 2):
+            raise ValueError(
+                f"distill.loss={self.config.distill.loss} needs data of two "
+                "classes, or images without labels. Received: data of "
+                f"{count} classes"
+            )
+        fields = self.config
+        if self.activation == "sigmoid" and not (
+            fields.teacher.path or fields.store.path not in ("", "auto")
+        ):
+            raise ValueError(
+                f"distill.loss={fields.distill.loss} needs teacher.path, a "
+                "teacher with one logit; the teacher stage trains one with a "
+                "logit for each class. Received: none"
+            )
 
     def _label_user(self):
         return "the student stage with distill.hard_loss_weight"

@@ -11,6 +11,8 @@ import functools
 import numpy as np
 from scipy import stats
 
+from kd_keras.evaluation import outputs
+
 # Standard deviations above chance from which a score is better (p = 0.01).
 _SIGNIFICANT = 2.33
 # Confidence that a model which is judged is not a good one by accident.
@@ -148,9 +150,7 @@ def score(*, logits, labels):
     Returns:
         `Score`.
     """
-    logits = np.asarray(logits)
-    if logits.shape[-1] == 1:
-        logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    logits = outputs.two_classes(np.asarray(logits))
     return Score(
         labels=np.asarray(labels),
         predictions=logits.argmax(axis=-1),
@@ -167,7 +167,7 @@ def nearly_constant(logits):
     Args:
         logits: `(n, num_classes)`.
     """
-    logits = np.asarray(logits, "float64")
+    logits = outputs.two_classes(np.asarray(logits, "float64"))
     if len(logits) < 2:
         return False
     centred = logits - logits.mean(axis=-1, keepdims=True)

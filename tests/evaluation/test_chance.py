@@ -100,3 +100,6 @@ def test_logits_that_hardly_depend_on_the_image_are_nearly_constant():
     assert not chance.nearly_constant(mean + 0.3 * noise)
     assert chance.nearly_constant(np.zeros((50, 3)))
     assert not chance.nearly_constant(np.zeros((1, 3)))
+    one = generator.normal(size=(50, 1))
+    assert not chance.nearly_constant(one)
+    assert chance.nearly_constant(3 + 0.01 * one)

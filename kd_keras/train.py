@@ -18,7 +18,8 @@ Examples:
 
 A stage works in <workdir>/<stage>/ and exports a SavedModel to
 <savedmodels>/<config name>_<stage>/. After an interruption, the same command
-resumes; a finished stage is not trained again. --help-config shows every field
+resumes; a finished stage is not trained again. A model that is no better than
+chance is written, too, and the exit code is 1. --help-config shows every field
 of the configuration.
 """
 
@@ -52,7 +53,7 @@ def main():
     }
 
     with command_line.importing():
-        from kd_keras.training import runs, summary
+        from kd_keras.training import outcome, runs, summary
 
     reports = runs.run(
         config,
@@ -62,6 +63,7 @@ def main():
         **places,
     )
     print(summary.summary(reports, name=config.name, **places))
+    outcome.check(reports)
 
 
 def cli():

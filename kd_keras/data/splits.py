@@ -64,6 +64,16 @@ def split_off(examples, count):
     )
 
 
+def spread(examples, count):
+    """Selects up to `count` examples, spread evenly over a set in memory.
+
+    A stream stays as it is: finding examples in it reads all of it.
+    """
+    if len(examples) <= count or not hasattr(examples, "at"):
+        return examples
+    return examples.subset(np.linspace(0, len(examples) - 1, count).astype(int))
+
+
 def transfer_set(
     examples,
     *,

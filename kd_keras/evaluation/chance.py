@@ -73,13 +73,13 @@ class Score:
     def no_better_than_chance(self):
         """Whether the predictions are worthless, as far as can be known.
 
-        They are if the accuracy is near chance (less than half as much again,
-        and less than a tenth of the way to 1), or not significantly above it.
+        They are if the accuracy is near chance (less than twice chance and
+        less than a tenth of the way to 1), or not significantly above it.
         With few examples that happens to good models, too: none is judged
         whose accuracy may still be half-way from chance to 1.
         """
         above = self.accuracy - self.chance
-        is_near = above < min(0.5 * self.chance, 0.1 * (1 - self.chance))
+        is_near = above < min(self.chance, 0.1 * (1 - self.chance))
         if not is_near and self._deviations >= _SIGNIFICANT:
             return False
         if self.only_class is not None:
@@ -110,6 +110,21 @@ class Score:
         moved = {c: other for c, other in taken.items() if c != other}
         distinct = len(set(taken.values())) == len(taken)
         return moved if distinct and len(moved) > 1 else {}
+
+    def described(self, images, right="right"):
+        """The score in words.
+
+        Args:
+            images: str, such as `test images`.
+            right: str, such as `predicted as by the teacher`.
+        """
+        same = ""
+        if self.only_class is not None:
+            same = f", and class {self.only_class} for all of them"
+        return (
+            f"{self.right:,} of {self.examples:,} {images} {right}{same}; by "
+            f"chance it would be {self.chance * self.examples:,.0f}"
+        )
 
     @property
     def _shares(self):

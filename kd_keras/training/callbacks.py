@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.training import divergence
+
 _COLOURS = {"teacher": (31, 119, 180), "student": (255, 127, 14)}
 
 
@@ -55,7 +57,11 @@ class MetricsLog(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Stops with a ValueError at the first step whose loss is not finite.
+    """Stops with a ValueError where the training has diverged.
+
+    That is at the first step whose loss is not finite, after an epoch whose
+    weights are not, so that no such state is saved, and where the gradients
+    overflow float16 for good.
 
     Args:
         steps_per_epoch: int.
@@ -68,19 +74,41 @@ class StopOnNaN(keras.callbacks.Callback):
         self._checkpoints_dir = checkpoints_dir
         self._epoch = 0
 
+    def on_train_begin(self, logs=None):
+        if not divergence.is_finite(self.model.network):
+            raise ValueError(
+                "the weights to resume from must be finite. Received: NaN or "
+                f"infinity in {self._checkpoints_dir}; start over with "
+                "--restart"
+            )
+
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         loss = float(logs["loss"])
+        step = self._epoch * self._steps_per_epoch + batch + 1
         if not math.isfinite(loss):
-            step = self._epoch * self._steps_per_epoch + batch + 1
+            self._stop(f"{loss} at step {step} (epoch {self._epoch + 1})")
+        if divergence.overflows_for_good(self.model.optimizer):
             raise ValueError(
-                f"the loss must stay finite. Received: {loss} at step {step} "
-                f"(epoch {self._epoch + 1}). The state after epoch "
-                f"{self._epoch} is kept in {self._checkpoints_dir}; a lower "
-                "learning rate or a clip_norm may help (with --restart)"
+                "the gradients must fit into float16. Received: an overflow "
+                f"at every step up to {step}, at any loss scale, so that no "
+                "weight changes; take --config.precision=mixed_bfloat16 or "
+                "float32 (with --restart)"
             )
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not divergence.is_finite(self.model.network):
+            self._stop(f"weights that are not, after epoch {epoch + 1}")
+
+    def _stop(self, received):
+        raise ValueError(
+            f"loss and weights must stay finite. Received: {received}. The "
+            f"state after epoch {self._epoch} is kept in "
+            f"{self._checkpoints_dir}; a lower learning rate or a clip_norm "
+            "may help (with --restart)"
+        )
 
 
 class SaveCheckpoint(keras.callbacks.Callback):

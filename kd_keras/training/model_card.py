@@ -37,7 +37,7 @@ def model_card(
     spec = train.image_spec
     return f"""# {name}
 
-{training}
+{_warned(training, report)}
 
 - Input: `images`, {spec.dtype} `[batch, height, width, channels]`, {shape}, \
 {spec.low:g} to {spec.high:g};
@@ -64,6 +64,13 @@ Configuration:
 {json.dumps(config.to_dict(), indent=2)}
 ```
 """
+
+
+def _warned(training, report):
+    """The sentence about the training, before it a warning if there is one."""
+    if "warning" in report:
+        return f"**Not for use.** {report['warning']}\n\n{training}"
+    return training
 
 
 def _measures(config, report):

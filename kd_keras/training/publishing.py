@@ -9,7 +9,7 @@ import keras
 
 from kd_keras.deployment import saved_model
 from kd_keras.evaluation import comparison
-from kd_keras.training import devices, model_card, run_directory
+from kd_keras.training import devices, model_card, outcome, run_directory
 from kd_keras.utils import files, manifests
 
 _log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ def measured(stage, network, num_macs):
         **comparison.test_results(
             network, stage.parts.get("test"), answers=stage.answers
         ),
+        **outcome.warnings(stage, network),
     }
 
 
@@ -66,6 +67,7 @@ def publish(stage, network, report):
     # Last: the report marks the stage as finished.
     stage.run_dir.write_json(stage.run_dir.report_path.name, report)
     _log.info("%s: %s", stage.name, stage.run_dir.report_path)
+    outcome.log(stage, report)
 
 
 def repair_export(stage, report, depends_on):

@@ -9,16 +9,19 @@ import logging
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.data import splits
 from kd_keras.evaluation import chance, predict
 
 _log = logging.getLogger(__name__)
 
-_IMAGES = 1000
+# Images that a verdict is made from.
+IMAGES = 1000
 # Small, for the activations of large teachers on large images.
-_BATCH_SIZE = 100
+BATCH_SIZE = 100
 # Images without labels that are not of one class by accident.
 _MANY_IMAGES = 100
-_NAMED = {"train": "training", "validation": "validation"}
+# The parts of a dataset, for readers.
+NAMED = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def check(answers, parts):
@@ -36,8 +39,8 @@ def check(answers, parts):
             hardly depend on the image.
     """
     name = "validation" if "validation" in parts else "train"
-    examples = _some(parts[name])
-    seen = f"{_NAMED[name]} images"
+    examples = splits.spread(parts[name], IMAGES)
+    seen = f"{NAMED[name]} images"
     lowest, highest = [], []
 
     def logits(ids, images):
@@ -49,8 +52,8 @@ def check(answers, parts):
         logits,
         examples,
         labels=examples.labelled,
-        batch_size=_BATCH_SIZE,
-        at_most=_IMAGES,
+        batch_size=BATCH_SIZE,
+        at_most=IMAGES,
         verbose=0,
     )
     shape = " x ".join(map(str, examples.image_shape))
@@ -62,15 +65,6 @@ def check(answers, parts):
         _check_score(score, seen, seen_as)
 
 
-def _some(examples):
-    """Up to 1,000 examples, spread evenly; a stream as it is."""
-    # Of a stream the first are taken: it would be read as a whole for others.
-    if len(examples) <= _IMAGES or not hasattr(examples, "at"):
-        return examples
-    positions = np.linspace(0, len(examples) - 1, _IMAGES).astype(int)
-    return examples.subset(positions)
-
-
 def _check_score(score, seen, seen_as):
     order = _described(score.other_order)
     if score.no_better_than_chance:
@@ -78,14 +72,9 @@ def _check_score(score, seen, seen_as):
             f"It may expect other images than these ({seen_as}), have its "
             "classes in another order than the data, or not be trained"
         )
-        same = ""
-        if score.only_class is not None:
-            same = f", and class {score.only_class} for all of them"
         raise ValueError(
             "a teacher must be better than chance on labelled images. "
-            f"Received: {score.right:,} of {score.examples:,} {seen} right"
-            f"{same}; by chance it would be "
-            f"{score.chance * score.examples:,.0f}. {reason}"
+            f"Received: {score.described(seen)}. {reason}"
         )
     _log.info(
         "teacher: %.1f %% right on %s %s",

@@ -8,7 +8,14 @@ import time
 import keras
 import numpy as np
 import pytest
-from commands import REPOSITORY, assert_one_line, command, environment, run
+from commands import (
+    REPOSITORY,
+    assert_one_line,
+    command,
+    environment,
+    run,
+    run_forked,
+)
 
 pytestmark = pytest.mark.slow
 SMALL = (
@@ -48,6 +55,23 @@ def test_train_runs_all_stages_and_prints_a_table(tmp_path):
         line.split(":")[0] in ("data", "teacher", "student", "baseline")
         for line in lines
     ), result.stderr
+
+
+def test_a_worthless_model_is_written_and_the_exit_code_is_1(tmp_path):
+    flags = [
+        *SMALL,
+        "--stage=teacher",
+        "--config.teacher.epochs=1",
+        "--config.teacher.optimizer.learning_rate=0.01",
+        # Every step shrinks all weights to 0.
+        "--config.teacher.optimizer.weight_decay=100",
+    ]
+    cases = [[str(tmp_path), flags]]
+    ((code, output),) = run_forked("kd_keras.train", cases)
+    assert code == 1
+    *_, last = output.splitlines()
+    assert last.startswith("error: ") and "no better than chance" in last
+    assert (tmp_path / "savedmodels/mnist_teacher/saved_model.pb").exists()
 
 
 def stop_in_epoch(process, log, epoch, *, by=signal.SIGKILL, deadline=240):

@@ -15,7 +15,7 @@ from stage_runs import (
     weights_of,
 )
 
-from kd_keras.training import callbacks, checkpoints
+from kd_keras.training import callbacks, checkpoints, divergence
 
 
 def network_with_dropout(*, image_shape, num_classes):
@@ -108,6 +108,78 @@ def test_a_nan_loss_stops_the_training_and_keeps_the_last_good_state(
             array.shape == weight.shape and (array == weight).all()
             for array in arrays
         )
+
+
+def spoil(monkeypatch, epoch, value):
+    """Makes a weight that value after the last step of an epoch."""
+
+    class Spoil(callbacks.MetricsLog):
+        def on_epoch_begin(self, current, logs=None):
+            super().on_epoch_begin(current, logs)
+            self._current = current
+
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            if (self._current, batch) == (epoch, 6):
+                self.model.network.layers[-1].bias.assign([value] * 10)
+
+    monkeypatch.setattr(callbacks, "MetricsLog", Spoil)
+
+
+def test_weights_that_are_not_finite_are_not_saved(run, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        spoil(patch, 1, np.inf)
+        with pytest.raises(
+            ValueError, match="weights that are not, after epoch 2.*epoch 1 is"
+        ):
+            run("teacher")
+    assert not (tmp_path / "models").exists()
+    metrics = tmp_path / "work" / "teacher" / "metrics.jsonl"
+    assert [line["epoch"] for line in read_metrics(metrics)] == [1]
+    # The same command goes on from the last good state.
+    assert "warning" not in run("teacher")[0]
+
+
+def test_saved_weights_that_are_not_finite_are_not_resumed(run, monkeypatch):
+    with monkeypatch.context() as patch:
+        spoil(patch, 0, np.nan)
+        # Version 0.1 saved them.
+        patch.setattr(divergence, "is_finite", lambda network: True)
+        patch.setattr(callbacks.SampleViews, "on_epoch_end", lambda *_, **__: 0)
+        with pytest.raises(ValueError, match="nan at step 8"):
+            run("teacher")
+    with pytest.raises(ValueError, match="resume from must be finite.*restart"):
+        run("teacher")
+
+
+class Steep(keras.layers.Layer):
+    """The identity, with a gradient that no loss scale makes finite."""
+
+    def call(self, inputs):
+        return tf.grad_pass_through(lambda x: x)(inputs) + self._steep(inputs)
+
+    @tf.custom_gradient
+    def _steep(self, inputs):
+        return 0 * inputs, lambda gradient: gradient * float("inf")
+
+
+def steep_network(*, image_shape, num_classes):
+    inputs = keras.Input(image_shape)
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    return keras.Model(inputs, Steep()(keras.layers.Dense(num_classes)(x)))
+
+
+def test_float16_that_overflows_at_every_step_stops_the_training(run):
+    config = small_config(
+        precision="mixed_float16",
+        **{
+            "teacher.model": f"{__name__}:steep_network",
+            "teacher.widths": (),
+            "teacher.epochs": 6,
+        },
+    )
+    with pytest.raises(ValueError, match="fit into float16.*up to 30, at any"):
+        run("teacher", config=config)
 
 
 @pytest.mark.slow

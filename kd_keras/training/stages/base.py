@@ -6,7 +6,7 @@ import logging
 from kd_keras import config as config_lib
 from kd_keras.data import pipeline
 from kd_keras.models import build
-from kd_keras.training import publishing, run_directory
+from kd_keras.training import outcome, publishing, run_directory
 
 _log = logging.getLogger(__name__)
 
@@ -130,6 +130,7 @@ class Stage(abc.ABC):
         self.run_dir.check_records()
         _log.info("%s: finished before, in %s", self.name, self.run_dir.path)
         publishing.repair_export(self, report, depends_on)
+        outcome.log(self, report)
         return report
 
     def can_rebuild(self):

@@ -1,11 +1,10 @@
 """The manifest of a store: its contents, its files, and checks of both."""
 
 import contextlib
-import json
 import pathlib
 
 from kd_keras import config as config_lib
-from kd_keras.utils import files
+from kd_keras.utils import digests, files, records
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -13,6 +12,23 @@ NAME = "manifest.json"
 BATCH_SIZE = 500
 # Most shards of a part: a reader keeps each of them open.
 _MAX_SHARDS = 256
+_REMEDY = "label into another --workdir, or remove this store"
+_PART_FORM = {
+    "fingerprint": str,
+    "examples": int,
+    "views": int,
+    "shard_examples": int,
+}
+_FORM = {
+    "teacher": dict,
+    "num_classes": int,
+    "spec": dict,
+    "dtype": str,
+    "top_k": int,
+    "parts": {"train": _PART_FORM, str: _PART_FORM},
+    # By version 0.2 and earlier: null until the store is finished.
+    "checksums": (dict, type(None)),
+}
 
 
 def plan(
@@ -26,7 +42,7 @@ def plan(
     top_k=0,
     shard_views=50_000,
 ):
-    """Plans a store: its manifest, with `checksums` None until it is finished.
+    """Plans a store: its manifest, whose `checksums` are still empty.
 
     Args:
         parts: dict of `train` and perhaps `validation` and `test` to their
@@ -68,7 +84,7 @@ def plan(
         "dtype": dtype,
         "top_k": top_k,
         "parts": described,
-        "checksums": None,
+        "checksums": {},
     }
 
 
@@ -107,27 +123,39 @@ def read(path):
     Raises:
         ValueError: if it is damaged or of another format.
     """
-    try:
-        manifest = json.loads((path / NAME).read_text())
-        if not isinstance(manifest, dict):
-            raise ValueError(f"{type(manifest).__name__} instead of an object")
-    except (FileNotFoundError, NotADirectoryError):
+    if not (path / NAME).exists():
         return None
-    except ValueError as error:
-        raise ValueError(
-            "a logit store's manifest must be as it was written. Received: "
-            f"{path / NAME}, which is damaged ({error})"
-        ) from error
-    if manifest.get("format") != FORMAT:
+    fields = {"what": "the manifest of a logit store", "remedy": _REMEDY}
+    manifest = records.read_json(path / NAME, {"format": int}, **fields)
+    if manifest["format"] != FORMAT:
         raise ValueError(
             f"a logit store must be of format {FORMAT}. Received: {path}, "
-            f"format {manifest.get('format')}"
+            f"format {manifest['format']}"
         )
-    return manifest
+    return records.read_json(path / NAME, _FORM, **fields)
+
+
+def write(path, manifest):
+    """Writes the manifest of a store.
+
+    Args:
+        path: `pathlib.Path` of the store's directory.
+        manifest: dict, as `plan` and `read` return it.
+    """
+    checksums = manifest["checksums"]
+    # In one order, whichever process was first.
+    checksums = {
+        name: checksums[name]
+        for name in all_files(manifest)
+        if name in checksums
+    }
+    files.write_json(
+        path / NAME, records.sealed({**manifest, "checksums": checksums})
+    )
 
 
 def is_finished(path, manifest):
-    """Whether a store of this plan exists and is finished.
+    """Whether a store of this plan exists and is finished and whole.
 
     Raises:
         ValueError: if a store of another plan exists, finished or not, or
@@ -139,7 +167,25 @@ def is_finished(path, manifest):
         _check_free(path)
         return False
     check_same(comparable(existing), comparable(manifest), path)
-    return existing["checksums"] is not None
+    return not damaged_files(path, existing)
+
+
+def damaged_files(path, manifest):
+    """Names of a store's files that are missing, unfinished or damaged."""
+    return [
+        name
+        for name in all_files(manifest)
+        if not is_whole(path, name, manifest)
+    ]
+
+
+def is_whole(path, name, manifest):
+    """Whether a file of a store is as it was written."""
+    try:
+        digest = digests.sha256_of_file(pathlib.Path(path) / name)
+    except OSError:
+        return False
+    return (manifest["checksums"] or {}).get(name) == digest
 
 
 def check_same(was, now, path):

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from kd_keras.store import manifest as manifest_lib
 from kd_keras.store import records
-from kd_keras.utils import digests
 
 # Rows after which a part releases the pages of its mapped files. Until then
 # the pages count as memory of this process.
@@ -145,8 +144,10 @@ class _Part:
         self._views = manifest["parts"][name]["views"]
         self._shard_examples = manifest["parts"][name]["shard_examples"]
         mapped = [
-            np.load(path / file, mmap_mode="r")
-            for file in manifest_lib.shard_files(name, manifest)
+            records.load_shard(path / file, manifest, name, index)
+            for index, file in enumerate(
+                manifest_lib.shard_files(name, manifest)
+            )
         ]
         self._memory = [shard.base for shard in mapped]
         # Plain arrays: indexing an np.memmap is slow.
@@ -212,22 +213,23 @@ class _Part:
 
 def _check_files(path, manifest, *, verify):
     names = manifest_lib.all_files(manifest)
-    if manifest["checksums"] is None:
-        missing = [name for name in names if not (path / name).exists()]
+    checksums = manifest["checksums"] or {}
+    missing = [name for name in names if name not in checksums]
+    if missing:
         raise ValueError(
             "a logit store must be finished; the same `kd-keras label` "
             f"resumes it. Received: {path}, which lacks {len(missing)} of "
             f"{len(names)} files"
         )
-    for name, checksum in manifest["checksums"].items():
+    for name in names:
+        reason = None
         if not (path / name).exists():
-            raise ValueError(
-                "a logit store must have all of its files. Received: "
-                f"{path / name}, which is missing"
-            )
-        if verify and digests.sha256_of_file(path / name) != checksum:
+            reason = "is missing"
+        elif verify and not manifest_lib.is_whole(path, name, manifest):
+            reason = "is damaged (its SHA-256 differs from the manifest's)"
+        if reason:
             raise ValueError(
                 "a logit store's files must be as they were written. "
-                f"Received: {path / name}, which is damaged (its SHA-256 "
-                "differs from the manifest's)"
+                f"Received: {path / name}, which {reason}; the same `kd-keras "
+                "label` writes it again"
             )

@@ -18,6 +18,51 @@ def row_dtype(manifest):
     )
 
 
+def load_shard(path, manifest, part, index):
+    """Maps a file of logits into memory.
+
+    Args:
+        path: path of the file.
+        manifest: dict; see `manifest.plan`.
+        part: `train`, `validation` or `test`.
+        index: int, the number of the file within the part.
+
+    Returns:
+        `np.memmap`, `(views, examples, ...)`.
+
+    Raises:
+        ValueError: if the file is damaged, or not of this shape.
+    """
+    fields = manifest["parts"][part]
+    size = fields["shard_examples"]
+    count = min(size, fields["examples"] - index * size)
+    row = row_dtype(manifest)
+    shape = (fields["views"], count, *row.shape)
+    try:
+        rows = np.load(path, mmap_mode="r")
+        found = f"{rows.shape} of {rows.dtype}"
+        fits = rows.shape == shape and rows.dtype == row.base
+    # NumPy raises errors of many kinds on damaged bytes.
+    except Exception as error:
+        found, fits = error, False
+    if not fits:
+        raise ValueError(
+            f"the logits of a store must be {shape} of {row.base}. Received: "
+            f"{path}, {found}; label into another --workdir, or remove this "
+            "store"
+        )
+    return rows
+
+
+def is_shard(path, manifest, part, index):
+    """Whether a file of logits can be loaded; see `load_shard`."""
+    try:
+        load_shard(path, manifest, part, index)
+    except ValueError:
+        return False
+    return True
+
+
 def encode(logits, manifest):
     """Converts logits to the rows of a shard.
 

@@ -20,7 +20,7 @@ _PLAN_SECONDS = 60
 
 
 def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
-    """Writes a store, or its missing files.
+    """Writes a store, or those of its files that are missing or damaged.
 
     Files are written whole or not at all. `num_shards` processes may write
     one store together, on machines that share the directory; the last one
@@ -48,10 +48,16 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
         if manifest_lib.is_finished(path, manifest):
             return True
         # A store that was begun keeps the size of its files.
-        manifest = manifest_lib.read(path) or manifest
-        _begin(path, manifest, parts)
+        manifest = _begin(path, manifest, parts)
+    damaged = manifest_lib.damaged_files(path, manifest)
+    repaired = [name for name in damaged if name in manifest["checksums"]]
+    if repaired:
+        _log.warning(
+            "store: writes %s again, which is missing or damaged",
+            files.named(repaired),
+        )
     missing = {
-        name: _missing_shards(path, manifest, name, shard, num_shards)
+        name: _missing_shards(damaged, manifest, name, shard, num_shards)
         for name in parts
     }
     report = _Progress(_count_views(manifest, missing), verbose)
@@ -60,26 +66,49 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
             _label_part(
                 path, manifest, name, examples, missing[name], teacher, report
             )
-    return _finish(path, manifest)
+    return manifest_lib.is_finished(path, manifest)
 
 
 def _begin(path, manifest, parts):
+    """Writes the manifest and the ids where they are not; returns the first.
+
+    A store that was begun keeps the size of its files.
+    """
     path.mkdir(parents=True, exist_ok=True)
-    if not (path / manifest_lib.NAME).exists():
-        files.write_json(path / manifest_lib.NAME, manifest)
+    manifest = manifest_lib.read(path) or manifest
+    checksums = manifest["checksums"]
+    if checksums is None:
+        checksums = _adopted(path, manifest)
+    manifest = {**manifest, "checksums": checksums}
+    damaged = manifest_lib.damaged_files(path, manifest)
+    # First, so that an interrupted store is known by its manifest.
+    manifest_lib.write(path, manifest)
     for name, examples in parts.items():
-        ids_path = path / manifest_lib.ids_file(name)
-        if not ids_path.exists():
-            _save(ids_path, examples.ids)
+        file = manifest_lib.ids_file(name)
+        if file in damaged:
+            checksums[file] = _save(path / file, examples.ids)
+    manifest_lib.write(path, manifest)
+    return manifest
 
 
-def _missing_shards(path, manifest, part, shard, num_shards):
+def _adopted(path, manifest):
+    """The checksums of shards that version 0.2 wrote before it was stopped.
+
+    It had none of an unfinished store. Files of another shape are left out.
+    """
+    return {
+        name: digests.sha256_of_file(path / name)
+        for part in manifest["parts"]
+        for index, name in enumerate(manifest_lib.shard_files(part, manifest))
+        if records.is_shard(path / name, manifest, part, index)
+    }
+
+
+def _missing_shards(damaged, manifest, part, shard, num_shards):
     """Indices of the files of a part that this process has to write."""
     shards = list(enumerate(manifest_lib.shard_files(part, manifest)))
     return [
-        index
-        for index, file in shards[shard::num_shards]
-        if not (path / file).exists()
+        index for index, file in shards[shard::num_shards] if file in damaged
     ]
 
 
@@ -127,25 +156,24 @@ def _label_part(path, manifest, name, examples, indices, teacher, report):
                 stop = start + len(logits)
                 rows[int(view), start:stop] = records.encode(logits, manifest)
                 report.add(len(logits))
-        _save(path / shard_files[index], rows)
+        _save_shard(path, shard_files[index], rows)
         report.end_file(path / shard_files[index])
 
 
-def _finish(path, manifest):
-    """Adds the checksums if all files exist; returns whether they do."""
-    names = manifest_lib.all_files(manifest)
-    if not all((path / name).exists() for name in names):
-        return False
-    checksums = {name: digests.sha256_of_file(path / name) for name in names}
-    files.write_json(
-        path / manifest_lib.NAME, {**manifest, "checksums": checksums}
-    )
-    return True
-
-
 def _save(path, array):
+    """Writes an array; returns the SHA-256 of the file."""
     with files.replacing_file(path) as temporary:
         np.save(temporary, array)
+        return digests.sha256_of_file(temporary)
+
+
+def _save_shard(path, name, rows):
+    """Writes a file of logits, and its checksum into the manifest."""
+    checksum = _save(path / name, rows)
+    with locks.holding(path, part="plan", patience=_PLAN_SECONDS):
+        manifest = manifest_lib.read(path)
+        manifest["checksums"][name] = checksum
+        manifest_lib.write(path, manifest)
 
 
 class _Progress:

@@ -1,6 +1,9 @@
 """Labelling: shared by processes, resumed, refused."""
 
 import contextlib
+import json
+import pathlib
+import shutil
 
 import nets
 import numpy as np
@@ -12,6 +15,7 @@ import kd_keras
 from kd_keras import store
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets
+from kd_keras.store import manifest as manifests
 from kd_keras.utils import files, locks
 
 
@@ -78,6 +82,75 @@ def test_an_interrupted_store_resumes_at_its_shard(
     # A finished store needs no prediction.
     assert stores.write(tmp_path, parts, interrupted)
     assert len(asked) == 10 + 7
+
+
+def counting(teacher):
+    """The teacher, and a list that grows with each batch it is asked for."""
+    asked = []
+
+    def teacher_that_counts(images):
+        tf.py_function(lambda: asked.append(1), [], [])
+        return teacher(images)
+
+    return teacher_that_counts, asked
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path):
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+@pytest.mark.parametrize("damage", [cut, flip, pathlib.Path.unlink])
+def test_only_damaged_files_are_written_again(
+    written, parts, teacher, tmp_path, damage
+):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    for name in ("train-00002-of-00003.npy", "test-ids.npy"):
+        damage(tmp_path / name)
+    counted, asked = counting(teacher)
+    assert stores.write(tmp_path, parts, counted)
+    # The 200 examples of the shard, 3 views.
+    assert len(asked) == 3
+    assert stores.contents(tmp_path) == stores.contents(written)
+
+
+def test_each_process_repairs_its_own_files(written, parts, teacher, tmp_path):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    for index in (0, 1):
+        flip(tmp_path / f"train-0000{index}-of-00003.npy")
+    assert not stores.write(tmp_path, parts, teacher, shard=0, num_shards=2)
+    assert stores.write(tmp_path, parts, teacher, shard=1, num_shards=2)
+    assert stores.contents(tmp_path) == stores.contents(written)
+
+
+def test_an_unfinished_store_is_repaired_too(written, parts, teacher, tmp_path):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    manifest = manifests.read(tmp_path)
+    del manifest["checksums"]["test-00000-of-00001.npy"]
+    manifests.write(tmp_path, manifest)
+    flip(tmp_path / "train-00002-of-00003.npy")
+    counted, asked = counting(teacher)
+    assert stores.write(tmp_path, parts, counted)
+    assert len(asked) == 3 + 1
+    assert stores.contents(tmp_path) == stores.contents(written)
+
+
+def test_an_unfinished_store_of_version_0_2_is_continued(
+    written, parts, teacher, tmp_path
+):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "manifest.json"
+    record = json.loads(path.read_text())
+    del record["sha256"]
+    path.write_text(json.dumps({**record, "checksums": None}))
+    cut(tmp_path / "train-00002-of-00003.npy")
+    counted, asked = counting(teacher)
+    assert stores.write(tmp_path, parts, counted)
+    assert len(asked) == 3
+    assert stores.contents(tmp_path) == stores.contents(written)
 
 
 def test_a_streamed_set_gives_the_store_of_one_in_memory(

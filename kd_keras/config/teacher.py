@@ -52,8 +52,10 @@ SECTION = Section(
         Field(
             "outputs",
             "logits",
-            "logits, probabilities (a network that ends in softmax), or the "
-            "name of the SavedModel's output that holds the logits.",
+            "logits, probabilities (a network that ends in softmax, or in one "
+            "sigmoid), label_probabilities (one that ends in a sigmoid for "
+            "each label), or the name of the SavedModel's output that holds "
+            "the logits.",
         ),
         Section(
             "augment",

@@ -15,6 +15,8 @@ from kd_keras.utils import files, locks, provenance, quiet, suggestions, tables
 
 # Files that are written beside the exported ones.
 _RECORDS = ("model_card.md", "exports.json")
+# Test images that show whether a model returns logits.
+_TRIED_IMAGES = 32
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +74,7 @@ def _export(model, formats, output, data, calibration_examples, command):
         source = source_lib.Source(
             model, reference.image_spec or test.image_spec
         )
+    source.check_logits(test.sample(_TRIED_IMAGES))
     verifier = Verifier(reference, test)
     images = parts["train"].sample(calibration_examples)
     calibration = Calibration(source, reference, images)

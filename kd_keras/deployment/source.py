@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras.deployment import saved_model
+from kd_keras.evaluation import outputs
 from kd_keras.models import image_spec as image_specs
 from kd_keras.teachers import loading
 
@@ -42,6 +43,20 @@ class Source:
         self._network, shape = _float_signature(self._kept, path)
         self.image_shape = tuple(shape[1:])
         self.image_spec = image_spec
+
+    def check_logits(self, images):
+        """Raises a ValueError if the model returns probabilities.
+
+        Args:
+            images: array `(n, height, width, channels)`.
+        """
+        values = self._network(tf.cast(images, tf.float32)).numpy()
+        if outputs.are_probabilities(values):
+            raise ValueError(
+                "a model that is exported must return logits, not "
+                f"probabilities. Received: {self.name}, whose outputs sum to "
+                "1; leave its softmax out"
+            )
 
     def saved(self, dtype):
         """Writes a temporary SavedModel, images of a dtype -> logits.

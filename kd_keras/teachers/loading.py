@@ -62,8 +62,10 @@ def load_teacher(path, *, outputs="logits"):
         path: str or path of a model, exported by this project or not.
         outputs: meaning of the network's output: `logits`; `probabilities`
             for a network that ends in softmax, whose logarithms are used as
-            logits; or the name of the SavedModel's output that holds the
-            logits. A single output need not be named.
+            logits, or in one sigmoid; `label_probabilities` for one that
+            ends in a sigmoid for each label, whose logarithms of `p / (1 -
+            p)` are used; or the name of the SavedModel's output that holds
+            the logits. A single output need not be named.
 
     Returns:
         `Teacher`: images `(batch, height, width, channels)` of any dtype, ->
@@ -71,14 +73,19 @@ def load_teacher(path, *, outputs="logits"):
 
     Raises:
         FileNotFoundError: if nothing exists at `path`.
-        ValueError: if it is not such a model, is damaged, or has several
-            outputs and none is named `outputs`.
+        ValueError: if it is not such a model, is damaged, has several
+            outputs and none is named `outputs`, or returns probabilities for
+            logits.
     """
     path = pathlib.Path(path)
     kind = find_teacher_kind(path)
     check_whole(path)
     teacher = kind.load_teacher(path, outputs)
     teacher.image_spec = trained_on.find(path) or teacher.image_spec
+    # Imported here, since it needs TensorFlow.
+    from kd_keras.teachers import trial
+
+    trial.check_outputs(teacher, outputs)
     return teacher
 
 

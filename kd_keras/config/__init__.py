@@ -13,12 +13,13 @@ from kd_keras.config.distill import (
 )
 from kd_keras.config.flat import differing, flatten
 from kd_keras.config.optimizer import check_warmup
-from kd_keras.config.schema import default_config, validate
+from kd_keras.config.schema import check_types, default_config, validate
 from kd_keras.config.teacher import MEANS
 
 __all__ = [
     "DEFAULT_TEMPERATURE",
     "MEANS",
+    "check_types",
     "check_warmup",
     "default_config",
     "differing",

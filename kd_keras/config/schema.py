@@ -50,13 +50,20 @@ def check_shape(config):
                 f"--help-config shows. Received: {name}."
                 f"{did_you_mean(name, defaults)}"
             )
-    for name, default in defaults.items():
+    for name in defaults:
         if name not in values:
             raise ValueError(
                 "a configuration must have all fields, as default_config() "
                 f"does. Received: one without {name}"
             )
-        field.check_type(name, values[name], default)
+    check_types(config)
+
+
+def check_types(config):
+    """Raises a ValueError if a field does not have the type of its default."""
+    values = flatten(config)
+    for name, default in flatten(default_config()).items():
+        field.check_type(name, values.get(name), default)
 
 
 def validate(config):

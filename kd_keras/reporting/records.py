@@ -1,34 +1,25 @@
 """Reads the records of runs, exports and timings that the report shows."""
 
-import json
 import pathlib
 
 from kd_keras import config as config_lib
+from kd_keras.deployment.formats import FORMATS
+from kd_keras.utils import records
 
-
-def read_json(path, *keys):
-    """Reads a JSON object from a file.
-
-    Args:
-        path: str or path.
-        *keys: str, keys that the object must have.
-
-    Raises:
-        ValueError: if the file is not JSON or lacks a key.
-    """
-    try:
-        record = json.loads(pathlib.Path(path).read_text())
-    except ValueError as error:
-        raise ValueError(
-            f"a record must be whole JSON. Received: {path} ({error})"
-        ) from error
-    missing = [key for key in keys if key not in record]
-    if missing:
-        raise ValueError(
-            f"a record must have {', '.join(keys)}. Received: {path} without "
-            f"{', '.join(missing)}"
-        )
-    return record
+_REMEDY = "make it anew, or take it from a backup"
+_EXPORT = {
+    "format": str,
+    "file": str,
+    "errors": int,
+    "examples": int,
+    "bytes": int,
+}
+_TIMING = {
+    "path": str,
+    "single_ms": {"median": records.NUMBER, "p95": records.NUMBER},
+    "images_per_second": {str: records.NUMBER},
+    "peak_memory_mb": records.NUMBER,
+}
 
 
 def configuration(workdir, savedmodels, name):
@@ -57,7 +48,7 @@ def configuration(workdir, savedmodels, name):
     paths = [folder / "config.json" for folder in folders]
     path = next((path for path in paths if path.exists()), None)
     if path:
-        config.update(read_json(path, "config")["config"])
+        _update(config, path)
     elif name:
         config.data.name = name
     else:
@@ -69,6 +60,19 @@ def configuration(workdir, savedmodels, name):
     if name:
         config.name = name
     return config, path is not None
+
+
+def _update(config, path):
+    """Sets the fields that a run's `config.json` has recorded."""
+    what = "a run's configuration"
+    record = records.read_json(
+        path, {"config": dict}, what=what, remedy=_REMEDY
+    )
+    try:
+        config.update(record["config"])
+        config_lib.check_types(config)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise records.damaged(path, error, what=what, remedy=_REMEDY) from error
 
 
 def exported_files(exports, default):
@@ -91,17 +95,39 @@ def exported_files(exports, default):
                 f"{exports}, without exports.json"
             )
         return []
-    rows = [
-        row | {"path": path.parent / row["file"]}
-        for row in read_json(path, "formats")["formats"]
+    record = records.read_json(
+        path,
+        {"formats": [_EXPORT]},
+        what="a record of exports",
+        remedy="run kd-keras export again",
+    )
+    return [
+        _exported(path, row)
+        for row in record["formats"]
         if row["format"] != "model"
     ]
-    for row in rows:
-        if not row["path"].exists():
-            raise ValueError(
-                f"{path} must name files that exist. Received: {row['file']}"
-            )
-    return rows
+
+
+def _exported(path, row):
+    """A row of `exports.json` with the `path` of its file.
+
+    The file lies in the same directory, whatever the record says: it is
+    served to browsers.
+    """
+    file = path.parent / row["file"]
+    if row["format"] not in FORMATS or not file.is_file():
+        reason = f"{row['format']} {row['file']}, which does not exist"
+    elif (
+        file.name != row["file"]
+        or file.resolve() != path.parent.resolve() / file.name
+    ):
+        reason = f"{row['file']}, which lies elsewhere"
+    else:
+        return row | {"path": file}
+    raise ValueError(
+        "a record of exports must name files beside it, in known formats. "
+        f"Received: {path} with {reason}; run kd-keras export again"
+    )
 
 
 def timings(latency, exported):
@@ -122,7 +148,12 @@ def timings(latency, exported):
         path = default if default.exists() else None
     if not path:
         return {"hardware": None, "models": {}}
-    record = read_json(path, "hardware", "models")
+    record = records.read_json(
+        path,
+        {"hardware": dict, "models": [_TIMING]},
+        what="a record of timings",
+        remedy="run kd-keras latency again",
+    )
     return {
         "hardware": record["hardware"],
         "models": {

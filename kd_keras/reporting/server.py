@@ -1,11 +1,14 @@
 """Serves the report on this machine, with an ONNX file and its runtime."""
 
+import contextlib
 import http.server
 import os
 import pathlib
 import re
 import shutil
+import socket
 import tempfile
+import threading
 
 from kd_keras.data.sources import packages
 from kd_keras.reporting import images, rendering
@@ -23,6 +26,9 @@ _RUNTIME_SHA256 = {
         "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"
     ),
 }
+# A browser opens about six connections at once.
+_MOST_CLIENTS = 32
+_MOST_SECONDS = 30
 _TYPES = {
     ".js": "text/javascript",
     ".mjs": "text/javascript",
@@ -71,54 +77,103 @@ def _check_runtime(folder):
 def make_server(report, *, runtime, port):
     """Makes a server of the page at 127.0.0.1, for `serve_forever`.
 
+    It answers to no other name, so that a page of another site cannot read it
+    through a name that resolves to this machine. Files are read here, once,
+    and for a request only an example of the test set.
+
     Args:
         report: dict of `gathering.gather`, with an `onnx` file.
         runtime: path, `runtime_dir()`.
         port: int; 0 for a free one.
 
     Returns:
-        `http.server.ThreadingHTTPServer`.
+        `http.server.HTTPServer`.
 
     Raises:
         ValueError: if the port is not free.
     """
     page = rendering.render(report, served=True).encode()
+    contents = {
+        "/": ("text/html; charset=utf-8", page),
+        "/student.onnx": (_TYPES[".onnx"], report["onnx"].read_bytes()),
+    }
+    for name in _RUNTIME_SHA256:
+        media_type = _TYPES[pathlib.PurePath(name).suffix]
+        path = runtime / name
+        if path.is_file():
+            contents[f"/runtime/{name}"] = (media_type, path.read_bytes())
 
-    def content(path):
-        """The `(media type, bytes)` of a path, or None."""
-        if path == "/":
-            return "text/html; charset=utf-8", page
-        name = path.rpartition("/")[2]
-        media_type = _TYPES.get(pathlib.PurePath(name).suffix)
-        if path == "/student.onnx":
-            return media_type, report["onnx"].read_bytes()
-        if path == f"/runtime/{name}" and name in _RUNTIME_SHA256:
-            return media_type, (runtime / name).read_bytes()
-        image = re.fullmatch(r"/images/(\d{1,9})\.png", path)
-        if image and int(image[1]) < len(report["examples"]):
-            example = report["examples"].subset([int(image[1])])
-            return media_type, images.png(example.sample(1)[0])
-        return None
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            found = content(self.path.partition("?")[0])
-            if found is None:
-                self.send_error(404)
-                return
-            media_type, body = found
-            self.send_response(200)
-            self.send_header("Content-Type", media_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments):
-            """Logs nothing: a line for each image would hide the URL."""
+    class Handler(_Handler):
+        def content(self, path):
+            image = re.fullmatch(r"/images/([0-9]{1,9})\.png", path)
+            if image and int(image[1]) < len(report["examples"]):
+                example = report["examples"].subset([int(image[1])])
+                return _TYPES[".png"], images.png(example.sample(1)[0])
+            return contents.get(path)
 
     try:
-        return http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        return _Server(("127.0.0.1", port), Handler)
     except (OSError, OverflowError) as error:
         raise ValueError(
             f"--serve must be a free port. Received: {port} ({error})"
         ) from error
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    """Bounds the number of clients, and the time that each one takes."""
+
+    def __init__(self, *arguments):
+        self._free = threading.BoundedSemaphore(_MOST_CLIENTS)
+        super().__init__(*arguments)
+
+    def process_request(self, request, address):
+        if self._free.acquire(blocking=False):
+            super().process_request(request, address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request, address):
+        # A timeout of the socket would begin anew with each byte.
+        timer = threading.Timer(_MOST_SECONDS, _disconnect, [request])
+        timer.daemon = True
+        timer.start()
+        try:
+            super().process_request_thread(request, address)
+        finally:
+            timer.cancel()
+            self._free.release()
+
+    def handle_error(self, request, address):
+        """Prints nothing where a client has gone."""
+
+
+def _disconnect(request):
+    with contextlib.suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Answers GET; a subclass has the `content` of a path."""
+
+    def do_GET(self):
+        host, _, port = self.headers.get("Host", "").partition(":")
+        if host not in ("127.0.0.1", "localhost") or (port or "80") != str(
+            self.server.server_port
+        ):
+            self.send_error(403, "This server answers to 127.0.0.1 alone")
+            return
+        found = self.content(self.path.partition("?")[0])
+        if found is None:
+            self.send_error(404)
+            return
+        media_type, body = found
+        self.send_response(200)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        """Logs nothing: a line for each image would hide the URL."""

@@ -1,5 +1,6 @@
 """Inputs of the report that are refused."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -7,7 +8,7 @@ import sys
 
 import pytest
 
-from kd_keras.reporting import gathering
+from kd_keras.reporting import gathering, records
 
 
 def run(*arguments, cwd):
@@ -39,19 +40,54 @@ def test_a_missing_run_directory_is_a_one_line_error(tmp_path):
     "options, message",
     [
         ({}, "--workdir must be a directory of runs, or --name"),
-        ({"name": "mnist"}, "needs a finished teacher: run --stage=teacher"),
+        ({"name": "mnist"}, "run kd-keras train --stage=teacher first"),
         ({"name": "mnist", "exports": "none"}, "without exports.json"),
         ({"name": "mnist", "onnx_needed": True}, "--serve needs the student's"),
-        ({"name": "mnist", "exports": "bad"}, "must have formats"),
-        ({"name": "mnist", "exports": "broken"}, "must be whole JSON"),
-        ({"name": "mnist", "exports": "gone"}, "must name files that exist"),
+        ({"workdir": "foreign"}, "Received: foreign/student/config.json ("),
     ],
 )
 def test_invalid_inputs_are_refused(tmp_path, monkeypatch, options, message):
     monkeypatch.chdir(tmp_path)
-    gone = '{"formats": [{"format": "onnx", "file": "gone.onnx"}]}'
-    for name, text in (("bad", "{}"), ("broken", "{"), ("gone", gone)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "exports.json").write_text(text)
+    (tmp_path / "foreign" / "student").mkdir(parents=True)
+    (tmp_path / "foreign" / "student" / "config.json").write_text(
+        '{"config": {"student": {"epochs": "many"}}}'
+    )
     with pytest.raises(ValueError, match=re.escape(message)):
         gathering.gather(savedmodels="savedmodels", **options)
+
+
+def row(file="a.onnx", format="onnx"):
+    values = {"errors": 1, "examples": 2, "bytes": 3}
+    return json.dumps({"formats": [{"format": format, "file": file, **values}]})
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("{}", "'formats' is missing"),
+        ("{", "it is no JSON"),
+        ('{"formats": [{"format": "onnx", "file": "a.onnx"}]}', "is missing"),
+        (row("gone.onnx"), "gone.onnx, which does not exist"),
+        (row(format="exe"), "in known formats. Received"),
+        # Files elsewhere, which would be served to browsers.
+        (row("../secret"), "../secret, which lies elsewhere"),
+        (row("{tmp_path}/secret"), "/secret, which lies elsewhere"),
+        (row("link"), "link, which lies elsewhere"),
+        (row("folder/a.onnx"), "folder/a.onnx, which lies elsewhere"),
+        (row("./a.onnx"), "./a.onnx, which lies elsewhere"),
+        (row(".."), "onnx .., which does not exist"),
+        (row(""), "which does not exist"),
+    ],
+)
+def test_a_record_of_exports_names_files_beside_it(tmp_path, text, message):
+    folder = tmp_path / "exports"
+    (folder / "folder").mkdir(parents=True)
+    for path in ("secret", "exports/a.onnx", "exports/folder/a.onnx"):
+        (tmp_path / path).touch()
+    (folder / "link").symlink_to("../secret")
+    text = text.replace("{tmp_path}", str(tmp_path))
+    (folder / "exports.json").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        records.exported_files(folder, None)
+    (folder / "exports.json").write_text(row())
+    assert records.exported_files(folder, None)[0]["path"].name == "a.onnx"

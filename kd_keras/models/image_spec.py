@@ -19,6 +19,9 @@ _OVERSHOOT = 0.1
 # the distance of their lower ends, as a share of the width, are at most these.
 _LARGEST_RATIO = 8
 _LARGEST_SHIFT = 0.4
+# Channels of a photo, with transparency.
+_MOST_CHANNELS = 4
+_LARGEST = float(np.finfo("float32").max)
 _SIZES = "; images of several sizes must be resized first"
 
 
@@ -84,7 +87,7 @@ def measure(images):
         )
     low, high = float(images.min()), float(images.max())
     # A NaN is the minimum and the maximum.
-    if not max(abs(low), abs(high)) <= np.finfo("float32").max:
+    if not max(abs(low), abs(high)) <= _LARGEST:
         raise ValueError(_not_finite(images))
     if kind in "iu" and low >= 0 and high <= 255:
         return UINT8
@@ -144,8 +147,9 @@ def as_array(images):
     if images.ndim != 4 or not images.size:
         raise ValueError(f"{what}. Received: shape {images.shape}")
     _, first, second, last = images.shape
-    channels_first = first == 3 or (first in (1, 4) and second == last)
-    if channels_first and min(second, last) > 4:
+    is_square = second == last > _MOST_CHANNELS
+    is_wide = first > 1 and min(second, last) > 4 * _MOST_CHANNELS
+    if first in (1, 3, _MOST_CHANNELS) and (is_square or is_wide):
         raise ValueError(
             f"{what}. Received: shape {images.shape}, which looks like "
             "channels first: images.transpose(0, 2, 3, 1) puts them last"
@@ -182,7 +186,7 @@ def to_dtype(images, dtype):
 
 
 def _not_finite(images):
-    bad = ~(np.abs(images) <= np.finfo("float32").max)
+    bad = ~(np.abs(images) <= _LARGEST)
     where = np.flatnonzero(bad.reshape(len(images), -1).any(axis=1))
     return (
         "images must be finite, within float32. Received: "

@@ -74,10 +74,10 @@ def untar(path, folder):
     """
     # Unpacked to a file first: names in a tar's header can be of any size.
     plain = path.with_suffix(".tar")
-    with plain.open("wb") as file:
-        for chunk in _chunks(path):
-            file.write(chunk)
     try:
+        with plain.open("wb") as file:
+            for chunk in _chunks(path):
+                file.write(chunk)
         with tarfile.open(plain, "r:") as archive:
             members = archive.getmembers()
             # A sparse member is larger than what is stored of it.

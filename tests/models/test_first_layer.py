@@ -1,0 +1,62 @@
+"""The range of images that a network takes, from its first layer."""
+
+import keras
+import nets
+import numpy as np
+import pytest
+
+from kd_keras.models import build, first_layer, image_spec
+
+
+def network(*layers):
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 3)),
+            *layers,
+            keras.layers.Flatten(),
+            keras.layers.Dense(3),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        nets.make_network,
+        lambda: network(keras.layers.Rescaling(1 / 127.5, -1)),
+        lambda: network(network(keras.layers.Rescaling(1 / 255))),
+        lambda: network(keras.layers.Normalization(mean=120, variance=3600)),
+    ],
+)
+def test_networks_that_rescale_bytes_are_known(make):
+    assert first_layer.expected_images(make()) == image_spec.UINT8
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        network,
+        lambda: network(keras.layers.Rescaling(2.0)),
+        lambda: network(keras.layers.Normalization()),
+        lambda: network(keras.layers.Normalization(mean=0.4, variance=0.1)),
+        lambda: network(keras.layers.Normalization(mean=-400, variance=1e5)),
+    ],
+)
+def test_nothing_is_said_of_other_networks(make):
+    assert first_layer.expected_images(make()) is None
+
+
+def test_a_network_of_one_s_own_must_take_the_data_s_range():
+    images = np.random.default_rng(0).random((20, 8, 8, 1)).astype("float32")
+    options = {"image_shape": (8, 8, 1), "num_classes": 5}
+    with pytest.raises(ValueError, match="first layer of.*float32 from"):
+        build.build_model(f"{__name__}:rescaling", images=images, **options)
+    build.build_model(
+        f"{__name__}:rescaling",
+        images=(255 * images).astype("uint8"),
+        **options,
+    )
+
+
+def rescaling(image_shape, num_classes):
+    return nets.make_network(num_classes=num_classes)

@@ -21,7 +21,8 @@ def expected_images(network):
         `image_spec.UINT8` if its first layer rescales or normalises images
         from 0 to 255; None if nothing can be said.
     """
-    layers = network.layers if getattr(network, "inputs", None) else []
+    inputs = getattr(network, "inputs", None) or []
+    layers = network.layers if len(inputs) == 1 else []
     for layer in layers:
         if isinstance(layer, keras.Model):
             return expected_images(layer)

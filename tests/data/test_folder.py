@@ -115,3 +115,29 @@ def test_hidden_folders_and_missing_test_classes_are_no_error(tmp_path):
     dataset = load(tmp_path)
     assert dataset.class_names == ["a", "b"]
     assert dataset.test.labels.tolist() == [1, 1, 1]
+
+
+def said(caplog):
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_what_is_lost_of_an_image_is_said(tmp_path, caplog):
+    generator = np.random.default_rng(0)
+    for name, channels, count in (("a", 1, 2), ("b", 3, 3), ("c", 4, 1)):
+        images = generator.integers(0, 256, (count, 5, 5, channels), np.uint8)
+        write_images(tmp_path / name, images)
+    (tmp_path / "b" / "animation.gif").write_bytes(b"GIF89a")
+    dataset = load(tmp_path, test_fraction=0)
+    assert dataset.train.image_shape == (5, 5, 1)
+    left_out, dropped, converted = said(caplog)
+    assert "1 images that are not PNG or JPEG" in left_out
+    assert left_out.endswith("animation.gif")
+    assert dropped == "the transparency of 1 images is dropped"
+    assert "4 images of colour are converted to grey" in converted
+
+
+def test_nothing_is_said_where_nothing_is_lost(tmp_path, caplog):
+    for name, channels in (("a", 3), ("b", 1)):
+        write_images(tmp_path / name, np.zeros((2, 5, 5, channels), np.uint8))
+    assert load(tmp_path, test_fraction=0).train.image_shape == (5, 5, 3)
+    assert not said(caplog)

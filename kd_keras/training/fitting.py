@@ -31,7 +31,8 @@ def compile_network(stage, num_classes):
         optimizer = optimizers.make_optimizer(
             stage.optimizer_fields,
             steps_per_epoch=_steps_per_epoch(stage),
-            epochs=stage.fields.epochs,
+            epochs=stage.ends[-1],
+            extended_from=stage.ends[:-1],
         )
         model = stage.make_trainer(network, _steps_per_epoch(stage))
         model.compile(optimizer)

@@ -2,6 +2,7 @@
 
 import json
 
+from kd_keras.training import extension
 from kd_keras.utils import tables
 
 
@@ -91,7 +92,7 @@ def _measures(config, report):
         agreement = f"{report['agreement']:.2%}"
         rows.append(("agreement with the teacher", agreement))
     rows += [
-        ("epochs", str(report["epochs"])),
+        ("epochs", extension.text(report)),
         ("seconds of training", f"{report['seconds']:.0f}"),
         ("seed", str(config.seed)),
     ]

@@ -27,6 +27,7 @@ class Context:
         workdir: path; a stage works in `<workdir>/<stage>/`.
         savedmodels: path; exports go to `<savedmodels>/<name>_<stage>/`.
         command: str, as it was typed.
+        extend: bool; True goes on with earlier runs for more epochs.
     """
 
     config: ml_collections.ConfigDict
@@ -37,14 +38,17 @@ class Context:
     workdir: pathlib.Path
     savedmodels: pathlib.Path
     command: str
+    extend: bool = False
 
 
-def prepare(config, *, workdir, savedmodels, dataset=None, command=""):
+def prepare(
+    config, *, workdir, savedmodels, dataset=None, command="", extend=False
+):
     """Validates and resolves a configuration, and loads its data.
 
     Args:
         config: `ConfigDict`; see `kd_keras.config`.
-        workdir, savedmodels, command: see `Context`.
+        workdir, savedmodels, command, extend: see `Context`.
         dataset: `datasets.Dataset`, or None to load `config.data`.
 
     Returns:
@@ -82,6 +86,7 @@ def prepare(config, *, workdir, savedmodels, dataset=None, command=""):
         workdir=pathlib.Path(workdir),
         savedmodels=pathlib.Path(savedmodels),
         command=command,
+        extend=extend,
     )
 
 

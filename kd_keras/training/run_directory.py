@@ -14,6 +14,7 @@ import pathlib
 import re
 
 from kd_keras import config as config_lib
+from kd_keras.training import extension
 from kd_keras.utils import files, manifests, provenance, records
 
 CONFIG_NAME = "config.json"
@@ -97,7 +98,7 @@ class RunDir:
             raise ValueError(
                 f"{self.path} must hold a run of the same configuration. "
                 f"Differing: {'; '.join(lines)}. Take another --workdir, "
-                "or start over with --restart"
+                f"or start over with --restart{extension.hint(lines)}"
             )
 
     def start(self, config, depends_on, *, command):
@@ -119,6 +120,8 @@ class RunDir:
             "config": config.to_dict(),
             "depends_on": depends_on,
         }
+        # A run that is extended is not finished any more.
+        self.report_path.unlink(missing_ok=True)
         self.write_json(CONFIG_NAME, record)
         self.write_json("versions.json", provenance.versions())
 
@@ -193,7 +196,7 @@ class RunDir:
         """
         if record.get("directory") == str(self.path.resolve()):
             return True
-        mine = [depends_on]
+        mine = [depends_on, *extension.earlier(depends_on)]
         if self.config_path.exists():  # before a --restart
             mine.append(self._read_config()["depends_on"])
         return any(not differing(record["depends_on"], x) for x in mine)

@@ -15,6 +15,7 @@ def run(
     workdir,
     savedmodels,
     restart=False,
+    extend=False,
     dataset=None,
     command="",
 ):
@@ -31,6 +32,8 @@ def run(
         workdir: path; a stage works in `<workdir>/<stage>/`.
         savedmodels: path; exports go to `<savedmodels>/<name>_<stage>/`.
         restart: bool; True removes earlier runs of the stages first.
+        extend: bool; True trains earlier runs of the stages for more epochs
+            than they were planned for; see `training.extension`.
         dataset: `datasets.Dataset`, or None to load `config.data`.
         command: str, as it was typed, for the record.
 
@@ -44,12 +47,18 @@ def run(
             directory cannot be used, another process holds that, or the
             loss becomes NaN.
     """
+    if restart and extend:
+        raise ValueError(
+            "a run starts over or goes on. Received: --restart and --extend; "
+            "leave one of them out"
+        )
     context = prepare.prepare(
         config,
         workdir=workdir,
         savedmodels=savedmodels,
         dataset=dataset,
         command=command,
+        extend=extend,
     )
     chosen = [stage_class(name)(context) for name in stages]
     for stage in chosen:
@@ -58,6 +67,8 @@ def run(
         for stage in chosen:
             for directory in stage.directories():
                 held.enter_context(locks.holding(directory))
+        for stage in chosen:
+            stage.plan()
         return [stage.run(restart=restart) for stage in chosen]
 
 

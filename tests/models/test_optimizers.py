@@ -40,6 +40,21 @@ def test_schedules_by_hand(overrides, expected):
     )
 
 
+def test_the_schedule_of_an_extension_starts_again_without_a_warmup():
+    schedule = optimizers.make_schedule(
+        fields(learning_rate=0.4, warmup_epochs=1.0, schedule="linear"),
+        steps_per_epoch=10,
+        epochs=5,
+        extended_from=(2, 3),
+    )
+    # Rise in 10 steps, fall in 10; then falls from steps 20 and 30 on.
+    steps = [4, 9, 15, 19, 20, 25, 29, 30, 40, 50]
+    expected = [0.2, 0.4, 0.2, 0.04, 0.4, 0.2, 0.04, 0.4, 0.2, 0.0]
+    np.testing.assert_allclose(
+        [float(schedule(step)) for step in steps], expected, atol=1e-6
+    )
+
+
 def test_cosine_and_linear_differ_before_the_end():
     cosine, linear = (
         rates([10], learning_rate=1.0, schedule=schedule)[0]

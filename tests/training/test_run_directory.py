@@ -123,3 +123,12 @@ def test_a_report_of_version_0_1_is_read_with_the_keys_of_today(tmp_path):
     (tmp_path / "report.json").write_text(json.dumps(record))
     report = run_directory.RunDir(tmp_path, "specialist").report()
     assert report == {**report_runs.REPORT, "by_coverage": rows}
+
+
+def test_an_export_of_a_run_before_its_extension_is_its_own(tmp_path):
+    # Version 0.1 did not record the directory.
+    export = {"depends_on": {"student.epochs": 10}}
+    now = {"student.epochs": 20, "student.extended_from": [10]}
+    run_dir = run_directory.RunDir(tmp_path, "student")
+    assert run_dir.owns(export, now)
+    assert not run_dir.owns(export, {"student.epochs": 20})

@@ -6,7 +6,7 @@ import logging
 from kd_keras import config as config_lib
 from kd_keras.data import pipeline
 from kd_keras.models import build
-from kd_keras.training import outcome, publishing, run_directory
+from kd_keras.training import extension, outcome, publishing, run_directory
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ class Stage(abc.ABC):
         section: str, the section with epochs and batch size.
         uses_transfer_set: bool; True trains on the transfer set.
         uses_labels: bool; False leaves the labels out of the training data.
+        ends: tuple of ints, the epochs at which the parts of the training
+            end, of which there are several if a run is extended.
         answers: `LiveAnswers` or `StoredAnswers` of the teacher that the
             network is compared with, or None.
         activation: `softmax`, or `sigmoid` for logits that are a yes or no
@@ -43,6 +45,8 @@ class Stage(abc.ABC):
         self.config = config = context.config
         self.network_fields = config[self.role]
         self.fields = config[self.section]
+        self.ends = (self.fields.epochs,)
+        self._begins_part = False
         self.optimizer_fields = config[self.name].optimizer
         self.parts = context.parts
         if self.uses_transfer_set:
@@ -118,11 +122,40 @@ class Stage(abc.ABC):
         """What the result depends on besides the configuration: a dict."""
         return {}
 
+    def plan(self):
+        """Finds the parts of the training of a run that is extended.
+
+        Raises:
+            ValueError: as `extension.ends`.
+        """
+        if self.context.extend:
+            recorded = self.run_dir.recorded()
+            self.ends = extension.ends(
+                recorded,
+                section=self.section,
+                epochs=self.fields.epochs,
+                path=self.run_dir.path,
+            )
+            before = recorded["depends_on"][f"{self.section}.epochs"]
+            self._begins_part = self.ends[-1] != before
+
+    def find_depends_on(self):
+        """What the result depends on: flat dict of JSON values."""
+        found = {**self.depends_on(self.config), **self.find_inputs()}
+        return extension.planned(found, section=self.section, ends=self.ends)
+
     def finished_report(self, depends_on):
         """The report of a finished run of the same stage, or None."""
+        if self._begins_part:
+            depends_on = extension.planned(
+                depends_on, section=self.section, ends=self.ends[:-1]
+            )
         self.run_dir.check(depends_on)
         report = self.run_dir.read_report()
         if report is None:
+            return None
+        if self._begins_part:
+            self._check_extendable()
             return None
         if not self.run_dir.has_whole_model():
             self._check_rebuildable()
@@ -159,6 +192,15 @@ class Stage(abc.ABC):
             dropout=self.network_fields.dropout,
             max_norm=self.network_fields.max_norm,
         )
+
+    def _check_extendable(self):
+        if not self.can_rebuild():
+            raise ValueError(
+                "--extend goes on from a checkpoint, which holds the state of "
+                f"the optimizer. Received: {self.run_dir.checkpoints_dir} "
+                f"without any; train for all {self.fields.epochs} epochs with "
+                "--restart"
+            )
 
     def _check_rebuildable(self):
         path = self.run_dir.model_path

@@ -8,7 +8,7 @@ from kd_keras.distillation import losses, specialists
 from kd_keras.evaluation import predict
 from kd_keras.models import macs
 from kd_keras.teachers import loading
-from kd_keras.training import answers, publishing, teacher_files
+from kd_keras.training import answers, extension, publishing, teacher_files
 from kd_keras.training.stages import base, specialist
 
 # Images on which a network with the generalist's weights must agree with the
@@ -33,10 +33,14 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         members = range(self.fields.num_specialists)
         return [path, *(path / str(index) for index in members)]
 
+    def plan(self):
+        # Specialists that were trained one by one have no combination yet.
+        if self.fields.only < 0 and self.run_dir.config_path.exists():
+            super().plan()
+
     def run(self, *, restart):
         """As `Stage.run`; with `specialist.only`, trains one specialist."""
-        inputs = self.find_inputs()
-        depends_on = {**self.depends_on(self.config), **inputs}
+        depends_on = self.find_depends_on()
         only = self.fields.only
         report = None
         if not restart and only < 0:
@@ -46,7 +50,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         self.check_paths(restart and only < 0, depends_on)
         self.answers.open()
         generalist = self._build_generalist()
-        members = self._members(generalist, inputs)
+        members = self._members(generalist, self.answers.record)
         if only >= 0:
             if restart:
                 # It reports a combination with another specialist.
@@ -129,7 +133,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
             num_classes=self.fields.num_classes,
             seed=self.config.seed,
         )
-        return [
+        members = [
             specialist.Specialist(
                 self.context,
                 index=index,
@@ -140,6 +144,10 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
             )
             for index, classes in enumerate(class_sets)
         ]
+        only = self.fields.only
+        for member in members if only < 0 else [members[only]]:
+            member.plan()
+        return members
 
     def _combine(self, generalist, members, reports):
         """Exports the combination; returns its report."""
@@ -154,7 +162,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         report = {
             **publishing.measured(self, final, macs.count_macs(final)),
             "seconds": round(sum(r["seconds"] for r in reports), 1),
-            "epochs": self.fields.epochs,
+            **extension.entries(self.ends),
             "model": self.model_name,
             "class_sets": class_sets,
             "by_coverage": self._accuracy_by_coverage(final, class_sets),

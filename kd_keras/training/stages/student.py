@@ -62,7 +62,8 @@ class StudentStage(training_stage.TrainingStage):
         fields = self.config.distill
 
         def schedule(start, end):
-            steps = steps_per_epoch * self.fields.epochs
+            # An extension goes on with what it has come to.
+            steps = steps_per_epoch * self.ends[0]
             return keras.optimizers.schedules.PolynomialDecay(start, steps, end)
 
         temperature, weight = fields.temperature, fields.hard_loss_weight

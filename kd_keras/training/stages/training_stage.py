@@ -7,7 +7,7 @@ import keras
 from kd_keras.data import pipeline
 from kd_keras.distillation import losses
 from kd_keras.models import macs
-from kd_keras.training import fitting, publishing
+from kd_keras.training import extension, fitting, publishing
 from kd_keras.training.stages import base
 
 
@@ -19,7 +19,7 @@ class TrainingStage(base.Stage):
         """The uncompiled Keras model whose `fit` trains the network."""
 
     def run(self, *, restart):
-        depends_on = {**self.depends_on(self.config), **self.find_inputs()}
+        depends_on = self.find_depends_on()
         report = None if restart else self.finished_report(depends_on)
         if report is not None:
             return report
@@ -43,7 +43,7 @@ class TrainingStage(base.Stage):
         report = {
             **publishing.measured(self, final, num_macs),
             "seconds": round(sum(epoch["seconds"] for epoch in epochs), 1),
-            "epochs": self.fields.epochs,
+            **extension.entries(self.ends),
             **self.report_details(),
         }
         publishing.publish(self, final, report)

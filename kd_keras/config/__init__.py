@@ -6,12 +6,13 @@ its experiment; the command line overrides single fields with
 are declared.
 """
 
+from kd_keras.config.differences import differing, log_incomparable
 from kd_keras.config.distill import (
     DEFAULT_TEMPERATURE,
     loss_options,
     uses_labels,
 )
-from kd_keras.config.flat import differing, flatten
+from kd_keras.config.flat import flatten
 from kd_keras.config.optimizer import check_warmup
 from kd_keras.config.schema import check_types, default_config, validate
 from kd_keras.config.teacher import MEANS
@@ -24,6 +25,7 @@ __all__ = [
     "default_config",
     "differing",
     "flatten",
+    "log_incomparable",
     "loss_options",
     "uses_labels",
     "validate",

@@ -12,12 +12,3 @@ def flatten(fields, prefix=""):
                 list(value) if isinstance(value, tuple) else value
             )
     return flat
-
-
-def differing(was, now):
-    """The entries of two flat dicts that differ, as text for an error."""
-    return [
-        f"{name} (was {was.get(name)!r}, is {now.get(name)!r})"
-        for name in sorted(was.keys() | now.keys())
-        if was.get(name) != now.get(name)
-    ]

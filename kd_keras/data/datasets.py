@@ -7,14 +7,14 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.data import fingerprints, order
 from kd_keras.data import labels as labels_lib
-from kd_keras.data import order
 from kd_keras.models import image_spec as image_specs
 from kd_keras.utils import digests
 
 # Examples of a stream that are shuffled together.
 _SHUFFLE_WINDOW = 10_000
-# Images of a stream that its fingerprint is computed from.
+# Images of a stream that its fingerprint was computed from in version 0.1.
 _FINGERPRINT_SAMPLE = 256
 # Images of a stream that its range of values is measured on.
 _RANGE_SAMPLE = 1000
@@ -92,6 +92,16 @@ class Examples:
         """SHA-256 of the ids and images, without labels: 64 hex digits."""
         return digests.sha256_of_arrays(self.ids, self.images)
 
+    @property
+    def images_record(self):
+        """What identifies the images, for a store: dict of digests."""
+        return {"fingerprint": self.fingerprint}
+
+    @functools.cached_property
+    def labels_fingerprint(self):
+        """SHA-256 of the labels, or None without labels."""
+        return digests.sha256_of_arrays(self.labels) if self.labelled else None
+
     def at(self, positions):
         """Reads the examples at `positions`: `(ids, images)` tensors."""
         return tuple(tf.gather(p, positions) for p in self._tensors[:2])
@@ -146,70 +156,6 @@ class Examples:
         return order.epoch_order(self._tensors[0], seed=seed, epoch=epoch)
 
 
-class EnrichedExamples(Examples):
-    """Examples whose epochs hold a given share of some special classes.
-
-    No epoch shows an example twice. Within this limit it is as long as
-    possible: it shows all examples of the scarcer kind, special or other, and
-    a random subset of the other kind. Special examples are spread evenly: in
-    every stretch of an epoch their share is exact within one example. `len`
-    is the number of examples in an epoch.
-
-    Args:
-        examples: `Examples` with labels.
-        classes: list of int, the special classes.
-        share: float in (0, 1), of special examples in an epoch.
-
-    Raises:
-        ValueError: if there are no special examples, or no others.
-    """
-
-    def __init__(self, examples, classes, *, share):
-        super().__init__(
-            examples.images,
-            examples.labels,
-            num_classes=examples.num_classes,
-            ids=examples.ids,
-            image_spec=examples.image_spec,
-        )
-        # Shares the tensors: a copy would take the memory of all images.
-        self._whole = examples
-        special = np.isin(self.labels, classes)
-        self._positions = np.flatnonzero(special), np.flatnonzero(~special)
-        # How many special and how many other examples an epoch shows.
-        total = int(min(special.sum() / share, (~special).sum() / (1 - share)))
-        self._shown = round(total * share), total - round(total * share)
-        if not all(self._shown):
-            raise ValueError(
-                "there must be examples of special classes and of others. "
-                f"Received: {special.sum()} of classes {list(classes)}, "
-                f"{(~special).sum()} of others"
-            )
-
-    def __len__(self):
-        return sum(self._shown)
-
-    @property
-    def _tensors(self):
-        return self._whole._tensors
-
-    def _epoch_positions(self, *, seed, epoch):
-        chosen = []
-        for positions, shown in zip(self._positions, self._shown):
-            shuffled = order.epoch_order(
-                tf.gather(self._tensors[0], positions), seed=seed, epoch=epoch
-            )
-            chosen.append(tf.gather(positions, shuffled[:shown]))
-        # Spreads the special examples evenly over the epoch.
-        place = np.arange(len(self))
-        before = place * self._shown[0] // len(self)
-        after = (place + 1) * self._shown[0] // len(self)
-        slots = np.where(
-            after > before, before, self._shown[0] + place - before
-        )
-        return tf.gather(tf.concat(chosen, axis=0), slots)
-
-
 class StreamedExamples:
     """Examples that are read from disk in every epoch.
 
@@ -224,6 +170,9 @@ class StreamedExamples:
         ids: int64 array, which examples of the stream to use; by default all.
         image_spec: `ImageSpec` of the images; by default it is measured on
             the first 1,000 of the stream.
+        contents_digest: function of ids that returns the SHA-256 of what
+            these examples are read from, with their labels. By default all
+            examples are read for it.
     """
 
     def __init__(
@@ -236,6 +185,7 @@ class StreamedExamples:
         num_classes=None,
         ids=None,
         image_spec=None,
+        contents_digest=None,
     ):
         self.open_stream = open_stream
         self.count = count
@@ -244,6 +194,7 @@ class StreamedExamples:
         self.num_classes = num_classes
         self.ids = np.arange(count, dtype="int64") if ids is None else ids
         self._image_spec = image_spec
+        self._contents_digest = contents_digest
 
     def __len__(self):
         return len(self.ids)
@@ -282,6 +233,7 @@ class StreamedExamples:
             num_classes=self.num_classes,
             ids=self.ids[positions],
             image_spec=self.image_spec,
+            contents_digest=self._contents_digest,
         )
 
     def sample(self, count):
@@ -289,12 +241,29 @@ class StreamedExamples:
         batch = next(iter(self.batches(count, labels=False)))
         return batch[1].numpy()
 
+    # The fingerprint is that of the labels, too.
+    labels_fingerprint = None
+
     @functools.cached_property
     def fingerprint(self):
-        """SHA-256 of all ids and the first images: 64 hex digits."""
-        return digests.sha256_of_arrays(
-            self.ids, self.sample(_FINGERPRINT_SAMPLE)
-        )
+        """SHA-256 of all ids, images and labels: 64 hex digits."""
+        if self._contents_digest is None:
+            contents = fingerprints.digest_of_stream(self)
+        else:
+            contents = self._contents_digest(self.ids)
+        ids = digests.sha256_of_arrays(self.ids)
+        return digests.sha256_of_text(f"{self.image_shape} {ids} {contents}")
+
+    @functools.cached_property
+    def images_record(self):
+        """As `Examples.images_record`, with `contents` for all examples."""
+        return {
+            # As in version 0.1, for its stores: all ids, the first images.
+            "fingerprint": digests.sha256_of_arrays(
+                self.ids, self.sample(_FINGERPRINT_SAMPLE)
+            ),
+            "contents": self.fingerprint,
+        }
 
     def batches(self, batch_size, *, labels, seed=None, epoch=None):
         """As `Examples.batches`, but shuffled in windows of 10,000."""

@@ -89,12 +89,9 @@ def plan(
 
 
 def describe(parts):
-    """Identifies the parts of a dataset: `{name: fingerprint and count}`."""
+    """Identifies the parts of a dataset: `{name: digests and count}`."""
     return {
-        name: {
-            "fingerprint": examples.fingerprint,
-            "examples": len(examples),
-        }
+        name: {**examples.images_record, "examples": len(examples)}
         for name, examples in parts.items()
     }
 
@@ -203,6 +200,7 @@ def check_same(was, now, path):
             f"Received: {path}. Differing: {'; '.join(differing)}. Label into "
             "another --workdir, or remove this store"
         )
+    config_lib.log_incomparable(was, now, path)
 
 
 def remove(path):

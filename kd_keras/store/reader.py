@@ -132,7 +132,7 @@ class LogitStore:
         """
         was = manifest_lib.comparable(self.manifest)
         now = manifest_lib.comparable(expected)
-        was = {key: was.get(key) for key in now}
+        was = {key: was[key] for key in now if key in was}
         manifest_lib.check_same(was, now, self.path)
 
 

@@ -131,6 +131,7 @@ class TeacherFiles:
         self.activation = activation
         self.record = {
             "fingerprint": " ".join(map(fingerprint.fingerprint, paths)),
+            "graph": " ".join(map(fingerprint.graph_fingerprint, paths)),
             "outputs": outputs,
         }
         if len(paths) > 1:

@@ -1,4 +1,4 @@
-"""Identifies a model by its weights."""
+"""Identifies a model by its weights and its graph."""
 
 import pathlib
 
@@ -34,3 +34,24 @@ def fingerprint(path):
     ]
     # Sorted, because names and order differ between the kinds of files.
     return digests.sha256_of_text("".join(sorted(hashed)))
+
+
+def graph_fingerprint(path):
+    """SHA-256 of what a model computes, independent of its path and names.
+
+    Unlike `fingerprint`, it differs where equal weights are used in another
+    way: another activation, scale of the input or of the logits, or order of
+    layers. It can only be compared for files of one kind.
+
+    Args:
+        path: as `fingerprint`.
+
+    Returns:
+        str, the kind and 64 hex digits: `keras:3f2a...`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `loading.load_teacher`.
+    """
+    path = pathlib.Path(path)
+    kind = loading.find_teacher_kind(path)
+    return f"{kind.name}:{kind.graph(path)}"

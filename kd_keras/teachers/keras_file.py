@@ -1,10 +1,11 @@
 """Keras networks in a `.keras` file, run by TensorFlow."""
 
 import io
+import json
 import zipfile
 
-from kd_keras.teachers import kind
-from kd_keras.utils import archives
+from kd_keras.teachers import architecture, kind
+from kd_keras.utils import archives, digests
 
 
 def can_load(path):
@@ -46,6 +47,26 @@ def load_teacher(path, outputs):
 
 
 def weight_arrays(path):
+    for _, array in _named_weights(path):
+        yield array
+
+
+def graph(path):
+    with kind.errors_of_loading(path):
+        weights = [
+            (name, digests.sha256_of_arrays(array))
+            for name, array in _named_weights(path)
+            if not name.startswith("optimizer/")
+        ]
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        return digests.sha256_of_text(
+            f"{architecture.digest(config)} {sorted(weights)}"
+        )
+
+
+def _named_weights(path):
+    """Yields the name in the file and the array of each weight."""
     import h5py
 
     with kind.errors_of_loading(path):
@@ -61,7 +82,7 @@ def weight_arrays(path):
                     isinstance(file[name], h5py.Dataset)
                     and "seed_generator" not in name
                 ):
-                    yield file[name][()]
+                    yield name, file[name][()]
 
 
 def network_weights(path):
@@ -99,5 +120,6 @@ KIND = kind.TeacherKind(
     load=load,
     load_teacher=load_teacher,
     weight_arrays=weight_arrays,
+    graph=graph,
     network_weights=network_weights,
 )

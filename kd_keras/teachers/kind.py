@@ -40,12 +40,15 @@ class TeacherKind(Kind):
         load_teacher: function of `(path, outputs)` -> `Teacher`.
         weight_arrays: function of a path -> iterable of all weights, in any
             order, read without building the model.
+        graph: function of a path -> SHA-256 of what the model computes: its
+            operations, with each weight in its place.
         network_weights: function of a path -> list of arrays, as
             `get_weights` of the Keras model returns them.
     """
 
     load_teacher: Callable
     weight_arrays: Callable
+    graph: Callable
     network_weights: Callable
 
 

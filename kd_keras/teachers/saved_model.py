@@ -1,7 +1,7 @@
 """SavedModel directories, run by TensorFlow."""
 
 from kd_keras.models import image_spec as image_specs
-from kd_keras.teachers import kind
+from kd_keras.teachers import graph_digest, kind
 
 
 def can_load(path):
@@ -85,6 +85,23 @@ def weight_arrays(path):
                 yield reader.get_tensor(name)
 
 
+def graph(path):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    with kind.errors_of_loading(path):
+        contents = (path / "saved_model.pb").read_bytes()
+        saved_model = saved_model_pb2.SavedModel.FromString(contents)
+        meta_graph = saved_model.meta_graphs[0]
+        # TensorFlow has a signature for initialisation among the others.
+        signatures = {
+            name: signature
+            for name, signature in meta_graph.signature_def.items()
+            if not name.startswith("__saved_model")
+        }
+        signature = _serving_signature(signatures, path)
+        return graph_digest.digest(meta_graph, signature, _variables(path))
+
+
 def network_weights(path):
     with kind.errors_of_loading(path):
         reader = _variables(path)
@@ -145,5 +162,6 @@ KIND = kind.TeacherKind(
     size=size,
     load_teacher=load_teacher,
     weight_arrays=weight_arrays,
+    graph=graph,
     network_weights=network_weights,
 )

@@ -9,13 +9,16 @@ is noticed.
 
 import contextlib
 import json
+import logging
 import os
 import pathlib
 import re
 
 from kd_keras import config as config_lib
-from kd_keras.training import extension
+from kd_keras.training import environments, extension
 from kd_keras.utils import files, manifests, provenance, records
+
+_log = logging.getLogger(__name__)
 
 CONFIG_NAME = "config.json"
 # Relative paths of the files that a run writes, besides the model.
@@ -79,12 +82,14 @@ class RunDir:
         # `check` and `check_removable` have found whose files they are.
         self._outputs = files.OutputDirectory(self.path, all_ours=True)
 
-    def check(self, depends_on):
+    def check(self, depends_on, places=None):
         """Checks that the directory is new, or holds the same run.
 
         Args:
             depends_on: flat dict of JSON values that the result depends on:
-                fields of the configuration, the teacher's fingerprint.
+                fields of the configuration, fingerprints of data, teacher
+                and code.
+            places: dict of `data` and `teacher` to their places, for errors.
 
         Raises:
             ValueError: if it holds another run, or files of somebody else.
@@ -93,21 +98,28 @@ class RunDir:
         recorded = self.recorded()
         if recorded is None:
             return
-        lines = differing(recorded["depends_on"], depends_on)
+        lines = differing(recorded["depends_on"], depends_on, places)
         if lines:
             raise ValueError(
-                f"{self.path} must hold a run of the same configuration. "
-                f"Differing: {'; '.join(lines)}. Take another --workdir, "
-                f"or start over with --restart{extension.hint(lines)}"
+                f"{self.path} must hold a run of the same configuration, "
+                f"data, teacher and code. Differing: {'; '.join(lines)}. "
+                "Take another --workdir, or start over with --restart"
+                f"{extension.hint(lines)}"
             )
+        config_lib.log_incomparable(
+            recorded["depends_on"], depends_on, self.path
+        )
 
-    def start(self, config, depends_on, *, command):
+    def start(self, config, depends_on, *, command, environment):
         """Creates the directory and records what is about to run.
+
+        Warns of a training that resumes in another environment.
 
         Args:
             config: the resolved configuration.
             depends_on: as `check`.
             command: str, as it was typed.
+            environment: dict, as `environments.current` returns it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         # Also the files of earlier versions, which had no list.
@@ -119,6 +131,7 @@ class RunDir:
             "directory": str(self.path.resolve()),
             "config": config.to_dict(),
             "depends_on": depends_on,
+            "environments": self._environments(environment),
         }
         # A run that is extended is not finished any more.
         self.report_path.unlink(missing_ok=True)
@@ -137,6 +150,24 @@ class RunDir:
         """Saves the run's network as `<stage>.keras`."""
         with self._outputs.replacing(self.model_path.name) as temporary:
             network.save(temporary, include_optimizer=False)
+
+    def _environments(self, now):
+        """The environments that parts of the training ran in, in order."""
+        # Without a checkpoint, the training starts from the beginning.
+        if not any(self.checkpoints_dir.glob("ckpt-*.index")):
+            return [now]
+        # Version 0.1 recorded none.
+        before = (self.recorded() or {}).get("environments", [])
+        changes = before and environments.changes(before[-1], now)
+        if not changes:
+            return before or [now]
+        _log.warning(
+            "%s: resumes with %s: the result may differ by rounding from "
+            "that of a run that was not interrupted",
+            self.stage,
+            changes,
+        )
+        return [*before, now]
 
     def remove(self):
         """Removes the files of the run; the directory itself remains.
@@ -324,13 +355,13 @@ class RunDir:
             )
 
 
-def differing(recorded, depends_on):
+def differing(recorded, depends_on, places=None):
     """The entries in which a recorded run differs, as text for an error.
 
     Args:
-        recorded, depends_on: flat dicts; see `RunDir.check`.
+        recorded, depends_on, places: dicts; see `RunDir.check`.
     """
-    return config_lib.differing(recorded, depends_on)
+    return config_lib.differing(recorded, depends_on, places)
 
 
 def read_exported_config(path, *, remedy):

@@ -44,6 +44,11 @@ def find(config, savedmodels, *, activation=None):
     )
 
 
+def place(config, savedmodels):
+    """The path of the teacher, or several with commas between: str."""
+    return config.teacher.path or str(_default_path(config, savedmodels))
+
+
 def is_given(config, savedmodels):
     """Whether `teacher.path` is set, or the teacher stage has exported."""
     if config.teacher.path:

@@ -19,22 +19,33 @@ _PACKAGES = (
 
 def versions(of=_PACKAGES):
     """Packages, commit and hardware of this process."""
-    packages = {}
-    for name in of:
-        try:
-            packages[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            packages[name] = None
     return {
         "python": platform.python_version(),
-        "packages": packages,
+        "packages": {name: _version(name) for name in of},
         "commit": _commit(),
-        "processor": _processor(),
-        "threads": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "processor": processor(),
+        "threads": threads(),
         "gpus": _gpus(),
     }
+
+
+def own_version():
+    """The version of this package, or its commit where it is not installed."""
+    return _version("kd_keras") or _commit()
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def threads():
+    """The number of threads that this process may run at once."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def _commit():
@@ -65,7 +76,8 @@ def _commit():
         return None
 
 
-def _processor():
+def processor():
+    """The name of the processor."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
         names = [line.split(":")[1].strip() for line in lines if "name" in line]

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets, pipeline
+from kd_keras.data.enriched import EnrichedExamples
 
 
 def test_each_batch_is_half_special_and_no_example_repeats():
@@ -14,7 +15,7 @@ def test_each_batch_is_half_special_and_no_example_repeats():
     examples = datasets.Examples(
         nets.make_images(60).astype("uint8"), labels, ids=np.arange(60) + 7
     )
-    enriched = datasets.EnrichedExamples(examples, [0, 2], share=0.5)
+    enriched = EnrichedExamples(examples, [0, 2], share=0.5)
     assert len(enriched) == 60
 
     def epoch(number, share_of=enriched, seed=3):
@@ -36,21 +37,21 @@ def test_each_batch_is_half_special_and_no_example_repeats():
     assert ids_of(epoch(0)) == every.tolist()
     assert ids_of(epoch(1)) != every.tolist() != ids_of(epoch(0, seed=4))
     # The scarcer kind is shown whole, of the other a new part each time.
-    scarce = datasets.EnrichedExamples(examples, [0], share=0.5)
+    scarce = EnrichedExamples(examples, [0], share=0.5)
     assert len(scarce) == 20
     first, second = (set(ids_of(epoch(e, scarce))) for e in (0, 1))
     assert set(range(7, 17)) <= first & second and first != second
-    quarter = datasets.EnrichedExamples(examples, [0], share=0.25)
+    quarter = EnrichedExamples(examples, [0], share=0.25)
     assert len(quarter) == 40
     # In order and without a seed it is the whole set.
     whole = np.concatenate([i for i, _ in scarce.batches(8, labels=False)])
     np.testing.assert_array_equal(whole, examples.ids)
     with pytest.raises(ValueError, match="0 of classes.*60 of others"):
-        datasets.EnrichedExamples(examples, [5], share=0.5)
+        EnrichedExamples(examples, [5], share=0.5)
 
 
 def test_a_specialist_sees_the_generalist_s_views(small_mnist):
-    enriched = datasets.EnrichedExamples(small_mnist.train, [1, 2], share=0.5)
+    enriched = EnrichedExamples(small_mnist.train, [1, 2], share=0.5)
     spec = views.ViewSpec(translate=1)
     batches = pipeline.training_batches(
         enriched, batch_size=32, seed=0, epochs=2, spec=spec, labels=True

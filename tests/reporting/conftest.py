@@ -42,7 +42,7 @@ def place(tmp_path_factory):
     for role in stages.ALL:
         network = nets.make_network(units=64 if role == "teacher" else 16)
         run = run_directory.RunDir(root / "runs" / role, role)
-        run.start(config, {}, command="")
+        run.start(config, {}, command="", environment={})
         run.write_model(network)
         run.write_json("report.json", report_runs.REPORT | {"stage": role})
         lines = [

@@ -86,9 +86,10 @@ def test_files_are_identified_before_they_are_loaded(tmp_path):
         network.save(path)
     files = ensemble.TeacherFiles(paths, mean="geometric", weights=(1.0, 3.0))
     single = [ensemble.TeacherFiles([path]).record for path in paths]
-    assert single[0].keys() == {"fingerprint", "outputs"}
+    assert single[0].keys() == {"fingerprint", "graph", "outputs"}
     assert files.record == {
         "fingerprint": f"{single[0]['fingerprint']} {single[1]['fingerprint']}",
+        "graph": f"{single[0]['graph']} {single[1]['graph']}",
         "outputs": "logits",
         "mean": "geometric",
         "weights": [1.0, 3.0],

@@ -46,9 +46,16 @@ def run(stage, **options):
 
 
 @pytest.mark.parametrize("stage", ["teacher", "student"])
-def test_a_finished_stage_is_not_trained_again(place, no_training, stage):
+def test_a_finished_stage_is_not_trained_again(
+    place, no_training, stage, caplog
+):
     before = (place / "work" / stage / "config.json").read_text()
     assert run(stage) == recorded(stage)
+    lines = [m for m in caplog.messages if "could not be compared" in m]
+    expected = [f"work/{stage}: data could not be compared"]
+    if stage == "student":
+        expected.insert(0, "work/store: teacher.graph could not be compared")
+    assert [line.partition(",")[0] for line in lines] == expected
     # Nor is its record rewritten.
     assert (place / "work" / stage / "config.json").read_text() == before
 

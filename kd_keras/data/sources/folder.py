@@ -8,7 +8,7 @@ import tensorflow as tf
 from kd_keras.data import datasets, splits
 from kd_keras.data.sources import image_files, images
 from kd_keras.models import image_spec
-from kd_keras.utils import files, progress
+from kd_keras.utils import digests, file_digests, files, progress
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _OTHER_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".avif")
@@ -140,8 +140,16 @@ def _read(root, class_names, fields):
         labelled=bool(class_names),
         num_classes=len(class_names) or None,
         image_spec=image_spec.UINT8,
+        contents_digest=lambda ids: _digest_of_files(paths, labels, ids),
     )
     return images.in_memory_if_small(streamed, fields.memory_limit_mb)
+
+
+def _digest_of_files(paths, labels, ids):
+    """SHA-256 of some examples' files, not of their names, and labels."""
+    contents = file_digests.sha256_of_files([paths[i] for i in ids])
+    lines = [f"{digest} {labels[i]}" for digest, i in zip(contents, ids)]
+    return digests.sha256_of_text("\n".join(lines))
 
 
 def _list_images(root, class_names):

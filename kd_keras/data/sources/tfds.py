@@ -11,7 +11,7 @@ import tensorflow as tf
 from kd_keras.data import datasets
 from kd_keras.data.sources import images, packages
 from kd_keras.models import image_spec
-from kd_keras.utils import keras_internals
+from kd_keras.utils import digests, file_digests, keras_internals
 
 _log = logging.getLogger(__name__)
 
@@ -168,6 +168,15 @@ def _streamed(builder, split, shape):
         labelled=labelled,
         num_classes=builder.info.features["label"].num_classes,
         image_spec=image_spec.UINT8,
+        contents_digest=lambda ids: _digest_of_files(builder, split),
+    )
+
+
+def _digest_of_files(builder, split):
+    """SHA-256 of the files that hold a split, in order."""
+    paths = map(str, builder.info.splits[split].filepaths)
+    return digests.sha256_of_text(
+        "\n".join(file_digests.sha256_of_files(paths))
     )
 
 

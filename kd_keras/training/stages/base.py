@@ -4,9 +4,16 @@ import abc
 import logging
 
 from kd_keras import config as config_lib
-from kd_keras.data import pipeline
+from kd_keras.data import fingerprints, pipeline
 from kd_keras.models import build
-from kd_keras.training import extension, outcome, publishing, run_directory
+from kd_keras.training import (
+    extension,
+    outcome,
+    publishing,
+    run_directory,
+    teacher_files,
+)
+from kd_keras.utils import source_code
 
 _log = logging.getLogger(__name__)
 
@@ -119,8 +126,20 @@ class Stage(abc.ABC):
         self._check_size()
 
     def find_inputs(self):
-        """What the result depends on besides the configuration: a dict."""
-        return {}
+        """What the result depends on besides the configuration.
+
+        Returns:
+            Flat dict of JSON values: the data, and the code of networks that
+            are given as `module:function`.
+        """
+        names = self.depends_on(self.config).values()
+        return {
+            **fingerprints.run_record(self.parts),
+            **{
+                f"code.{name}": source_code.fingerprint(name.split(":")[0])
+                for name in filter(source_code.is_name, names)
+            },
+        }
 
     def plan(self):
         """Finds the parts of the training of a run that is extended.
@@ -150,7 +169,13 @@ class Stage(abc.ABC):
             depends_on = extension.planned(
                 depends_on, section=self.section, ends=self.ends[:-1]
             )
-        self.run_dir.check(depends_on)
+        places = {
+            "data": self.context.dataset.source,
+            "teacher": teacher_files.place(
+                self.config, self.context.savedmodels
+            ),
+        }
+        self.run_dir.check(depends_on, places)
         report = self.run_dir.read_report()
         if report is None:
             return None

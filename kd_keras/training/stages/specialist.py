@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from kd_keras.data import augmentation, datasets
+from kd_keras.data import augmentation, enriched
 from kd_keras.distillation import specialists
 from kd_keras.training import run_directory
 from kd_keras.training.stages import base, training_stage
@@ -65,7 +65,7 @@ class Specialist(SpecialistFields, training_stage.TrainingStage):
             context.workdir / self.name / str(index), self.name
         )
         whole, share = self.train, self.fields.special_share
-        self.train = datasets.EnrichedExamples(whole, classes, share=share)
+        self.train = enriched.EnrichedExamples(whole, classes, share=share)
         self._check_size()
         self._prior = float(np.mean(np.isin(whole.labels, classes)))
         self._log_oversampling = specialists.log_oversampling(

@@ -8,7 +8,13 @@ from kd_keras.distillation import losses, specialists
 from kd_keras.evaluation import predict
 from kd_keras.models import macs
 from kd_keras.teachers import loading
-from kd_keras.training import answers, extension, publishing, teacher_files
+from kd_keras.training import (
+    answers,
+    environments,
+    extension,
+    publishing,
+    teacher_files,
+)
 from kd_keras.training.stages import base, specialist
 
 # Images on which a network with the generalist's weights must agree with the
@@ -59,7 +65,10 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         if restart:
             self.run_dir.remove()
         self.run_dir.start(
-            self.config, depends_on, command=self.context.command
+            self.config,
+            depends_on,
+            command=self.context.command,
+            environment=environments.current(self.context.strategy),
         )
         reports = [member.run(restart=False) for member in members]
         return self._combine(generalist, members, reports)
@@ -77,7 +86,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
                 f"teacher.path={self.config.teacher.path}"
             )
         self.answers = answers.live_answers(self._files, self.parts)
-        return self.answers.record
+        return {**super().find_inputs(), **self.answers.record}
 
     def card_sentence(self, report):
         return (

@@ -51,7 +51,7 @@ class StudentStage(training_stage.TrainingStage):
         self.answers = answers.student_answers(
             self.context, self.parts, self.view_spec
         )
-        return self.answers.record
+        return {**super().find_inputs(), **self.answers.record}
 
     def find_num_classes(self):
         return self.answers.num_classes or teacher_files.num_logits(

@@ -7,7 +7,7 @@ import keras
 from kd_keras.data import pipeline
 from kd_keras.distillation import losses
 from kd_keras.models import macs
-from kd_keras.training import extension, fitting, publishing
+from kd_keras.training import environments, extension, fitting, publishing
 from kd_keras.training.stages import base
 
 
@@ -34,7 +34,10 @@ class TrainingStage(base.Stage):
         if restart:
             self.run_dir.remove()
         self.run_dir.start(
-            self.config, depends_on, command=self.context.command
+            self.config,
+            depends_on,
+            command=self.context.command,
+            environment=environments.current(self.context.strategy),
         )
         fitting.fit(self, network, model)
         final = publishing.build_in_float32(self, num_classes)

@@ -1,0 +1,45 @@
+"""Where a training runs, as far as the bits of its result depend on it."""
+
+import keras
+import tensorflow as tf
+
+from kd_keras.utils import provenance
+
+
+def current(strategy):
+    """The devices, threads and versions of this process.
+
+    Args:
+        strategy: `tf.distribute.Strategy` of the training.
+
+    Returns:
+        dict of JSON values.
+    """
+    replicas = strategy.num_replicas_in_sync
+    device = tf.config.list_logical_devices()[-1].device_type
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    return {
+        "devices": f"{replicas} x {device}",
+        "processor": provenance.processor(),
+        "threads": threads or provenance.threads(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "kd_keras": provenance.own_version(),
+    }
+
+
+def changes(was, now):
+    """The differences of two environments, as text.
+
+    Args:
+        was, now: as `current` returns them.
+
+    Returns:
+        str, such as `threads 2 (was 4), keras 3.15.1 (was 3.14.0)`; empty
+        if there is none.
+    """
+    return ", ".join(
+        f"{name} {now[name]} (was {was.get(name)})"
+        for name in now
+        if was.get(name) != now[name]
+    )

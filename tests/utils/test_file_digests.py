@@ -1,0 +1,86 @@
+"""Files are read again only if they have changed."""
+
+import os
+import time
+
+import pytest
+
+from kd_keras.utils import digests, file_digests
+
+
+@pytest.fixture
+def read(monkeypatch, tmp_path):
+    """A list of the files that are read, with a cache of the test's own."""
+    monkeypatch.setattr(
+        file_digests.platformdirs, "user_cache_path", lambda name: cache
+    )
+    # Files of the test count as old at once.
+    monkeypatch.setattr(file_digests, "_SETTLED_SECONDS", -1)
+    cache, original, paths = tmp_path / "cache", digests.sha256_of_file, []
+
+    def counting(path):
+        paths.append(os.path.basename(path))
+        return original(path)
+
+    monkeypatch.setattr(file_digests.digests, "sha256_of_file", counting)
+    return paths
+
+
+@pytest.fixture
+def paths(tmp_path):
+    paths = [tmp_path / "a" / "1", tmp_path / "a" / "2", tmp_path / "b" / "1"]
+    for number, path in enumerate(paths):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"contents {number}")
+    return [str(path) for path in paths]
+
+
+def test_digests_are_those_of_the_contents_in_order(read, paths):
+    expected = [digests.sha256(f"contents {i}".encode()) for i in (2, 0, 0)]
+    asked = [paths[2], paths[0], paths[0]]
+    assert file_digests.sha256_of_files(asked) == expected
+    assert sorted(read) == ["1", "1"]
+    assert file_digests.sha256_of_files(asked) == expected
+    # Other files of a folder do not push these out of the cache.
+    file_digests.sha256_of_files(paths)
+    file_digests.sha256_of_files(asked)
+    assert sorted(read) == ["1", "1", "2"]
+
+
+def test_a_change_is_noticed_even_if_size_and_time_are_kept(read, paths):
+    first = file_digests.sha256_of_files(paths)
+    stat = os.stat(paths[1])
+    time.sleep(0.02)  # The clock of a file system is coarse.
+    with open(paths[1], "w") as file:
+        file.write("CONTENTS 1")
+    os.utime(paths[1], ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    read.clear()
+    second = file_digests.sha256_of_files(paths)
+    assert read == ["2"]
+    assert second[1] == digests.sha256(b"CONTENTS 1")
+    assert [first[0], first[2]] == [second[0], second[2]]
+
+
+def test_a_file_that_has_just_changed_is_not_trusted(read, paths, monkeypatch):
+    monkeypatch.setattr(file_digests, "_SETTLED_SECONDS", 60)
+    file_digests.sha256_of_files(paths)
+    file_digests.sha256_of_files(paths)
+    assert len(read) == 6
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "[]", '{"files": 3}', '{"files": {"1": [1, 2]}}']
+)
+def test_a_damaged_or_absent_cache_costs_time_only(
+    read, paths, tmp_path, damage
+):
+    expected = file_digests.sha256_of_files(paths)
+    for path in (tmp_path / "cache").iterdir():
+        path.write_text(damage)
+    assert file_digests.sha256_of_files(paths) == expected
+    assert len(read) == 6
+    for path in (tmp_path / "cache").iterdir():
+        path.unlink()
+    (tmp_path / "cache").rmdir()
+    (tmp_path / "cache").write_text("a file where the cache should be")
+    assert file_digests.sha256_of_files(paths) == expected

@@ -170,10 +170,11 @@ def _card(name, record, parts, calibration_examples):
     quantised = ""
     if spec.dtype != "uint8":
         quantised = ", and take such images, too"
-    return f"""# {name}, exported
+    text = tables.markdown_text
+    return f"""# {text(name)}, exported
 
-`{record["model"]}` in other formats. All take `images`, {spec.dtype} `[batch,
-height, width, channels]`, {shape}, {spec.low:g} to {spec.high:g}, the
+{text(record["model"])} in other formats. All take `images`, {spec.dtype} \
+`[batch, height, width, channels]`, {shape}, {spec.low:g} to {spec.high:g}, the
 normalisation inside, and return `logits`: float32, or of int8 models int8
 with the scale and zero point that the file holds{quantised}.
 
@@ -181,7 +182,8 @@ with the scale and zero point that the file holds{quantised}.
 {table(record["formats"])}
 ```
 
-Data: {parts["name"]}, the test images; each file was run in its own runtime.
+Data: {text(parts["name"])}, the test images; each file was run in its own
+runtime.
 int8 models were calibrated without labels, on a part of {calibration_examples}
 training images: the part that brings the model closest to the float model.
 

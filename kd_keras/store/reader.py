@@ -152,7 +152,7 @@ class _Part:
         self._memory = [shard.base for shard in mapped]
         # Plain arrays: indexing an np.memmap is slow.
         self._shards = [np.asarray(shard) for shard in mapped]
-        ids = np.load(path / manifest_lib.ids_file(name))
+        ids = np.load(path / manifest_lib.ids_file(name), allow_pickle=False)
         # Most sets are numbered from 0 on, and need no search.
         self._numbered = np.array_equal(ids, np.arange(len(ids)))
         self._count = len(ids)

@@ -39,7 +39,7 @@ def load_shard(path, manifest, part, index):
     row = row_dtype(manifest)
     shape = (fields["views"], count, *row.shape)
     try:
-        rows = np.load(path, mmap_mode="r")
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
         found = f"{rows.shape} of {rows.dtype}"
         fits = rows.shape == shape and rows.dtype == row.base
     # NumPy raises errors of many kinds on damaged bytes.

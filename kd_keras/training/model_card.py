@@ -35,6 +35,7 @@ def model_card(
         str, Markdown.
     """
     shape = " x ".join(str(size) for size in train.image_shape)
+    text = tables.markdown_text
     spec = train.image_spec
     return f"""# {name}
 
@@ -44,9 +45,9 @@ def model_card(
 {spec.low:g} to {spec.high:g};
   the normalisation is inside.
 - Output: `logits` and `probabilities`, float32.
-- Data: {dataset.name}, {len(train):,} training examples, from
-  {dataset.source}; the test set was read once, after training.
-- Network: {network}
+- Data: {text(dataset.name)}, {len(train):,} training examples, from
+  {text(dataset.source)}; the test set was read once, after training.
+- Network: {text(network)}
 
 {_measures(config, report)}
 

@@ -1,5 +1,7 @@
 """Tables as text: aligned columns for a terminal, or Markdown."""
 
+import html
+
 
 def aligned(rows, *, left=1, gap=2):
     """Text in columns that are as wide as their longest cell.
@@ -33,3 +35,14 @@ def markdown(rows):
     header, *body = rows
     lines = [header, ["---"] * len(header), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def markdown_text(text):
+    """Escapes text from outside, such as a folder's name, for Markdown.
+
+    HTML, links, images and code in it are shown and not interpreted.
+    """
+    escaped = html.escape(str(text), quote=False)
+    for character in "`[]":
+        escaped = escaped.replace(character, f"\\{character}")
+    return escaped

@@ -123,3 +123,11 @@ def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ValueError, match=r"jinja2.*\[report\]"):
         rendering.check_packages()
+
+
+def test_names_from_outside_are_text_in_the_page(report):
+    evil = "</script><script>alert('evil')</script>"
+    names = [f"{evil}{name}" for name in report["classes"]]
+    page = rendering.render(report | {"classes": names, "name": evil})
+    assert "<script>alert" not in page and "</script><script>" not in page
+    assert "&lt;script&gt;alert(" in page

@@ -1,20 +1,29 @@
 """Exports a model to other runtimes: convert, compare, put in place."""
 
-import json
 import logging
 import pathlib
+import re
 
+from kd_keras.deployment import export_records
 from kd_keras.deployment import source as source_lib
 from kd_keras.deployment.calibration import Calibration
 from kd_keras.deployment.formats import FORMATS, operations
 from kd_keras.deployment.verification import Verifier
 from kd_keras.evaluation import comparison
 from kd_keras.models import image_spec
-from kd_keras.teachers import loading
-from kd_keras.utils import files, locks, provenance, quiet, suggestions, tables
+from kd_keras.teachers import fingerprint, loading
+from kd_keras.utils import (
+    digests,
+    files,
+    locks,
+    provenance,
+    quiet,
+    suggestions,
+    tables,
+)
 
 # Files that are written beside the exported ones.
-_RECORDS = ("model_card.md", "exports.json")
+_RECORDS = ("model_card.md", export_records.NAME)
 # Test images that show whether a model returns logits.
 _TRIED_IMAGES = 32
 _log = logging.getLogger(__name__)
@@ -64,7 +73,12 @@ def _export(model, formats, output, data, calibration_examples, command):
     directory = files.OutputDirectory(output)
     _check_no_model(directory.path)
     name = source_lib.name_of(model)
-    directory.check([*(name + f.suffix for f in chosen), *_RECORDS])
+    written = [name + format.suffix for format in chosen]
+    directory.check([*written, *_RECORDS])
+    earlier = export_records.read(directory.path)
+    export_records.check_names(
+        directory.path, earlier, model=model, names=written
+    )
     source_lib.check(model)
     reference = loading.load_classifier(model)
     parts = comparison.load_parts(data)
@@ -79,8 +93,9 @@ def _export(model, formats, output, data, calibration_examples, command):
     images = parts["train"].sample(calibration_examples)
     calibration = Calibration(source, reference, images)
 
-    takes = {"images": source.image_spec.record()}
-    rows = [verifier.model_row(model) | takes]
+    common = {"images": source.image_spec.record(), "model": str(model)}
+    weights = {"weights_sha256": fingerprint.fingerprint(model)}
+    rows = [verifier.model_row(model) | common | weights]
     for format in chosen:
         file = name + format.suffix
         with (
@@ -89,13 +104,33 @@ def _export(model, formats, output, data, calibration_examples, command):
         ):
             with quiet.without_messages():
                 temporary.write_bytes(format.write(source, calibration))
-            rows.append(verifier.file_row(temporary, format) | takes)
+            sums = {"sha256": digests.sha256_of_file(temporary)}
+            rows.append(verifier.file_row(temporary, format) | common | sums)
         _log.info("%s: %s", format.name, directory.path / file)
-    record = {"model": str(model), "command": command, "formats": rows}
+    earlier = export_records.kept(earlier, rows)
+    of_model = [row for row in earlier if row["model"] == str(model)]
+    record = {
+        "model": str(model),
+        "command": command,
+        "formats": [*rows, *of_model],
+    }
     card = _card(name, record, parts, len(images))
-    directory.write_text("model_card.md", card)
-    directory.write_text("exports.json", json.dumps(record, indent=2) + "\n")
+    _write_records(directory, record, [*earlier, *rows], card)
     return rows
+
+
+def _write_records(directory, record, rows, card):
+    """Writes `model_card.md`, with a section for each model, and the record."""
+    path = directory.path / "model_card.md"
+    before = path.read_text() if path.exists() else ""
+    sections = re.split(r"(?m)^(?=# .*, exported$)", before)
+    mine = f"\n\n`{record['model']}` in other"
+    others = [section for section in sections if mine not in section]
+    directory.write_text(path.name, "\n".join(filter(None, [*others, card])))
+    text = export_records.text(
+        rows, model=record["model"], command=record["command"]
+    )
+    directory.write_text(export_records.NAME, text)
 
 
 def table(rows):

@@ -47,7 +47,9 @@ def gather(
     savedmodels = pathlib.Path(savedmodels)
     config, recorded = records.configuration(workdir, savedmodels, name)
     exported = records.exported_files(
-        exports, savedmodels / f"{config.name}_student_exports"
+        exports,
+        savedmodels / f"{config.name}_student_exports",
+        students=[f"{config.name}_student", "student.keras"],
     )
     onnx = _onnx_file(exported, needed=onnx_needed)
     models = models_lib.find(config, workdir, savedmodels)

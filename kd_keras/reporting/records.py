@@ -3,17 +3,11 @@
 import pathlib
 
 from kd_keras import config as config_lib
+from kd_keras.deployment import export_records
 from kd_keras.deployment.formats import FORMATS
-from kd_keras.utils import records
+from kd_keras.utils import manifests, records
 
 _REMEDY = "make it anew, or take it from a backup"
-_EXPORT = {
-    "format": str,
-    "file": str,
-    "errors": int,
-    "examples": int,
-    "bytes": int,
-}
 _TIMING = {
     "path": str,
     "single_ms": {"median": records.NUMBER, "p95": records.NUMBER},
@@ -68,6 +62,9 @@ def _update(config, path):
     record = records.read_json(
         path, {"config": dict}, what=what, remedy=_REMEDY
     )
+    manifests.check(
+        path.parent, [path.name].__contains__, what=what, remedy=_REMEDY
+    )
     try:
         config.update(record["config"])
         config_lib.check_types(config)
@@ -75,7 +72,7 @@ def _update(config, path):
         raise records.damaged(path, error, what=what, remedy=_REMEDY) from error
 
 
-def exported_files(exports, default):
+def exported_files(exports, default, *, students):
     """Returns the rows of `exports.json`, each with the `path` of its file.
 
     The row of the exported model itself is left out.
@@ -83,6 +80,8 @@ def exported_files(exports, default):
     Args:
         exports: str or path of a directory of `kd_keras.export`, or None.
         default: path that is used without `exports`; it need not exist.
+        students: names of the student's model files. They choose rows where
+            the directory holds the exports of several models.
 
     Raises:
         ValueError: if `exports` has no `exports.json`, or a file is missing.
@@ -95,17 +94,19 @@ def exported_files(exports, default):
                 f"{exports}, without exports.json"
             )
         return []
-    record = records.read_json(
-        path,
-        {"formats": [_EXPORT]},
-        what="a record of exports",
-        remedy="run kd-keras export again",
-    )
-    return [
-        _exported(path, row)
-        for row in record["formats"]
+    rows = [
+        row
+        for row in export_records.read(path.parent)
         if row["format"] != "model"
     ]
+    models = {row["model"] for row in rows}
+    if len(models) > 1:
+        rows = [row for row in rows if _name_of(row["model"]) in students]
+    return [_exported(path, row) for row in rows]
+
+
+def _name_of(model):
+    return pathlib.PurePath(model or "").name
 
 
 def _exported(path, row):
@@ -123,6 +124,7 @@ def _exported(path, row):
     ):
         reason = f"{row['file']}, which lies elsewhere"
     else:
+        export_records.check_file(file, row)
         return row | {"path": file}
     raise ValueError(
         "a record of exports must name files beside it, in known formats. "

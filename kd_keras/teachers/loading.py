@@ -13,6 +13,8 @@ from kd_keras.teachers import (
 from kd_keras.teachers.kind import TeacherKind
 from kd_keras.utils import manifests
 
+# Files and directories of a SavedModel, besides records.
+_SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 KINDS = (
     saved_model.KIND,
     keras_file.KIND,
@@ -119,25 +121,22 @@ def check_whole(path):
         path: str or path of a SavedModel or a file.
     """
     path = pathlib.Path(path)
-    directory, is_of_model = path.parent, [path.name].__contains__
-    if path.is_dir():
-        directory, is_of_model = path, _is_of_saved_model
+    directory = path if path.is_dir() else path.parent
+
+    def matters(name):
+        # The records hold the type and the range of its images.
+        if name in ("report.json", "exports.json"):
+            return (directory / name).exists()
+        if path.is_dir():
+            return name.split("/")[0] in _SAVED_MODEL
+        return name == path.name
+
     manifests.check(
         directory,
-        is_of_model,
+        matters,
         what="a model",
         remedy="write it again with the command that wrote it, or remove "
         f"{directory / manifests.NAME} if it was changed on purpose",
-    )
-
-
-def _is_of_saved_model(name):
-    """Whether a file is part of a SavedModel, and not of its records."""
-    return name.split("/")[0] in (
-        "saved_model.pb",
-        "fingerprint.pb",
-        "variables",
-        "assets",
     )
 
 

@@ -88,6 +88,9 @@ def test_a_record_of_exports_names_files_beside_it(tmp_path, text, message):
     text = text.replace("{tmp_path}", str(tmp_path))
     (folder / "exports.json").write_text(text)
     with pytest.raises(ValueError, match=re.escape(message)):
-        records.exported_files(folder, None)
+        records.exported_files(folder, None, students=[])
     (folder / "exports.json").write_text(row())
-    assert records.exported_files(folder, None)[0]["path"].name == "a.onnx"
+    assert (
+        records.exported_files(folder, None, students=[])[0]["path"].name
+        == "a.onnx"
+    )

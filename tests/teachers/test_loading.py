@@ -11,7 +11,8 @@ from shipped import SHIPPED, cifar10_sample
 
 import kd_keras
 from kd_keras.deployment import saved_model as exports
-from kd_keras.teachers import loading
+from kd_keras.teachers import fingerprint, loading
+from kd_keras.utils import files
 
 EXPORTS = SHIPPED / "cifar10_student_exports"
 
@@ -41,7 +42,8 @@ def test_other_runtimes_do_not_load_tensorflow():
     code = f"""
 import sys
 sys.modules["tensorflow"] = sys.modules["keras"] = None  # cannot be imported
-from kd_keras.teachers import loading
+from kd_keras.teachers import fingerprint, loading
+from kd_keras.utils import files
 for name in ("cifar10_student.tflite", "cifar10_student.onnx"):
     loading.load_classifier({str(EXPORTS)!r} + "/" + name)
 """
@@ -135,3 +137,41 @@ def test_the_weights_of_a_network_keep_their_order(tmp_path, name):
     weights = loading.network_weights(tmp_path / name)
     for a, b in zip(weights, deep.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "saved_model.pb",
+        "variables/variables.data-00000-of-00001",
+        "report.json",
+    ],
+)
+def test_a_model_is_compared_with_its_record(tmp_path, name):
+    model = tmp_path / "model"
+    with files.replacing_directory(model) as new:
+        for file in ("saved_model.pb", "report.json", "model_card.md", name):
+            (new / file).parent.mkdir(exist_ok=True)
+            (new / file).write_text("as it was written")
+    loading.check_whole(model)
+    (model / "model_card.md").write_text("edited")
+    loading.check_whole(model)
+    (model / name).write_text("damaged")
+    for load in (
+        loading.check_whole,
+        loading.load_classifier,
+        loading.load_teacher,
+        loading.network_weights,
+        fingerprint.fingerprint,
+    ):
+        with pytest.raises(ValueError, match=f"{name} .its SHA-256.*write it"):
+            load(model)
+
+
+def test_a_file_is_compared_with_its_record(tmp_path):
+    files.OutputDirectory(tmp_path).write_text("a.onnx", "as it was written")
+    loading.check_whole(tmp_path / "a.onnx")
+    loading.check_whole(tmp_path / "not_listed.onnx")
+    (tmp_path / "a.onnx").write_text("damaged")
+    with pytest.raises(ValueError, match="a.onnx .its SHA-256.*write it again"):
+        loading.load_classifier(tmp_path / "a.onnx")

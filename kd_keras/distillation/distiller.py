@@ -19,7 +19,7 @@ _TERMS = (
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
-class Distiller(teacher_checks.ExplainedChecks, trainer.ExactTrainer):
+class Distiller(trainer.ExactTrainer):
     """Trains a student to imitate a frozen teacher.
 
     `fit` minimises the mean over the batch, with its sample weights, of

@@ -2,22 +2,58 @@
 
 import tensorflow as tf
 
+_NOT_WHOLE = "labels must be whole numbers, the classes"
+_NOT_ONE_HOT = "labels with a column for each class must be one-hot"
+_OUT_OF_RANGE = "labels must be classes that the logits have, from 0 on"
+# The text of an error, and the rest of it with the numbers of the Assert.
+EXPLANATIONS = (
+    (_NOT_WHOLE, "{} such labels that are none, of {} in a batch"),
+    (
+        _NOT_ONE_HOT,
+        "{} of {} rows of a batch that are not a 1 for the class and 0 for all "
+        "others (soft labels and several classes cannot be used)",
+    ),
+    (
+        _OUT_OF_RANGE,
+        "labels from {} to {} for {} classes (-1 often stands for a label that "
+        "is withheld)",
+    ),
+)
+
 
 def integer_labels(labels):
     """Converts labels to integers of shape `(batch,)`; None stays None.
 
+    Args:
+        labels: classes `(batch,)` or `(batch, 1)`, of any type of numbers; or
+            `(batch, num_classes)`, one-hot; or None.
+
+    Returns:
+        int32 or int64 tensor, after operations that fail unless the labels
+        are whole numbers or one-hot.
+
     Raises:
-        ValueError: unless they are integers `(batch,)` or `(batch, 1)`.
+        ValueError: if they have another shape, or are no numbers.
     """
     if labels is None:
         return None
     labels = tf.convert_to_tensor(labels)
-    if labels.shape.rank == 2 and labels.shape[-1] == 1:
-        labels = tf.squeeze(labels, axis=-1)
-    if labels.shape.rank != 1 or not labels.dtype.is_integer:
+    if labels.dtype.is_bool:
+        labels = tf.cast(labels, tf.int32)
+    is_number = labels.dtype.is_integer or labels.dtype.is_floating
+    if not is_number or labels.shape.rank not in (1, 2):
         raise ValueError(
-            "labels must be integers of shape (batch,) or (batch, 1). "
-            f"Received: {labels.dtype.name} of shape {tuple(labels.shape)}"
+            "labels must be classes of shape (batch,) or (batch, 1), or "
+            f"one-hot. Received: {labels.dtype.name} of shape "
+            f"{tuple(labels.shape)}"
+        )
+    if labels.shape.rank == 2 and labels.shape[-1] != 1:
+        return _from_one_hot(labels)
+    labels = tf.reshape(labels, [-1])
+    if labels.dtype.is_floating:
+        not_whole = tf.math.count_nonzero(labels != tf.floor(labels))
+        labels = _checked(
+            labels, not_whole == 0, _NOT_WHOLE, not_whole, tf.size(labels)
         )
     if labels.dtype not in (tf.int32, tf.int64):
         labels = tf.cast(labels, tf.int32)
@@ -26,12 +62,14 @@ def integer_labels(labels):
 
 def hard_loss(labels, logits):
     """Cross-entropy with integer labels: float32 `(batch,)`, in nats."""
+    labels = _in_range(labels, logits)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
 def accuracy(labels, logits):
     """1 where the top class is the label, else 0: float32 `(batch,)`."""
     top = tf.argmax(logits, axis=-1)
+    labels = _in_range(labels, logits)
     return tf.cast(top == tf.cast(labels, top.dtype), tf.float32)
 
 
@@ -47,10 +85,52 @@ def example_weights(sample_weight, per_example):
     return tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
 
 
-def check_sample_weight(y, sample_weight):
-    """Raises a ValueError for sample weights that Keras would drop."""
+def check_given(y, sample_weight):
+    """Raises a ValueError for text, and for weights that Keras would drop.
+
+    Args:
+        y: as `fit` takes it: labels, a dict with `labels`, or None.
+        sample_weight: as `fit` takes it.
+    """
+    labels = y.get("labels") if isinstance(y, dict) else y
+    dtype = getattr(labels, "dtype", None)
+    if getattr(dtype, "kind", "") in ("S", "U") or dtype == tf.string:
+        raise ValueError(
+            "labels must be classes, numbers from 0 on. Received: text"
+        )
     if y is None and sample_weight is not None:
         raise ValueError(
             "sample_weight needs a y: labels, {'teacher_logits': ...}, or "
             "both (Keras drops the weights without). Received: y=None"
         )
+
+
+def _from_one_hot(labels):
+    """Converts one-hot labels `(batch, num_classes)` to integers."""
+    ones = tf.math.count_nonzero(labels == 1, axis=-1)
+    others = tf.math.count_nonzero((labels != 1) & (labels != 0), axis=-1)
+    wrong = tf.math.count_nonzero((ones != 1) | (others != 0))
+    labels = _checked(
+        labels, wrong == 0, _NOT_ONE_HOT, wrong, tf.shape(labels)[0]
+    )
+    return tf.argmax(labels, axis=-1, output_type=tf.int32)
+
+
+def _in_range(labels, logits):
+    """The labels, after an operation that fails unless logits have them."""
+    num_classes = tf.shape(logits, labels.dtype)[-1]
+    return _checked(
+        labels,
+        tf.reduce_all((labels >= 0) & (labels < num_classes)),
+        _OUT_OF_RANGE,
+        tf.reduce_min(labels),
+        tf.reduce_max(labels),
+        num_classes,
+    )
+
+
+def _checked(values, holds, text, *numbers):
+    """The values, after an operation that fails unless `holds`."""
+    check = tf.debugging.Assert(holds, [text, *numbers])
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(values)

@@ -4,6 +4,7 @@ import functools
 
 import tensorflow as tf
 
+from kd_keras.distillation import labels as labels_lib
 from kd_keras.teachers import image_checks
 
 _NOT_FINITE = "the teacher must return finite logits"
@@ -19,6 +20,7 @@ _EXPLANATIONS = (
         "a function that returns the logarithm of its output",
     ),
     (image_checks.OUT_OF_RANGE, image_checks.RECEIVED),
+    *labels_lib.EXPLANATIONS,
 )
 
 

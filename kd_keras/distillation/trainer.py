@@ -6,12 +6,14 @@ import keras
 import tensorflow as tf
 
 from kd_keras.distillation import labels as labels_lib
-from kd_keras.distillation import replicas
+from kd_keras.distillation import replicas, teacher_checks
 from kd_keras.models import batch_norm
 from kd_keras.utils import keras_internals
 
 
-class ExactTrainer(keras_internals.TrainingHooks, keras.Model):
+class ExactTrainer(
+    teacher_checks.ExplainedChecks, keras_internals.TrainingHooks, keras.Model
+):
     """Trains a network on the weighted mean of per-example terms.
 
     Under a `tf.distribute.MirroredStrategy` each replica computes its part
@@ -90,11 +92,11 @@ class ExactTrainer(keras_internals.TrainingHooks, keras.Model):
                 self.optimizer.build(self.network.trainable_variables)
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        labels_lib.check_sample_weight(y, kwargs.get("sample_weight"))
+        labels_lib.check_given(y, kwargs.get("sample_weight"))
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
-        labels_lib.check_sample_weight(y, kwargs.get("sample_weight"))
+        labels_lib.check_given(y, kwargs.get("sample_weight"))
         results = super().evaluate(x, y, *args, **kwargs)
         # Keras before 3.12 leaves tensors in them.
         return tf.nest.map_structure(float, results)

@@ -28,8 +28,8 @@ class Distiller(trainer.ExactTrainer):
     the cross-entropy on labels, plus the student's regularisation losses.
     Without a `hard_loss_weight`, labels only feed the metrics.
 
-    Batches are `x`, `(x, y)` or `(x, y, sample_weight)`. `y` is integer
-    labels `(batch,)` or `(batch, 1)`, or a dict with `labels` and/or
+    Batches are `x`, `(x, y)` or `(x, y, sample_weight)`. `y` is labels, the
+    classes `(batch,)` or one-hot, or a dict with `labels` and/or
     `teacher_logits` `(batch, num_classes)`, used instead of the teacher.
 
     Logs, each the exact weighted mean over all examples: `loss`,

@@ -169,7 +169,7 @@ def test_impossible_arguments_are_refused(options, message):
         (None, {}, None, "needs a teacher"),
         ("teacher", {"hard_loss_weight": 0.1}, None, "needs labels"),
         ("teacher", {}, {"label": nets.make_labels()}, r"\['label'\]"),
-        ("teacher", {}, np.ones((50, 5)), "one-hot. Received: 32 of 32"),
+        ("teacher", {}, np.ones((50, 5)), "one-hot. Received: 16 of 16"),
     ],
 )
 def test_batches_without_teacher_or_labels_are_refused(

@@ -1,9 +1,9 @@
 """Plans the training of more epochs than a run was first planned for.
 
-The parts of an extended training follow one another: each has its own
-schedule of the learning rate, which starts at the peak (a warm restart), and
-goes on from the weights and the optimizer's state of the part before. With a
-constant schedule an extended run has the bits of a longer one.
+Each part of an extended training starts from the weights and the optimizer's
+state of the part before, and has its own schedule of the learning rate, which
+starts at the peak (a warm restart). With a constant schedule an extended run
+has the bits of a longer one.
 
 Reference:
     - [Loshchilov and Hutter, 2017](https://arxiv.org/abs/1608.03983)
@@ -41,7 +41,7 @@ def ends(recorded, *, section, epochs, path):
 
 
 def planned(depends_on, *, section, ends):
-    """What a run depends on, with the parts of its training.
+    """Adds the parts of a training to what the run depends on.
 
     Args:
         depends_on: dict, as `RunDir.check` takes it.
@@ -59,7 +59,7 @@ def planned(depends_on, *, section, ends):
 
 
 def earlier(depends_on):
-    """What a run depended on before each of its extensions: list of dicts."""
+    """Removes a run's extensions from what it depends on: list of dicts."""
     return [
         planned(depends_on, section=name.rpartition(".")[0], ends=ends[:count])
         for name, ends in depends_on.items()

@@ -1,8 +1,8 @@
 """Ends a command quietly where it is interrupted.
 
-While a command starts there is nothing to clear away, and what is being
-imported would print a traceback or miss the interruption: the process ends at
-once. While it works, `KeyboardInterrupt` is raised as usual.
+While a command starts, nothing needs clearing away, and an import would print
+a traceback or miss the interruption: the process ends at once. Later,
+`KeyboardInterrupt` is raised as usual.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ class _ExitAtOnce:
     """A signal handler, which writes to today's stderr."""
 
     def __init__(self):
-        # What is imported may have its messages dropped.
+        # Messages of imports are dropped, which replaces the descriptor.
         self._stderr = os.dup(2)
 
     def __call__(self, number, frame):

@@ -117,7 +117,7 @@ def is_left_behind(path):
 
 
 def is_lock(path):
-    """Whether a path is that of a lock file of `holding`."""
+    """Whether a path names a lock file of `holding`."""
     return path.name.startswith(_PREFIX) and not path.is_symlink()
 
 
@@ -233,7 +233,7 @@ def _write_name(file):
 
 
 def _read_name(path):
-    """What a holder wrote about itself: a dict, empty if nothing yet."""
+    """Reads a holder's name: a dict, empty if none is written yet."""
     try:
         name = json.loads(pathlib.Path(path).read_text())
         return name if isinstance(name, dict) else {}

@@ -48,7 +48,7 @@ def literal(path):
 
 
 def is_scratch(path):
-    """Whether a path is that of a temporary directory of this program."""
+    """Whether a path names a temporary directory of this program."""
     return path.name.startswith(_PREFIX) and not path.is_symlink()
 
 

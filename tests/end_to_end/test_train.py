@@ -17,6 +17,8 @@ from commands import (
     run_forked,
 )
 
+from kd_keras.utils import locks
+
 pytestmark = pytest.mark.slow
 SMALL = (
     "--config.data.max_train_examples=640",
@@ -74,12 +76,22 @@ def test_a_worthless_model_is_written_and_the_exit_code_is_1(tmp_path):
     assert (tmp_path / "savedmodels/mnist_teacher/saved_model.pb").exists()
 
 
-def stop_in_epoch(process, log, epoch, *, by=signal.SIGKILL, deadline=240):
-    """Sends a signal as soon as the log shows the start of an epoch."""
+def stop_in_epoch(
+    process, log, epoch, *, run_dir, by=signal.SIGKILL, deadline=240
+):
+    """Sends a signal as soon as the log shows the start of an epoch.
+
+    Until then the process holds its run directory.
+    """
     start = time.time()
     while f"Epoch {epoch}/" not in log.read_text():
         assert process.poll() is None and time.time() - start < deadline
         time.sleep(0.05)
+    with (
+        pytest.raises(ValueError, match=f"held by process {process.pid} on"),
+        locks.holding(run_dir),
+    ):
+        pass
     time.sleep(0.3)
     process.send_signal(by)
     process.wait()
@@ -87,7 +99,7 @@ def stop_in_epoch(process, log, epoch, *, by=signal.SIGKILL, deadline=240):
 
 def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
     flags = [
-        *SMALL,
+        *SMALL[1:],
         "--stage=teacher",
         "--config.data.max_train_examples=6400",
         "--config.teacher.epochs=4",
@@ -104,7 +116,8 @@ def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
                 stdout=output,
                 stderr=subprocess.DEVNULL,
             )
-            stop_in_epoch(process, log, epoch)
+            run_dir = tmp_path / "killed" / "teacher"
+            stop_in_epoch(process, log, epoch, run_dir=run_dir)
         assert not (tmp_path / "killed/teacher/report.json").exists()
     rest = run(*flags, "--workdir=killed", "--savedmodels=b", cwd=tmp_path)
     assert rest.returncode == 0, rest.stderr
@@ -115,6 +128,17 @@ def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
     ]
     for a, b in zip(*(network.get_weights() for network in networks)):
         np.testing.assert_array_equal(a, b)
+    whole_files, killed_files = (
+        {
+            path.relative_to(tmp_path / name)
+            for path in (tmp_path / name).rglob("*")
+            if "tensorboard" not in path.parts
+        }
+        for name in ("whole", "killed")
+    )
+    # Nothing is left of the killed processes: no lock, no half-written file.
+    assert whole_files == killed_files
+    assert not list((tmp_path / "b").glob(".*"))
 
 
 def test_an_interrupted_run_exits_with_130(tmp_path):
@@ -129,7 +153,8 @@ def test_an_interrupted_run_exits_with_130(tmp_path):
             stdout=output,
             stderr=error_output,
         )
-        stop_in_epoch(process, log, 1, by=signal.SIGINT)
+        run_dir = tmp_path / "runs" / "mnist" / "teacher"
+        stop_in_epoch(process, log, 1, run_dir=run_dir, by=signal.SIGINT)
     assert process.returncode == 130
     text = errors.read_text()
     assert text.splitlines()[-1].startswith("interrupted; ")

@@ -102,7 +102,7 @@ class Checkpoints:
             ) from error
 
     def _remove_others(self):
-        """Removes states before the last ones, and files of killed processes."""
+        """Removes all older states, and files of killed processes."""
         kept = saved_epochs(self._directory)[-_KEPT:]
         for path in list(self._directory.iterdir()):
             match = _OLD_FILE.fullmatch(path.name)

@@ -5,8 +5,8 @@ import abc
 import keras
 import tensorflow as tf
 
+from kd_keras.distillation import divergence, replicas, teacher_checks
 from kd_keras.distillation import labels as labels_lib
-from kd_keras.distillation import replicas, teacher_checks
 from kd_keras.models import batch_norm
 from kd_keras.utils import keras_internals
 
@@ -36,6 +36,7 @@ class ExactTrainer(
         super().__init__(dtype=network.dtype_policy, **kwargs)
         self.network = network
         self.built = network.built
+        self._has_diverged = False
         self._means = [keras.metrics.Mean(name) for name in terms]
 
     @abc.abstractmethod
@@ -93,6 +94,7 @@ class ExactTrainer(
 
     def fit(self, x=None, y=None, *args, **kwargs):
         labels_lib.check_given(y, kwargs.get("sample_weight"))
+        self._has_diverged = False
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
@@ -140,6 +142,10 @@ class ExactTrainer(
         # Keras's own takes the replicas' plain mean where a step logs less
         # than there are metrics; the metrics weigh the examples.
         results = self.get_metrics_result()
+        # Once for each `fit`; the number is needed now in any case.
+        self._has_diverged = self._has_diverged or divergence.warn(
+            results["loss"], self.optimizer
+        )
         return {name: results[name] for name in logs}
 
     def _forward(self, x, targets, sample_weight, *, training):

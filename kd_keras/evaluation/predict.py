@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.data import labels as labels_lib
 from kd_keras.data import pipeline
 from kd_keras.evaluation import outputs as outputs_lib
 from kd_keras.utils import progress
@@ -145,4 +146,11 @@ def collect(
         name: np.concatenate([row[name] for row in rows])[:count]
         for name in rows[0]
     }
-    return np.concatenate(read)[:count] if labels else None, outputs
+    if not labels:
+        return None, outputs
+    read, _ = labels_lib.class_numbers(
+        np.concatenate(read)[:count],
+        count=count,
+        num_classes=examples.num_classes,
+    )
+    return read, outputs

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.training import divergence
+from kd_keras.distillation import divergence
 
 _COLOURS = {"teacher": (31, 119, 180), "student": (255, 127, 14)}
 

@@ -1,5 +1,7 @@
 """Logs and metrics of a Distiller."""
 
+import warnings
+
 import distilling
 import keras
 import nets
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 import kd_keras
-from kd_keras.distillation import losses
+from kd_keras.distillation import divergence, losses
 
 
 @pytest.mark.parametrize(
@@ -85,3 +87,26 @@ def test_metrics_by_name_and_validation_data():
     assert history["val_accuracy"][-1] == pytest.approx(right.mean())
     assert "accuracy" not in history
     assert history["loss"][1] < history["loss"][0]
+
+
+def test_a_loss_that_is_not_finite_is_said_once():
+    distiller = distilling.compiled(nets.make_network(), nets.make_network())
+    images = nets.make_images(32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        distiller.fit(images, verbose=0)
+    distiller.student.layers[-1].bias.assign([np.nan] * nets.NUM_CLASSES)
+    with pytest.warns(UserWarning, match="The loss is nan") as caught:
+        distiller.fit(images, epochs=3, verbose=0)
+    assert len(caught) == 1
+
+
+def test_float16_that_overflows_for_good_is_said():
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())
+    scaled.build([])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert not divergence.warn(1.0, scaled)
+    scaled.dynamic_scale.assign(2.0**-15)
+    with pytest.warns(UserWarning, match="overflow float16 at every step"):
+        assert divergence.warn(1.0, scaled)

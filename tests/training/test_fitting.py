@@ -15,7 +15,8 @@ from stage_runs import (
     weights_of,
 )
 
-from kd_keras.training import callbacks, checkpoints, divergence
+from kd_keras.distillation import divergence
+from kd_keras.training import callbacks, checkpoints
 
 
 def network_with_dropout(*, image_shape, num_classes):

@@ -50,3 +50,15 @@ def small_mnist(mnist):
         test=mnist.test.subset(np.arange(300)),
         source="the kd_keras package",
     )
+
+
+@pytest.fixture
+def own_cache(monkeypatch, tmp_path_factory):
+    """Keeps digests of files out of the user's cache directory."""
+    from kd_keras.utils import file_digests
+
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(
+        file_digests.platformdirs, "user_cache_path", lambda name: cache
+    )
+    return cache

@@ -8,15 +8,6 @@ from example_sets import numbered, streamed
 from kd_keras import config
 from kd_keras.data import fingerprints
 from kd_keras.data.sources import folder
-from kd_keras.utils import file_digests
-
-
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path_factory):
-    cache = tmp_path_factory.mktemp("cache")
-    monkeypatch.setattr(
-        file_digests.platformdirs, "user_cache_path", lambda name: cache
-    )
 
 
 @pytest.mark.parametrize("number", [0, 300, 599])
@@ -63,7 +54,7 @@ def test_a_run_records_all_parts():
 
 
 @pytest.fixture
-def images(tmp_path):
+def images(tmp_path, own_cache):
     """A folder with 2 x 4 training and 2 x 2 test images."""
     for part, count in (("train", 4), ("test", 2)):
         for label, name in enumerate("ab"):

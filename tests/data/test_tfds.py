@@ -111,7 +111,7 @@ def test_cifar10_is_prepared_once_from_its_npm_package(
 
 
 def test_a_dataset_over_the_memory_limit_is_streamed(
-    tmp_path, offline, small_cifar10
+    tmp_path, offline, small_cifar10, own_cache
 ):
     memory = load("cifar10", tmp_path)
     stream = load("cifar10", tmp_path, memory_limit_mb=0)
@@ -124,6 +124,16 @@ def test_a_dataset_over_the_memory_limit_is_streamed(
     np.testing.assert_array_equal(ids, memory.train.ids)
     np.testing.assert_array_equal(images, memory.train.images)
     np.testing.assert_array_equal(labels, memory.train.labels)
+
+    # A changed byte of a file is a change of its split.
+    def fingerprints():
+        parts = stream.train, stream.test
+        return [part.subset(np.arange(5)).fingerprint for part in parts]
+
+    train, test = fingerprints()
+    file = next(tmp_path.rglob("*train.tfrecord*"))
+    file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    assert fingerprints()[0] != train and fingerprints()[1] == test
 
 
 def test_cifar10_with_other_bytes_is_refused(

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import stores
+from example_sets import numbered, streamed
 
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets
+from kd_keras.store import manifest as manifest_lib
 
 
 def test_another_plan_is_refused_with_its_differences(
@@ -46,3 +48,24 @@ def test_the_size_of_files_makes_no_other_store(
     assert not stores.write(tmp_path, parts, teacher, num_shards=2)
     assert stores.write(tmp_path, parts, teacher, shard_views=10**6)
     assert stores.contents(tmp_path) == stores.contents(written)
+
+
+def test_a_streamed_set_is_compared_to_its_end(caplog):
+    def contents(change=None):
+        examples = numbered(300)
+        if change is not None:
+            examples.images[change, 0, 0, 2] += 1
+        parts = {"train": streamed(examples)}
+        return manifest_lib.comparable({"parts": manifest_lib.describe(parts)})
+
+    was = contents()
+    manifest_lib.check_same(was, contents(), "here")
+    with pytest.raises(ValueError, match=r"parts\.train\.contents \(was"):
+        manifest_lib.check_same(was, contents(change=299), "here")
+    assert not caplog.messages
+    # Version 0.1 recorded the first 256 images alone.
+    del was["parts.train.contents"]
+    manifest_lib.check_same(was, contents(change=299), "here")
+    assert "here: parts.train.contents could not" in caplog.text
+    with pytest.raises(ValueError, match=r"parts\.train\.fingerprint \(was"):
+        manifest_lib.check_same(was, contents(change=255), "here")

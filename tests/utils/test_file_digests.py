@@ -9,14 +9,11 @@ from kd_keras.utils import digests, file_digests
 
 
 @pytest.fixture
-def read(monkeypatch, tmp_path):
+def read(monkeypatch, own_cache):
     """A list of the files that are read, with a cache of the test's own."""
-    monkeypatch.setattr(
-        file_digests.platformdirs, "user_cache_path", lambda name: cache
-    )
     # Files of the test count as old at once.
     monkeypatch.setattr(file_digests, "_SETTLED_SECONDS", -1)
-    cache, original, paths = tmp_path / "cache", digests.sha256_of_file, []
+    original, paths = digests.sha256_of_file, []
 
     def counting(path):
         paths.append(os.path.basename(path))
@@ -72,15 +69,16 @@ def test_a_file_that_has_just_changed_is_not_trusted(read, paths, monkeypatch):
     "damage", ["", "[]", '{"files": 3}', '{"files": {"1": [1, 2]}}']
 )
 def test_a_damaged_or_absent_cache_costs_time_only(
-    read, paths, tmp_path, damage
+    read, paths, own_cache, damage
 ):
     expected = file_digests.sha256_of_files(paths)
-    for path in (tmp_path / "cache").iterdir():
+    assert len(list(own_cache.iterdir())) == 2
+    for path in own_cache.iterdir():
         path.write_text(damage)
     assert file_digests.sha256_of_files(paths) == expected
     assert len(read) == 6
-    for path in (tmp_path / "cache").iterdir():
+    for path in own_cache.iterdir():
         path.unlink()
-    (tmp_path / "cache").rmdir()
-    (tmp_path / "cache").write_text("a file where the cache should be")
+    own_cache.rmdir()
+    own_cache.write_text("a file where the cache should be")
     assert file_digests.sha256_of_files(paths) == expected

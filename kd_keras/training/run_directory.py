@@ -122,8 +122,10 @@ class RunDir:
             environment: dict, as `environments.current` returns it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        # Also the files of earlier versions, which had no list.
-        self._outputs.list_only([CONFIG_NAME, "versions.json"])
+        # Those of earlier versions are not listed yet.
+        self._outputs.list_only(
+            [CONFIG_NAME, "versions.json", self.metrics_path.name]
+        )
         record = {
             "stage": self.stage,
             "command": command,

@@ -287,15 +287,13 @@ class OutputDirectory:
             temporary.write_text(text)
 
     def list_only(self, names):
-        """Lists these files as they are now, and no others."""
-        _write_manifest(
-            self.path,
-            {
-                name: [digests.sha256_of_file(self.path / name)]
-                for name in names
-                if (self.path / name).is_file()
-            },
-        )
+        """Lists these files and no others; as they are, if they are new."""
+        listed = manifests.read(self.path)
+        for name in names:
+            if name not in listed and (self.path / name).is_file():
+                listed[name] = [digests.sha256_of_file(self.path / name)]
+        kept = {name: listed[name] for name in names if name in listed}
+        _write_manifest(self.path, kept)
 
 
 def foreign_files(path):

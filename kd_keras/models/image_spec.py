@@ -45,8 +45,9 @@ class ImageSpec:
     @property
     def usual_range(self):
         """The narrowest usual range that holds the values, or None."""
+        width = self.high - self.low
         for low, high in _USUAL_RANGES:
-            margin = _OVERSHOOT * (high - low)
+            margin = _OVERSHOOT * min(width, high - low)
             if low - margin <= self.low and self.high <= high + margin:
                 return low, high
         return None

@@ -128,6 +128,27 @@ def test_sets_of_another_scaling_are_refused_either_way(model, images):
             image_spec.check_same(one, other, model="a model")
 
 
+@pytest.mark.parametrize(
+    "low, high, usual",
+    [
+        (0, 1, (0, 1)),
+        (0.001, 0.03, (0, 1)),
+        (-0.05, 1.04, (0, 1)),
+        (-0.9, 0.8, (-1, 1)),
+        (0, 16, (0, 255)),
+        (-3, 258, (0, 255)),
+        (0, 4095, (0, 65_535)),
+        (-300, 900, None),
+        (-2.1, 2.6, None),
+        (0, 1e6, None),
+    ],
+)
+def test_the_usual_range_is_the_narrowest_that_holds_the_values(
+    low, high, usual
+):
+    assert spec_of(low, high).usual_range == usual
+
+
 def test_the_error_names_both_ranges():
     with pytest.raises(ValueError) as caught:
         image_spec.check_same(

@@ -303,8 +303,8 @@ class Dataset:
         class_names: list of str, or None.
 
     Raises:
-        ValueError: if the test images are of another size or have other
-            channels than the training images, or other classes.
+        ValueError: if the test images are of another size or range of values
+            or have other channels than the training images, or other classes.
     """
 
     name: str
@@ -331,6 +331,12 @@ def _fitting(test, train):
             "test images must have the size and the channels of the training "
             f"images. Received: training {shapes[0]}, test {shapes[1]}"
         )
+    image_specs.check_same(
+        train.image_spec,
+        test.image_spec,
+        model="a model of the training images",
+        images="test images",
+    )
     if not test.labelled:
         raise ValueError(
             "test images need labels (images in one subfolder per class); "

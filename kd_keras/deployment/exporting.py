@@ -86,7 +86,7 @@ def _export(model, formats, output, data, calibration_examples, command):
     comparison.check_fit(reference, test)
     with quiet.without_messages():
         source = source_lib.Source(
-            model, reference.image_spec or test.image_spec
+            model, reference.image_spec or parts["train"].image_spec
         )
     source.check_logits(test.sample(_TRIED_IMAGES))
     verifier = Verifier(reference, test)

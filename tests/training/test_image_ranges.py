@@ -164,6 +164,13 @@ def test_a_cutout_needs_images_from_0_to_255(tmp_path):
         )
 
 
+def test_training_and_test_images_are_of_one_range():
+    of_bytes, of_floats = dataset(as_bytes), dataset()
+    for train, test in ((of_bytes, of_floats), (of_floats, of_bytes)):
+        with pytest.raises(ValueError, match="test images must have the range"):
+            dataclasses.replace(train, test=test.test)
+
+
 def test_datasets_of_two_ranges_are_not_joined():
     named = dataclasses.replace(dataset(), class_names=["a", "b", "c"])
     other = dataclasses.replace(

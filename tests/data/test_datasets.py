@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from example_sets import numbered, single_valued, streamed
 
-from kd_keras.data import datasets
+from kd_keras.data import datasets, joining
 
 
 def test_arrays_from_anywhere_are_examples():
@@ -35,7 +35,7 @@ def test_fingerprints_stay_what_stores_were_made_with():
 def test_joined_datasets_have_the_classes_of_all():
     first = single_valued("first", class_names="abc")
     second = single_valued("second", class_names="xy", count=4)
-    joined = datasets.join([first, second])
+    joined = joining.join([first, second])
     assert joined.name == "first+second"
     assert joined.class_names == ["a", "b", "c", "x", "y"]
     assert joined.train.num_classes == joined.test.num_classes == 5
@@ -50,7 +50,7 @@ def test_joined_datasets_have_the_classes_of_all():
 def test_datasets_that_cannot_be_joined_are_refused():
     first = single_valued("first", class_names="abc")
     with pytest.raises(ValueError, match="one size.*'second': .7, 7, 1"):
-        datasets.join(
+        joining.join(
             [
                 first,
                 single_valued("second", class_names="xy", side=7),
@@ -58,4 +58,4 @@ def test_datasets_that_cannot_be_joined_are_refused():
         )
     flat = dataclasses.replace(first, name="flat", test=None)
     with pytest.raises(ValueError, match="test examples.*: flat"):
-        datasets.join([first, flat])
+        joining.join([first, flat])

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from experiments.paper import catalogue
 from experiments.paper.measures import class_bias, logit_matching
-from kd_keras.data import datasets
+from kd_keras.data import datasets, joining
 from kd_keras.teachers import ensemble
 from kd_keras.training import devices
 
@@ -150,7 +150,7 @@ def test_specialists_and_a_student_of_all_together(make_lab, quick, mnist):
         )
 
     # Digits and their negatives stand for digits and clothes.
-    twenty = datasets.join(
+    twenty = joining.join(
         [
             dataclasses.replace(
                 mnist,

@@ -8,7 +8,7 @@ import pytest
 import stage_runs
 import tensorflow as tf
 
-from kd_keras.data import datasets
+from kd_keras.data import datasets, joining
 from kd_keras.deployment import exporting
 from kd_keras.evaluation import comparison
 from kd_keras.models import image_spec
@@ -177,7 +177,7 @@ def test_datasets_of_two_ranges_are_not_joined():
         dataset(as_bytes), name="bytes", class_names=["d", "e", "f"]
     )
     with pytest.raises(ValueError, match="images of bytes .* uint8"):
-        datasets.join([named, other])
+        joining.join([named, other])
 
 
 def test_a_stream_of_floats_has_a_range():

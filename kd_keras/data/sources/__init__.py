@@ -5,7 +5,7 @@ A source is a module with a function `load(fields)`, which returns a
 """
 
 from kd_keras import config
-from kd_keras.data import datasets
+from kd_keras.data import joining
 from kd_keras.data.sources import folder, mnist, packages, tfds
 from kd_keras.utils import suggestions
 
@@ -31,7 +31,7 @@ def load_dataset(fields):
         name, fields = fields, config.default_config().data
         fields.name = name
     parts = [_load_one(name, fields) for name in fields.name.split("+")]
-    return parts[0] if len(parts) == 1 else datasets.join(parts)
+    return parts[0] if len(parts) == 1 else joining.join(parts)
 
 
 def _load_one(name, fields):

@@ -1,5 +1,7 @@
 """All fields: their defaults as a `ConfigDict`, and their checks."""
 
+import functools
+
 import ml_collections
 
 from kd_keras.config import (
@@ -40,9 +42,14 @@ def default_config():
     return config
 
 
+@functools.cache
+def _defaults():
+    return flatten(default_config())
+
+
 def check_shape(config):
     """Raises a ValueError unless all fields exist, of their types, alone."""
-    defaults, values = flatten(default_config()), flatten(config)
+    defaults, values = _defaults(), flatten(config)
     for name in values:
         if name not in defaults:
             raise ValueError(
@@ -62,7 +69,7 @@ def check_shape(config):
 def check_types(config):
     """Raises a ValueError if a field does not have the type of its default."""
     values = flatten(config)
-    for name, default in flatten(default_config()).items():
+    for name, default in _defaults().items():
         field.check_type(name, values.get(name), default)
 
 

@@ -11,6 +11,11 @@ from absl import flags
 
 from kd_keras.utils import suggestions
 
+# Line breaks and others of ASCII and Unicode, such as those that turn the
+# direction of text.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
 _FIELD = re.compile(r"--?(no)?(\w+)\.([^=]*)(=)?(.*)", re.DOTALL)
 _WORDS = {
     flags.BooleanParser: "true or false",
@@ -116,7 +121,7 @@ def _check_text(argv):
                 "arguments and the working directory must be UTF-8 text. "
                 f"Received: {text!r}"
             ) from error
-        if re.search(r"[\x00-\x1f\x7f-\x9f]", text):
+        if _CONTROL.search(text):
             raise ValueError(
                 "arguments must have no line breaks and other control "
                 f"characters. Received: {text!r}"

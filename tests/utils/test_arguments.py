@@ -75,6 +75,8 @@ def test_nothing_is_a_flag_behind_two_dashes(read):
         (["--nosize.a=1"], "--nosize.a must have no value. Received: "),
         (["--output=a\udce9"], r"UTF-8 text. Received: '--output=a\udce9'"),
         (["--size.a=b\x1b"], r"control characters. Received: '--size.a=b\x1b"),
+        (["--output=a\u2028b"], r"control characters. Received: '--output=a\u"),
+        (["--output=a\u202eb"], r"control characters. Received: '--output=a\u"),
         (["--output=a\nb"], r"line breaks and other control characters. Rec"),
         (["--output"], "--output must have a value. Received: none"),
     ],

@@ -5,7 +5,14 @@ import tensorflow as tf
 
 from kd_keras import config as config_lib
 from kd_keras.distillation import labels as labels_lib
-from kd_keras.distillation import losses, replicas, teacher_checks, trainer
+from kd_keras.distillation import (
+    losses,
+    replicas,
+    settings,
+    teacher_checks,
+    trainer,
+)
+from kd_keras.models import interface
 from kd_keras.teachers import teacher as teachers
 
 _TERMS = (
@@ -16,6 +23,13 @@ _TERMS = (
     "accuracy",
     "agreement",
 )
+# The checks of the arguments that may change between steps.
+_SETTINGS = {
+    "temperature": settings.temperature,
+    "hard_loss_weight": settings.hard_loss_weight,
+    "soft_loss": settings.soft_loss,
+    "soft_loss_options": settings.soft_loss_options,
+}
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -37,30 +51,40 @@ class Distiller(trainer.ExactTrainer):
     the teacher), and where they apply `hard_loss`, `regularization_loss`,
     `accuracy`, and the metrics given to `compile`.
 
-    Calling, `predict` and saving are the student's. The teacher is in no
-    weights, checkpoint or file, and is never changed. Under a
+    Calling, `predict`, `export` and the files of `save_weights` are the
+    student's. The teacher is in no weights, checkpoint or file, and is never
+    changed; a reloaded Distiller gets one by `set_teacher`. Under a
     `tf.distribute.MirroredStrategy` the result is the same as on one device;
     create student and Distiller in the strategy's scope.
 
+    `temperature`, `hard_loss_weight`, `soft_loss` and `soft_loss_options` are
+    attributes, too. Setting one compiles the steps again, so a value that
+    changes often should be a schedule or a variable.
+
     Args:
         student: Keras model, images -> logits.
-        teacher: Keras model, SavedModel, path of one or of a `.keras` file,
-            callable images -> logits, or None where batches have
-            `teacher_logits`.
+        teacher: Keras model or layer, SavedModel, path of one or of a
+            `.keras` file, function images -> logits in TensorFlow or, more
+            slowly, on arrays, or None where batches have `teacher_logits`.
         temperature: float > 0, softens both predictions; or a
-            `keras.optimizers.schedules.LearningRateSchedule`.
-        hard_loss_weight: float >= 0, or a schedule.
+            `keras.optimizers.schedules.LearningRateSchedule`, or a
+            `tf.Variable` or `keras.Variable`.
+        hard_loss_weight: float >= 0, or a schedule or variable.
         soft_loss: `kl`, `dkd`, `dist`, `mse`, or a function of
             `teacher_logits`, `student_logits` and `temperature` -> `(batch,)`;
             see `losses` for further inputs. The target class of `dkd` is the
             label with a `hard_loss_weight`, else the teacher's top class.
         soft_loss_options: dict of further arguments of the loss, such as
             `{"standardize": True}` of `kl`.
+        student_output, teacher_output: str or int, the name (key of a dict,
+            or output layer) or index of the output that has the logits; None
+            for the only one, or the one named `logits`.
 
     Raises:
         ValueError: if an argument is not as above, student and teacher have
             different numbers of classes, the teacher returns NaN, infinity
-            or probabilities, or a batch lacks what the loss needs.
+            or probabilities, the training would change weights of the
+            teacher, or a batch lacks what the loss needs.
 
     Reference:
         - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531)
@@ -75,34 +99,65 @@ class Distiller(trainer.ExactTrainer):
         hard_loss_weight=0.0,
         soft_loss="kl",
         soft_loss_options=None,
+        student_output=None,
+        teacher_output=None,
         **kwargs,
     ):
-        _check_arguments(temperature, hard_loss_weight, soft_loss)
-        super().__init__(student, terms=_TERMS, **kwargs)
+        super().__init__(student, terms=_TERMS, output=student_output, **kwargs)
         self.temperature = temperature
         self.hard_loss_weight = hard_loss_weight
         self.soft_loss = soft_loss
-        self.soft_loss_options = dict(soft_loss_options or {})
+        self.soft_loss_options = soft_loss_options
+        self.set_teacher(teacher, output=teacher_output)
+
+    def __setattr__(self, name, value):
+        if name not in _SETTINGS:
+            super().__setattr__(name, value)
+            return
+        # Not by Keras, which would count a variable among the weights.
+        object.__setattr__(self, name, _SETTINGS[name](value))
+        self.renew_steps()
+
+    def set_teacher(self, teacher, *, output=None):
+        """Sets the teacher, such as that of a Distiller read from a file.
+
+        Args:
+            teacher, output: as `teacher` and `teacher_output` of the class.
+
+        Raises:
+            ValueError: if it is no teacher, or has other classes than the
+                student.
+        """
         # A plain function, not the model: Keras must not track the teacher.
         self._teacher_logits = None
         if teacher is not None:
-            function, num_classes = teachers.logits_function(teacher)
+            function, num_classes = teachers.logits_function(teacher, output)
             self._teacher_logits = function
-            if student.built:
-                student_classes = student.output_shape[-1]
-                teacher_checks.check_classes(student_classes, num_classes)
+            classes = interface.num_classes(self.student, **self.choice)
+            teacher_checks.check_classes(classes, num_classes)
+        self._teacher_reads = frozenset()
+        self.renew_steps()
 
     @property
     def student(self):
         return self.network
+
+    @property
+    def choice(self):
+        return {
+            "output": self.output_choice,
+            "role": "student",
+            "option": "student_output",
+        }
 
     def get_config(self):
         return {
             "name": self.name,
             "student": keras.saving.serialize_keras_object(self.student),
             "soft_loss_options": self.soft_loss_options,
+            "student_output": self.output_choice,
             **{
-                key: keras.saving.serialize_keras_object(getattr(self, key))
+                key: settings.serialized(getattr(self, key))
                 for key in ("temperature", "hard_loss_weight", "soft_loss")
             },
         }
@@ -110,24 +165,24 @@ class Distiller(trainer.ExactTrainer):
     @classmethod
     def from_config(cls, config):
         objects = {
-            key: keras.saving.deserialize_keras_object(config.pop(key))
+            key: keras.saving.deserialize_keras_object(config[key])
             for key in ("student", "temperature", "hard_loss_weight")
         }
-        soft_loss = config.pop("soft_loss")
+        soft_loss = config["soft_loss"]
         if not isinstance(soft_loss, str):
             soft_loss = keras.saving.deserialize_keras_object(soft_loss)
-        return cls(**objects, soft_loss=soft_loss, **config)
+        return cls(**{**config, **objects, "soft_loss": soft_loss})
 
     def _now(self, value):
-        """The value itself, or a schedule's at this step of the training."""
-        if not callable(value):
+        """The value of a setting at this step of the training."""
+        if isinstance(value, (int, float)):
             return value
         # The optimizer that scales the loss in float16 counts the same steps.
-        return tf.cast(value(self.optimizer.iterations), tf.float32)
+        return settings.at_step(value, self.optimizer.iterations)
 
     def _targets(self, x, y):
         labels, teacher_logits = _split(y)
-        if labels is None and self.hard_loss_weight:
+        if labels is None and not settings.is_zero(self.hard_loss_weight):
             raise ValueError(
                 f"hard_loss_weight={self.hard_loss_weight} needs labels in "
                 "every batch. Received: none"
@@ -135,25 +190,39 @@ class Distiller(trainer.ExactTrainer):
         if teacher_logits is None:
             if self._teacher_logits is None:
                 raise ValueError(
-                    "a Distiller needs a teacher, or 'teacher_logits' in "
-                    "every batch. Received: neither"
+                    "a Distiller needs a teacher (set_teacher), or "
+                    "'teacher_logits' in every batch. Received: neither"
                 )
-            teacher_logits = self._teacher_logits(x)
+            teacher_logits = self._call_teacher(x)
         teacher_logits = tf.stop_gradient(tf.cast(teacher_logits, tf.float32))
         return {
             "labels": labels,
             "teacher_logits": teacher_checks.checked(teacher_logits),
         }
 
+    def _call_teacher(self, x):
+        logits, reads = teacher_checks.called(self._teacher_logits, x)
+        self._teacher_reads = reads
+        if self.jit_compile:
+            teacher_checks.check_xla(self._teacher_logits)
+        return logits
+
+    def check_update(self):
+        teacher_checks.check_apart(self.student, self._teacher_reads)
+
     def _terms(self, logits, targets):
-        labels, teacher_logits = targets["labels"], targets["teacher_logits"]
-        teacher_checks.check_classes(logits.shape[-1], teacher_logits.shape[-1])
+        labels = targets["labels"]
+        teacher_logits = teacher_checks.shaped(
+            targets["teacher_logits"], logits
+        )
+        has_hard_loss = not settings.is_zero(self.hard_loss_weight)
         function = losses.LOSSES.get(self.soft_loss, self.soft_loss)
         inputs = losses.declared_inputs(
             function,
-            labels=labels if self.hard_loss_weight else None,
+            labels=labels if has_hard_loss else None,
             batch_sum=replicas.sum_over_batch,
         )
+        losses.check_options(function, self.soft_loss_options)
         soft_loss = function(
             teacher_logits=teacher_logits,
             student_logits=logits,
@@ -161,11 +230,12 @@ class Distiller(trainer.ExactTrainer):
             **{**inputs, **self.soft_loss_options},
         )
         terms = {"loss": soft_loss, "soft_loss": soft_loss}
-        if self.hard_loss_weight:
+        if has_hard_loss:
             terms["hard_loss"] = labels_lib.hard_loss(labels, logits)
             weight = self._now(self.hard_loss_weight)
             terms["loss"] += weight * terms["hard_loss"]
-        same = tf.argmax(logits, -1) == tf.argmax(teacher_logits, -1)
+        # Not `==`, whose result has no shape where the batch's is unknown.
+        same = tf.equal(tf.argmax(logits, -1), tf.argmax(teacher_logits, -1))
         terms["agreement"] = tf.cast(same, tf.float32)
         return terms
 
@@ -180,18 +250,3 @@ def _split(y):
         )
     labels = labels_lib.integer_labels(given.get("labels"))
     return labels, given.get("teacher_logits")
-
-
-def _check_arguments(temperature, hard_loss_weight, soft_loss):
-    if not callable(temperature):
-        losses.check_temperature(temperature)
-    if not (callable(hard_loss_weight) or 0 <= hard_loss_weight < float("inf")):
-        raise ValueError(
-            "hard_loss_weight must be >= 0 and finite. "
-            f"Received: hard_loss_weight={hard_loss_weight}"
-        )
-    if not (callable(soft_loss) or soft_loss in losses.LOSSES):
-        raise ValueError(
-            f"soft_loss must be one of {', '.join(losses.LOSSES)}, or a "
-            f"function. Received: soft_loss={soft_loss!r}"
-        )

@@ -70,7 +70,7 @@ def accuracy(labels, logits):
     """1 where the top class is the label, else 0: float32 `(batch,)`."""
     top = tf.argmax(logits, axis=-1)
     labels = _in_range(labels, logits)
-    return tf.cast(top == tf.cast(labels, top.dtype), tf.float32)
+    return tf.cast(tf.equal(top, tf.cast(labels, top.dtype)), tf.float32)
 
 
 def example_weights(sample_weight, per_example):

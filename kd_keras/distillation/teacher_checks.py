@@ -1,11 +1,14 @@
-"""Checks of the logits that a teacher returns."""
+"""Checks of a teacher and of the logits that it returns."""
 
 import functools
+import re
 
+import keras
 import tensorflow as tf
 
 from kd_keras.distillation import labels as labels_lib
-from kd_keras.teachers import image_checks
+from kd_keras.teachers import functions, image_checks
+from kd_keras.utils import keras_internals
 
 _NOT_FINITE = "the teacher must return finite logits"
 _PROBABILITIES = "the teacher must return logits, not probabilities"
@@ -21,7 +24,9 @@ _EXPLANATIONS = (
     ),
     (image_checks.OUT_OF_RANGE, image_checks.RECEIVED),
     *labels_lib.EXPLANATIONS,
+    (functions.WRONG_BATCH, "{} logits for {} images"),
 )
+_SHAPED = "teacher_logits_of_student_classes"
 
 
 def check_classes(student_classes, teacher_classes):
@@ -59,6 +64,76 @@ def checked(teacher_logits):
     ]
     with tf.control_dependencies(checks):
         return tf.identity(teacher_logits)
+
+
+def shaped(teacher_logits, student_logits):
+    """The teacher's logits, with the shape `(batch, num_classes)`.
+
+    Raises:
+        ValueError: if they have another number of axes or of classes than
+            the student's. Where it is not known yet, the step fails.
+    """
+    shape = teacher_logits.shape
+    if shape.rank is None or shape[-1] is None:
+        expected = (None, student_logits.shape[-1])
+        return tf.ensure_shape(teacher_logits, expected, name=_SHAPED)
+    check_classes(student_logits.shape[-1], shape[-1])
+    return teacher_logits
+
+
+def called(function, images):
+    """Calls a teacher, and finds out which variables it reads.
+
+    Returns:
+        `(logits, reads)`; `reads` is a frozenset of the variables' `id`.
+    """
+    if not tf.executing_eagerly():
+        logits = function(images)
+        graph = tf.compat.v1.get_default_graph()
+        # At the begin of a step: no other variable is read yet.
+        reads = keras_internals.variables_read(graph)
+    else:
+        with tf.GradientTape() as tape:
+            logits = function(images)
+        reads = tape.watched_variables()
+    return logits, frozenset(map(id, reads))
+
+
+def check_apart(student, reads):
+    """Raises a ValueError if training a student changes its teacher.
+
+    Args:
+        student: Keras model.
+        reads: ids of the variables that the teacher reads; see `called`.
+    """
+    changed = list(student.trainable_weights)
+    for layer in keras_internals.all_layers(student):
+        # Moving averages change, too.
+        if isinstance(layer, keras.layers.BatchNormalization):
+            changed += layer.non_trainable_weights if layer.trainable else []
+    shared = [weight.path for weight in changed if _parts(weight) & reads]
+    if shared:
+        raise ValueError(
+            "the student must not train weights that its teacher has: give it "
+            "a copy (keras.models.clone_model, then set_weights), or freeze "
+            f"what they share (trainable = False). Received: {len(shared)} "
+            f"such weights, the first {shared[0]}"
+        )
+
+
+def check_xla(function):
+    """Raises a ValueError if a teacher cannot be compiled by XLA."""
+    if getattr(function, "takes_arrays", False):
+        raise ValueError(
+            "a teacher that computes outside of TensorFlow needs "
+            "compile(jit_compile=False). Received: jit_compile=True"
+        )
+
+
+def _parts(weight):
+    """Ids of the TensorFlow variables of a weight, one for each replica."""
+    variable = weight.value
+    return {id(part) for part in getattr(variable, "values", [variable])}
 
 
 class ExplainedChecks:
@@ -102,4 +177,16 @@ def _explain(message):
             values = message.split(text, 1)[1].split("[")[1:]
             numbers = [value.split("]")[0] for value in values]
             return f"{text}. Received: {received.format(*numbers)}"
+    raised = re.search(
+        rf"{functions.NoLogits.__name__}: (.*Received: .*)", message
+    )
+    if raised:
+        # By a teacher that is called with arrays; a traceback follows.
+        return raised[1]
+    shapes = re.search(r"Shape of tensor \S+ (\[.*?\]) .* (\[.*?\])", message)
+    if shapes and _SHAPED in message:
+        return (
+            "the teacher must return logits of the student's shape "
+            f"{shapes[2]}. Received: {shapes[1]}"
+        )
     return None

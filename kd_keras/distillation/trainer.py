@@ -1,14 +1,17 @@
 """Training steps that give the same result on any number of replicas."""
 
 import abc
+import contextlib
 
 import keras
 import tensorflow as tf
 
 from kd_keras.distillation import divergence, replicas, teacher_checks
 from kd_keras.distillation import labels as labels_lib
-from kd_keras.models import batch_norm
+from kd_keras.models import batch_norm, interface
 from kd_keras.utils import keras_internals
+
+_MORE_IS_BETTER = ("accuracy", "agreement")
 
 
 class ExactTrainer(
@@ -25,9 +28,11 @@ class ExactTrainer(
     Args:
         network: Keras model, images -> logits.
         terms: names of all terms that `_terms` may return, for the logs.
+        output: str or int, which output of the network has the logits; see
+            `interface.logits_of`.
     """
 
-    def __init__(self, network, *, terms, **kwargs):
+    def __init__(self, network, *, terms, output=None, **kwargs):
         if not isinstance(network, keras.Model):
             raise ValueError(
                 f"the network must be a Keras model. Received: {network!r}"
@@ -37,7 +42,33 @@ class ExactTrainer(
         self.network = network
         self.built = network.built
         self._has_diverged = False
-        self._means = [keras.metrics.Mean(name) for name in terms]
+        self.output_choice = output
+        self._means = [
+            keras_internals.with_direction(
+                keras.metrics.Mean(name), up=name in _MORE_IS_BETTER
+            )
+            for name in terms
+        ]
+        self._logged = tuple(terms)
+
+    @property
+    def choice(self):
+        """Arguments of `interface.logits_of` for the network: a dict."""
+        return {"output": self.output_choice, "role": "network"}
+
+    @property
+    def input_shape(self):
+        return interface.input_shape(self.network)
+
+    @property
+    def metrics(self):
+        # Callbacks look for the direction of a metric in such lists alone.
+        return [*super().metrics, keras_internals.as_list(self._means)]
+
+    @property
+    def metrics_names(self):
+        """Names of the numbers that `evaluate` returned last, in order."""
+        return list(self._logged)
 
     @abc.abstractmethod
     def _targets(self, x, y):
@@ -49,6 +80,9 @@ class ExactTrainer(
     @abc.abstractmethod
     def _terms(self, logits, targets):
         """Returns `{name: float32 (batch,)}`: `loss` and terms to log."""
+
+    def check_update(self):
+        """Raises a ValueError if an update would change more than it may."""
 
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)
@@ -86,6 +120,36 @@ class ExactTrainer(
         if self.built:
             self.optimizer.build(self.network.trainable_variables)
 
+    def renew_steps(self):
+        """Compiles the steps again, with the attributes as they are now."""
+        if getattr(self, "train_function", None) is not None:
+            self.make_train_function(force=True)
+        if getattr(self, "test_function", None) is not None:
+            self.make_test_function(force=True)
+
+    def export(self, *args, **kwargs):
+        return self.network.export(*args, **kwargs)
+
+    def save_weights(self, *args, **kwargs):
+        """As `keras.Model.save_weights`; the network can load the file."""
+        with self._optimizer_lent():
+            self.network.save_weights(*args, **kwargs)
+
+    def load_weights(self, *args, **kwargs):
+        """As `keras.Model.load_weights`; the network's files fit, too."""
+        with self._optimizer_lent():
+            self.network.load_weights(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _optimizer_lent(self):
+        """Context in which the optimizer's state is in the network's files."""
+        own = getattr(self.network, "optimizer", None)
+        self.network.optimizer = self.optimizer
+        try:
+            yield
+        finally:
+            self.network.optimizer = own
+
     def build_under_strategy(self):
         # Keras's own runs the metrics on batches without labels, and fails.
         if not self.optimizer.built:
@@ -113,6 +177,12 @@ class ExactTrainer(
             loss = replicas.weighted_mean(terms["loss"], weights)
             scaled_loss = self.optimizer.scale_loss(loss)
         variables = self.network.trainable_variables
+        if not variables:
+            raise ValueError(
+                "a network that is trained must have trainable weights. "
+                f"Received: {self.network.name} without; set trainable = True"
+            )
+        self.check_update()
         gradients = tape.gradient(
             scaled_loss,
             variables,
@@ -146,11 +216,19 @@ class ExactTrainer(
         self._has_diverged = self._has_diverged or divergence.warn(
             results["loss"], self.optimizer
         )
-        return {name: results[name] for name in logs}
+        self._logged = tuple(name for name in results if name in logs)
+        return {name: results[name] for name in self._logged}
+
+    def list_of_logs(self, logs):
+        # Keras may have sorted them.
+        results = self.get_metrics_result()
+        self._logged = tuple(name for name in results if name in logs)
+        return [logs[name] for name in self._logged]
 
     def _forward(self, x, targets, sample_weight, *, training):
         with batch_norm.fused(self.network):
-            logits = self.network(x, training=training)
+            outputs = self.network(x, training=training)
+        logits = interface.logits_of(self.network, outputs, **self.choice)
         logits = tf.cast(logits, tf.float32)
         terms = self._terms(logits, targets)
         _add_common_terms(terms, logits, targets["labels"], self.network.losses)

@@ -1,7 +1,9 @@
 """Keras networks in a `.keras` file, run by TensorFlow."""
 
+import contextlib
 import io
 import json
+import re
 import zipfile
 
 from kd_keras.teachers import architecture, kind
@@ -20,29 +22,37 @@ def load(path, threads=None):
 
 
 def load_teacher(path, outputs):
-    import keras
-
+    from kd_keras.models import interface
     from kd_keras.teachers import teacher
 
     with kind.errors_of_loading(path):
-        if outputs not in teacher.OUTPUTS:
-            raise kind.Unusable(
-                "outputs must be 'logits' or 'probabilities' for a .keras "
-                f"file. Received: {outputs!r}"
-            )
-        _check_size(path)
-        model = keras.models.load_model(path, compile=False)
+        model = load_model(path)
         model.trainable = False
+        choice = {
+            "output": None if outputs in teacher.OUTPUTS else outputs,
+            "default": outputs,
+            "role": "teacher",
+            "option": "outputs",
+        }
+        image_shape = interface.input_shape(model)
+        if not isinstance(image_shape, tuple):
+            raise kind.Unusable(
+                "a teacher must take one input, the images. Received: "
+                f"{path} with {image_shape}"
+            )
+        with _naming(path):
+            shape = interface.output_shape(model, **choice)
 
         def logits(images):
             result = model(images, training=False)
+            result = interface.logits_of(model, result, **choice)
             return teacher.as_logits(result, outputs)
 
         return teacher.Teacher(
             logits,
             path=str(path),
-            image_shape=tuple(model.input_shape[1:]),
-            num_classes=model.output_shape[-1],
+            image_shape=image_shape[1:],
+            num_classes=shape[-1],
         )
 
 
@@ -86,11 +96,47 @@ def _named_weights(path):
 
 
 def network_weights(path):
+    with kind.errors_of_loading(path):
+        return load_model(path).get_weights()
+
+
+def load_model(path):
+    """Loads a Keras model from a `.keras` file, in safe mode, uncompiled.
+
+    Raises:
+        ValueError: if it has classes that are not known, or Python code.
+    """
     import keras
 
-    with kind.errors_of_loading(path):
-        _check_size(path)
-        return keras.models.load_model(path, compile=False).get_weights()
+    _check_size(path)
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:
+        text = str(error)
+        unknown = re.search(r"Could not locate \w+ '([^']+)'", text)
+        if unknown:
+            raise kind.Unusable(
+                "own classes of a .keras file must be registered by "
+                "keras.saving.register_keras_serializable in a module that is "
+                "imported (--import=MODULE on the command line). Received: "
+                f"{path} with the unknown {unknown[1]!r}"
+            ) from error
+        if "safe_mode" in text or "Lambda" in text:
+            raise kind.Unusable(
+                "a .keras file must hold no Python code: give the layer a "
+                "registered class of its own instead of keras.layers.Lambda, "
+                f"or export a SavedModel. Received: {path}"
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def _naming(path):
+    """Adds the file's name to errors about a model's outputs."""
+    try:
+        yield
+    except ValueError as error:
+        raise kind.Unusable(f"{error}, in {path}") from None
 
 
 def _check_size(path):

@@ -60,9 +60,7 @@ def teacher_of_loaded(loaded, *, path, outputs):
             # Not rounded to the integers of the other signature.
             result = of_floats(images=tf.cast(images, tf.float32))
             return teacher.as_logits(result[output_name], outputs)
-        if spec.dtype.is_integer and not images.dtype.is_integer:
-            images = tf.saturate_cast(tf.round(images), spec.dtype)
-        result = signature(**{input_name: tf.cast(images, spec.dtype)})
+        result = signature(**{input_name: as_input(images, spec.dtype)})
         return teacher.as_logits(result[output_name], outputs)
 
     # A SavedModel's variables live only as long as the loaded object.
@@ -75,6 +73,15 @@ def teacher_of_loaded(loaded, *, path, outputs):
         num_classes=output_shape[-1] if output_shape.rank else None,
         image_spec=image_specs.UINT8 if spec.dtype == tf.uint8 else None,
     )
+
+
+def as_input(images, dtype):
+    """Converts images from 0 to 255 to the type that a signature takes."""
+    import tensorflow as tf
+
+    if dtype.is_integer and not images.dtype.is_integer:
+        images = tf.saturate_cast(tf.round(images), dtype)
+    return tf.cast(images, dtype)
 
 
 def weight_arrays(path):

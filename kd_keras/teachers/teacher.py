@@ -6,7 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.teachers import classifier, image_checks, loading, saved_model
+from kd_keras.models import interface
+from kd_keras.teachers import (
+    classifier,
+    functions,
+    image_checks,
+    loading,
+    saved_model,
+)
 
 OUTPUTS = ("logits", "probabilities", "label_probabilities")
 # The meaning of outputs by the activation before them.
@@ -47,12 +54,15 @@ class Teacher:
         return self._logits(images)
 
 
-def logits_function(teacher):
+def logits_function(teacher, output=None):
     """Makes a plain function, images -> logits, without side effects.
 
     Args:
-        teacher: a Keras model, a loaded SavedModel, the path of a SavedModel
-            or `.keras` file, or any callable images -> logits.
+        teacher: a Keras model or layer, a loaded SavedModel, the path of a
+            SavedModel or `.keras` file, a `Teacher` or `Classifier`, or any
+            function images -> logits; see `functions.PlainFunction`.
+        output: str or int, the name or index of the output that has the
+            logits; None for the only one.
 
     Returns:
         `(function, num_classes)`; `num_classes` is None if it is unknown
@@ -61,27 +71,64 @@ def logits_function(teacher):
     Raises:
         ValueError: if it is none of these.
     """
+    named = "logits" if output is None else str(output)
     if isinstance(teacher, (str, pathlib.Path)):
-        teacher = loading.load_teacher(teacher)
-    if isinstance(teacher, Teacher):
-        return teacher.__call__, teacher.num_classes
-    if isinstance(teacher, keras.Model):
-        num_classes = None
-        if teacher.built and not isinstance(teacher.output_shape, list):
-            num_classes = teacher.output_shape[-1]
-        # The lambda hides the model from Keras's and TensorFlow's tracking.
-        return lambda x: teacher(x, training=False), num_classes
-    if hasattr(teacher, "signatures"):
-        loaded = saved_model.teacher_of_loaded(
-            teacher, path="a loaded SavedModel", outputs="logits"
+        teacher, output = loading.load_teacher(teacher, outputs=named), None
+    elif hasattr(teacher, "signatures"):
+        output = None
+        teacher = saved_model.teacher_of_loaded(
+            teacher, path="a loaded SavedModel", outputs=named
         )
-        return loaded.__call__, loaded.num_classes
-    if callable(teacher):
-        return lambda x: teacher(x), None
+    if isinstance(teacher, (Teacher, classifier.Classifier)):
+        _check_no_output(output)
+        function = teacher.__call__
+        if isinstance(teacher, classifier.Classifier):
+            function = functions.PlainFunction(function, takes_arrays=True)
+        return function, teacher.num_classes
+    if isinstance(teacher, keras.layers.Layer):
+        return _function_of_layer(teacher, output)
+    if callable(teacher) and not isinstance(teacher, type):
+        return functions.PlainFunction(teacher, output), None
     raise ValueError(
-        "teacher must be a Keras model, a SavedModel, a path, a callable or "
-        f"None. Received: {teacher!r}"
+        "teacher must be a Keras model, a SavedModel, a path, a function "
+        "images -> logits (for another runtime, one that calls its session or "
+        f"module), or None. Received: {teacher!r}"
     )
+
+
+def _function_of_layer(layer, output):
+    choice = {"role": "teacher", "option": "teacher_output"}
+
+    dtype = None
+    if isinstance(layer, keras.layers.TFSMLayer):
+        dtype = _input_dtype(layer.call_endpoint_fn)
+
+    # The function hides the model from Keras's and TensorFlow's tracking.
+    def logits(images):
+        if dtype is not None:
+            # Keras casts the images for its own layers only.
+            images = saved_model.as_input(images, dtype)
+        outputs = layer(images, training=False)
+        return interface.logits_of(layer, outputs, output, **choice)
+
+    return logits, interface.num_classes(layer, output, **choice)
+
+
+def _input_dtype(endpoint):
+    """Type of the only input of a SavedModel's function; None if unknown."""
+    function = getattr(endpoint, "concrete_functions", [endpoint])[0]
+    specs = tf.nest.flatten(function.structured_input_signature)
+    dtypes = [x.dtype for x in specs if isinstance(x, tf.TensorSpec)]
+    return dtypes[0] if len(dtypes) == 1 else None
+
+
+def _check_no_output(output):
+    if output is not None:
+        raise ValueError(
+            "teacher_output must be None for a teacher that is loaded; name "
+            "the output in load_teacher(path, outputs=...). Received: "
+            f"teacher_output={output!r}"
+        )
 
 
 def classifier_of(teacher, *, kind=None):

@@ -1,6 +1,7 @@
 """Keras callbacks that record, check and save a training."""
 
 import json
+import logging
 import math
 import time
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from kd_keras.distillation import divergence
 
+_log = logging.getLogger(__name__)
 _COLOURS = {"teacher": (31, 119, 180), "student": (255, 127, 14)}
 
 
@@ -130,7 +132,8 @@ class SampleViews(keras.callbacks.Callback):
     """Writes an image of some views and their predictions to TensorBoard.
 
     Below each view are bars for the classes: the softened predictions of the
-    teacher (blue) and of the student (orange).
+    teacher (blue) and of the student (orange). A drawing that fails is logged
+    once; the training goes on without.
 
     Args:
         directory: path of TensorBoard logs.
@@ -143,8 +146,22 @@ class SampleViews(keras.callbacks.Callback):
         super().__init__()
         self._writer = tf.summary.create_file_writer(str(directory))
         self._sample = sample
+        self._failed = False
 
     def on_epoch_end(self, epoch, logs=None):
+        if self._failed:
+            return
+        try:
+            self._draw(epoch)
+        except Exception as error:
+            self._failed = True
+            _log.warning(
+                "no images of the views are written to TensorBoard (%s: %s)",
+                type(error).__name__,
+                error,
+            )
+
+    def _draw(self, epoch):
         images, probabilities = self._sample(epoch)
         drawing = draw_predictions(
             np.asarray(images),

@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import importlib
 import locale
 import logging
 import os
@@ -16,6 +17,12 @@ from absl import logging as absl_logging
 from kd_keras.utils import arguments, interruption, quiet
 
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
+_IMPORT = flags.DEFINE_list(
+    "import",
+    [],
+    "Modules of your own, imported before models are loaded: their classes, "
+    "registered by keras.saving.register_keras_serializable, are then known.",
+)
 _HELP_FLAGS = ("--help", "-help", "-h", "-?")
 _LINE_WIDTH = 79
 
@@ -146,6 +153,7 @@ def _guarded(main, argv):
                 "every argument must be a flag, --name=value. Received: "
                 f"{argv[1]!r}"
             )
+        _import_modules()
         main()
     except KeyboardInterrupt:
         interruption.exit_at_once()
@@ -155,6 +163,22 @@ def _guarded(main, argv):
         if _DEBUG.value or not _is_expected(error):
             raise
         _fail(_one_line(error))
+
+
+def _import_modules():
+    """Imports the modules that `--import` names."""
+    if _IMPORT.value and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for name in _IMPORT.value:
+        try:
+            with importing():
+                importlib.import_module(name)
+        except Exception as error:
+            raise ValueError(
+                "--import must name modules that can be imported, such as "
+                f"my_layers for my_layers.py. Received: {name!r}, "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
 
 def _is_expected(error):

@@ -8,7 +8,8 @@ so a new version of these packages breaks this file alone.
 class TrainingHooks:
     """Mixin for `keras.Model`: hooks of `fit` under names of our own.
 
-    Subclasses override `build_under_strategy` and `logs_of_epoch`.
+    Subclasses override `build_under_strategy`, `logs_of_epoch` and
+    `list_of_logs`.
     """
 
     def build_under_strategy(self):
@@ -23,6 +24,10 @@ class TrainingHooks:
         """Returns the logs of an epoch, given the logs of its last step."""
         raise NotImplementedError
 
+    def list_of_logs(self, logs):
+        """Returns the numbers of some logs: a list, without `return_dict`."""
+        raise NotImplementedError
+
     @property
     def metrics_from_compile(self):
         """The metrics given to `compile` as one metric, or None."""
@@ -35,6 +40,31 @@ class TrainingHooks:
 
     def _get_metrics_result_or_logs(self, logs):
         return self.logs_of_epoch(logs)
+
+    def _flatten_metrics_in_order(self, logs):
+        return self.list_of_logs(logs)
+
+
+def with_direction(metric, *, up):
+    """The metric, for which callbacks know whether more is better.
+
+    `EarlyStopping`, `ModelCheckpoint` and `ReduceLROnPlateau` ask for it if
+    their `mode` is `auto`.
+    """
+    metric._direction = "up" if up else "down"
+    return metric
+
+
+def as_list(metrics):
+    """Metrics in the form in which callbacks look for their directions."""
+    from keras.src.trainers import compile_utils
+
+    return compile_utils.MetricsList(metrics, name="terms")
+
+
+def variables_read(graph):
+    """Variables that a `tf.function`, as traced so far, reads: list."""
+    return list(graph._watched_variables)
 
 
 def all_layers(model):

@@ -41,6 +41,7 @@ __all__ = [
     "LOSSES",
     "activation_of",
     "binary_kl_loss",
+    "check_options",
     "check_temperature",
     "declared_inputs",
     "dist_loss",
@@ -73,3 +74,21 @@ def declared_inputs(loss, **inputs):
     """
     arguments = inspect.signature(loss).parameters
     return {key: value for key, value in inputs.items() if key in arguments}
+
+
+def check_options(loss, options):
+    """Raises a ValueError for options that a loss does not take.
+
+    Args:
+        loss: function, a value of `LOSSES` or a user's own.
+        options: dict, `soft_loss_options` of the Distiller.
+    """
+    arguments = inspect.signature(loss).parameters
+    if any(x.kind is x.VAR_KEYWORD for x in arguments.values()):
+        return
+    unknown = [key for key in options if key not in arguments]
+    if unknown:
+        raise ValueError(
+            f"soft_loss_options must be arguments of the loss: "
+            f"{', '.join(arguments)}. Received: {unknown[0]!r}"
+        )

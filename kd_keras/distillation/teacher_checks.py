@@ -88,10 +88,12 @@ def called(function, images):
         `(logits, reads)`; `reads` is a frozenset of the variables' `id`.
     """
     if not tf.executing_eagerly():
-        logits = function(images)
         graph = tf.compat.v1.get_default_graph()
-        # At the begin of a step: no other variable is read yet.
+        # Of several replicas, others may have read theirs.
+        before = set(map(id, keras_internals.variables_read(graph)))
+        logits = function(images)
         reads = keras_internals.variables_read(graph)
+        reads = [x for x in reads if id(x) not in before]
     else:
         with tf.GradientTape() as tape:
             logits = function(images)

@@ -136,11 +136,11 @@ def _named(model, outputs):
     """The outputs as a dict by name, or by index where they have none."""
     if hasattr(outputs, "items"):
         return dict(outputs.items())
-    if hasattr(outputs, "_fields"):
-        return outputs._asdict()
     if not isinstance(outputs, (list, tuple)):
         outputs = [outputs]
-    names = getattr(model, "output_names", None) or ()
+    # Named tuples have names of their own.
+    names = getattr(outputs, "_fields", None)
+    names = names or getattr(model, "output_names", None) or ()
     if len(names) != len(outputs) or len(set(names)) != len(names):
         names = range(len(outputs))
     return dict(zip(names, outputs))

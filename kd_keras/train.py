@@ -15,12 +15,13 @@ Examples:
       --config.distill.temperature=8 --config.student.epochs=20
   kd-keras train --stage=student --config.teacher.path=teacher \\
       --config.data.name=folder --config.data.data_dir=images
+  kd-keras train --stage=student --extend --config.student.epochs=20
 
 A stage works in <workdir>/<stage>/ and exports a SavedModel to
 <savedmodels>/<config name>_<stage>/. After an interruption, the same command
-resumes; a finished stage is not trained again. A model that is no better than
-chance is written, too, and the exit code is 1. --help-config shows every field
-of the configuration.
+resumes; a finished stage is not trained again, unless --extend adds epochs or
+--restart removes it. A model that is no better than chance is written, too, and
+the exit code is 1. --help-config shows every field of the configuration.
 """
 
 from kd_keras.utils import interruption

@@ -20,7 +20,7 @@ def run_record(parts):
     Returns:
         Flat dict of JSON values.
     """
-    record = {}
+    record = {"data.train.classes": parts["train"].num_classes}
     for name in _PARTS:
         part = parts.get(name)
         record |= {

@@ -35,6 +35,7 @@ def test_a_run_records_all_parts():
     examples = numbered(20)
     record = fingerprints.run_record({"train": examples})
     assert record == {
+        "data.train.classes": 10,
         "data.train.examples": 20,
         "data.train.fingerprint": examples.fingerprint,
         "data.train.labels": examples.labels_fingerprint,

@@ -37,6 +37,15 @@ class Activation:
     accuracy: Callable
     agreement: Callable
 
+    def check_count(self, num_logits):
+        """Raises a ValueError if there are too few logits; None is any."""
+        if num_logits is not None and num_logits < self.least_logits:
+            raise ValueError(
+                f"predictions of {self.name} need {self.least_logits} logits "
+                "or more; a Distiller with soft_loss='binary_kl' takes one, "
+                f"for two classes. Received: {num_logits}"
+            )
+
 
 def yes_or_no(labels):
     """Converts labels of sigmoids to float32 `(batch, num_labels)`.
@@ -67,6 +76,7 @@ def yes_or_no(labels):
 
 
 def _same_top_class(logits, other_logits):
+    # Not `==`, whose result has no shape where the batch's is unknown.
     same = tf.equal(tf.argmax(logits, -1), tf.argmax(other_logits, -1))
     return tf.cast(same, tf.float32)
 

@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from kd_keras import config as config_lib
-from kd_keras.distillation import labels as labels_lib
 from kd_keras.distillation import (
+    activations,
     losses,
     replicas,
     settings,
@@ -46,6 +46,12 @@ class Distiller(trainer.ExactTrainer):
     classes `(batch,)` or one-hot, or a dict with `labels` and/or
     `teacher_logits` `(batch, num_classes)`, used instead of the teacher.
 
+    With `soft_loss="binary_kl"` each logit is a yes or no of its own: one
+    logit for two classes, with labels `(batch,)` or `(batch, 1)`, or one for
+    each label, with labels `(batch, num_labels)`, from 0 to 1. The hard loss
+    is the binary cross-entropy, summed over labels; accuracy and agreement
+    are shares of the decisions, which are yes where the logit is above 0.
+
     Logs, each the exact weighted mean over all examples: `loss`,
     `soft_loss`, `agreement` (share of examples with the same top class as
     the teacher), and where they apply `hard_loss`, `regularization_loss`,
@@ -70,7 +76,7 @@ class Distiller(trainer.ExactTrainer):
             `keras.optimizers.schedules.LearningRateSchedule`, or a
             `tf.Variable` or `keras.Variable`.
         hard_loss_weight: float >= 0, or a schedule or variable.
-        soft_loss: `kl`, `dkd`, `dist`, `mse`, or a function of
+        soft_loss: `kl`, `dkd`, `dist`, `mse`, `binary_kl`, or a function of
             `teacher_logits`, `student_logits` and `temperature` -> `(batch,)`;
             see `losses` for further inputs. The target class of `dkd` is the
             label with a `hard_loss_weight`, else the teacher's top class.
@@ -131,16 +137,22 @@ class Distiller(trainer.ExactTrainer):
         # A plain function, not the model: Keras must not track the teacher.
         self._teacher_logits = None
         if teacher is not None:
+            teacher_checks.check_known_outputs(teacher, self.activation)
             function, num_classes = teachers.logits_function(teacher, output)
             self._teacher_logits = function
             classes = interface.num_classes(self.student, **self.choice)
             teacher_checks.check_classes(classes, num_classes)
+            self.activation.check_count(num_classes)
         self._teacher_reads = frozenset()
         self.renew_steps()
 
     @property
     def student(self):
         return self.network
+
+    @property
+    def activation(self):
+        return activations.ACTIVATIONS[losses.activation_of(self.soft_loss)]
 
     @property
     def choice(self):
@@ -182,6 +194,7 @@ class Distiller(trainer.ExactTrainer):
 
     def _targets(self, x, y):
         labels, teacher_logits = _split(y)
+        labels = self.activation.convert_labels(labels)
         if labels is None and not settings.is_zero(self.hard_loss_weight):
             raise ValueError(
                 f"hard_loss_weight={self.hard_loss_weight} needs labels in "
@@ -231,12 +244,10 @@ class Distiller(trainer.ExactTrainer):
         )
         terms = {"loss": soft_loss, "soft_loss": soft_loss}
         if has_hard_loss:
-            terms["hard_loss"] = labels_lib.hard_loss(labels, logits)
+            terms["hard_loss"] = self.activation.hard_loss(labels, logits)
             weight = self._now(self.hard_loss_weight)
             terms["loss"] += weight * terms["hard_loss"]
-        # Not `==`, whose result has no shape where the batch's is unknown.
-        same = tf.equal(tf.argmax(logits, -1), tf.argmax(teacher_logits, -1))
-        terms["agreement"] = tf.cast(same, tf.float32)
+        terms["agreement"] = self.activation.agreement(logits, teacher_logits)
         return terms
 
 
@@ -248,5 +259,4 @@ def _split(y):
             "y must be labels or a dict with 'labels' and/or "
             f"'teacher_logits'. Received: {sorted(given)}"
         )
-    labels = labels_lib.integer_labels(given.get("labels"))
-    return labels, given.get("teacher_logits")
+    return given.get("labels"), given.get("teacher_logits")

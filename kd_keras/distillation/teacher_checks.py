@@ -6,26 +6,51 @@ import re
 import keras
 import tensorflow as tf
 
+from kd_keras.distillation import activations
 from kd_keras.distillation import labels as labels_lib
+from kd_keras.models import activations as model_activations
 from kd_keras.teachers import functions, image_checks
 from kd_keras.utils import keras_internals
 
 _NOT_FINITE = "the teacher must return finite logits"
 _PROBABILITIES = "the teacher must return logits, not probabilities"
+_SIGMOIDS = "the teacher must return logits, not outputs of sigmoids"
+_OF_STUDENT = "the student must return logits, not probabilities"
+# So many values from 0 to 1, without an exception, are no logits.
+_MANY_VALUES = 32
+_REMEDY = (
+    "Load it with load_teacher(path, outputs='probabilities') "
+    "(--config.teacher.outputs=probabilities), or give the Distiller a "
+    "function that returns the logarithm of its output"
+)
+_SIGMOID_REMEDY = (
+    "Load it with load_teacher(path, outputs='label_probabilities') and take "
+    "soft_loss='binary_kl', or give the Distiller a function that returns "
+    "log(p / (1 - p))"
+)
 # The text of an error, and the rest of it with the numbers of the Assert.
 _EXPLANATIONS = (
     (_NOT_FINITE, "{} of {} values of a batch that are NaN or infinite"),
     (
         _PROBABILITIES,
-        "rows that are >= 0 and sum to {} up to {}. Load it with "
-        "load_teacher(path, outputs='probabilities') "
-        "(--config.teacher.outputs=probabilities), or give the Distiller "
-        "a function that returns the logarithm of its output",
+        f"rows that are >= 0 and sum to {{}} up to {{}}. {_REMEDY}",
     ),
+    (
+        _SIGMOIDS,
+        f"all values from {{}} to {{}}. {_SIGMOID_REMEDY}. Logits of softmax "
+        "may be shifted by a constant",
+    ),
+    (
+        _OF_STUDENT,
+        "rows that are >= 0 and sum to {} up to {}. Leave its last activation "
+        "out, and apply it to predictions",
+    ),
+    (activations.NOT_YES_OR_NO, "labels from {} to {}"),
     (image_checks.OUT_OF_RANGE, image_checks.RECEIVED),
     *labels_lib.EXPLANATIONS,
     (functions.WRONG_BATCH, "{} logits for {} images"),
 )
+_NUMBER = re.compile(r"-?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf)")
 _SHAPED = "teacher_logits_of_student_classes"
 
 
@@ -47,23 +72,59 @@ def checked(teacher_logits):
         teacher_logits: float32 tensor `(batch, num_classes)`.
     """
     not_finite = tf.math.count_nonzero(~tf.math.is_finite(teacher_logits))
-    sums = tf.reduce_sum(teacher_logits, axis=-1)
-    like_probabilities = tf.reduce_all(
-        (tf.abs(sums - 1.0) < 1e-3)
-        & tf.reduce_all(teacher_logits >= 0.0, axis=-1)
-    )
+    size = tf.size(teacher_logits)
+    low, high = tf.reduce_min(teacher_logits), tf.reduce_max(teacher_logits)
+    is_shares = (low >= 0.0) & (high <= 1.0) & (size >= _MANY_VALUES)
     checks = [
-        tf.debugging.Assert(
-            not_finite == 0, [_NOT_FINITE, not_finite, tf.size(teacher_logits)]
-        ),
-        tf.debugging.Assert(
-            # A replica's part of a ragged batch may be empty.
-            ~like_probabilities | (tf.size(sums) == 0),
-            [_PROBABILITIES, tf.reduce_min(sums), tf.reduce_max(sums)],
-        ),
+        tf.debugging.Assert(not_finite == 0, [_NOT_FINITE, not_finite, size]),
+        _no_probabilities(teacher_logits, _PROBABILITIES),
+        tf.debugging.Assert(~is_shares, [_SIGMOIDS, low, high]),
     ]
     with tf.control_dependencies(checks):
         return tf.identity(teacher_logits)
+
+
+def checked_student(logits):
+    """The student's logits, after an operation that fails on softmax's."""
+    with tf.control_dependencies([_no_probabilities(logits, _OF_STUDENT)]):
+        return tf.identity(logits)
+
+
+def check_known_outputs(teacher, activation):
+    """Raises a ValueError if a teacher is known not to return such logits.
+
+    Args:
+        teacher: as `teachers.logits_function` takes it.
+        activation: `Activation` that the logits are used for.
+    """
+    if isinstance(teacher, keras.Model):
+        ending = model_activations.of_model(teacher)
+        remedies = {"softmax": _REMEDY, "sigmoid": _SIGMOID_REMEDY}
+        if ending in remedies:
+            raise ValueError(
+                f"{_PROBABILITIES}. Received: {teacher.name}, which ends in "
+                f"{ending}. {remedies[ending]}"
+            )
+    known = getattr(teacher, "outputs_activation", None)
+    if known not in (None, activation.name):
+        raise ValueError(
+            "soft_loss must be binary_kl for a teacher of sigmoid outputs, "
+            "and another loss for one of softmax. Received: "
+            f"{teacher.path}, of {known}, for a loss of {activation.name}"
+        )
+
+
+def _no_probabilities(logits, text):
+    """Operation that fails if all rows are >= 0 and sum to 1."""
+    sums = tf.reduce_sum(logits, axis=-1)
+    like_probabilities = tf.reduce_all(
+        (tf.abs(sums - 1.0) < 1e-3) & tf.reduce_all(logits >= 0.0, axis=-1)
+    )
+    return tf.debugging.Assert(
+        # A replica's part of a ragged batch may be empty.
+        ~like_probabilities | (tf.size(sums) == 0) | (logits.shape[-1] == 1),
+        [text, tf.reduce_min(sums), tf.reduce_max(sums)],
+    )
 
 
 def shaped(teacher_logits, student_logits):
@@ -175,9 +236,9 @@ def _explain(message):
     """The error for users after a failed check; None for other errors."""
     for text, received in _EXPLANATIONS:
         if text in message:
-            # TensorFlow prints an Assert's data as [b'text'] [1] [2].
-            values = message.split(text, 1)[1].split("[")[1:]
-            numbers = [value.split("]")[0] for value in values]
+            # TensorFlow prints an Assert's data as [text] [1] [2], and in
+            # eager mode as b'text', 1 and 2 on lines of their own.
+            numbers = _NUMBER.findall(message.split(text, 1)[1])
             return f"{text}. Received: {received.format(*numbers)}"
     raised = re.search(
         rf"{functions.NoLogits.__name__}: (.*Received: .*)", message

@@ -6,8 +6,14 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from kd_keras.distillation import divergence, replicas, teacher_checks
+from kd_keras.distillation import (
+    activations,
+    divergence,
+    replicas,
+    teacher_checks,
+)
 from kd_keras.distillation import labels as labels_lib
+from kd_keras.models import activations as model_activations
 from kd_keras.models import batch_norm, interface
 from kd_keras.utils import keras_internals
 
@@ -43,6 +49,7 @@ class ExactTrainer(
         self.built = network.built
         self._has_diverged = False
         self.output_choice = output
+        model_activations.check_logits(network, role=self.choice["role"])
         self._means = [
             keras_internals.with_direction(
                 keras.metrics.Mean(name), up=name in _MORE_IS_BETTER
@@ -50,6 +57,11 @@ class ExactTrainer(
             for name in terms
         ]
         self._logged = tuple(terms)
+
+    @property
+    def activation(self):
+        """The `Activation` that the network's logits are made for."""
+        return activations.SOFTMAX
 
     @property
     def choice(self):
@@ -230,8 +242,15 @@ class ExactTrainer(
             outputs = self.network(x, training=training)
         logits = interface.logits_of(self.network, outputs, **self.choice)
         logits = tf.cast(logits, tf.float32)
+        self.activation.check_count(logits.shape[-1])
+        if model_activations.of_model(self.network) is None:
+            logits = teacher_checks.checked_student(logits)
         terms = self._terms(logits, targets)
-        _add_common_terms(terms, logits, targets["labels"], self.network.losses)
+        _add_penalties(terms, self.network.losses)
+        if targets["labels"] is not None:
+            terms["accuracy"] = self.activation.accuracy(
+                targets["labels"], logits
+            )
         weights = labels_lib.example_weights(sample_weight, terms["loss"])
         return terms, weights, logits
 
@@ -297,11 +316,9 @@ def _check_no_loss(options):
         )
 
 
-def _add_common_terms(terms, logits, labels, penalties):
-    """Adds the network's regularisation losses and the accuracy to terms."""
+def _add_penalties(terms, penalties):
+    """Adds the network's regularisation losses to terms."""
     if penalties:
         penalty = tf.add_n([tf.cast(loss, tf.float32) for loss in penalties])
         terms["regularization_loss"] = tf.fill(tf.shape(terms["loss"]), penalty)
         terms["loss"] += penalty
-    if labels is not None:
-        terms["accuracy"] = labels_lib.accuracy(labels, logits)

@@ -29,8 +29,8 @@ def of_model(model):
         model: Keras model.
 
     Returns:
-        `softmax`, `sigmoid`, `linear`, or None: another one, or not known,
-        as of subclassed models and of several outputs.
+        `softmax`, `sigmoid`, `linear`, `other`, or None where it is not
+        known, as of subclassed models and of several outputs.
     """
     if isinstance(model, keras.Sequential):
         # It has no symbolic outputs before it is built.
@@ -73,7 +73,10 @@ def _of_operation(operation):
         return of_model(operation)
     function = getattr(operation, "activation", operation)
     name = getattr(function, "__name__", type(function).__name__)
-    return _NAMES.get(name.lower())
+    is_known = type(operation).__module__.startswith("keras.")
+    if isinstance(operation, keras.layers.Lambda) or not is_known:
+        return None
+    return _NAMES.get(name.lower(), "other")
 
 
 def _passes_on(operation):

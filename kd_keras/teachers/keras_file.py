@@ -18,19 +18,21 @@ def load(path, threads=None):
     from kd_keras.teachers import teacher
 
     teacher.set_threads(threads)
-    return teacher.classifier_of(load_teacher(path, "logits"), kind=KIND.name)
+    loaded = load_teacher(path, teacher.AS_THE_LAYERS_TELL)
+    return teacher.classifier_of(loaded, kind=KIND.name)
 
 
 def load_teacher(path, outputs):
-    from kd_keras.models import interface
+    from kd_keras.models import activations, interface
     from kd_keras.teachers import teacher
 
     with kind.errors_of_loading(path):
         model = load_model(path)
         model.trainable = False
+        general = (*teacher.OUTPUTS, teacher.AS_THE_LAYERS_TELL)
         choice = {
-            "output": None if outputs in teacher.OUTPUTS else outputs,
-            "default": outputs,
+            "output": None if outputs in general else outputs,
+            "default": "logits" if outputs in general else outputs,
             "role": "teacher",
             "option": "outputs",
         }
@@ -42,17 +44,21 @@ def load_teacher(path, outputs):
             )
         with _naming(path):
             shape = interface.output_shape(model, **choice)
+            meaning = teacher.meaning(
+                outputs, activations.of_model(model), shape[-1]
+            )
 
         def logits(images):
             result = model(images, training=False)
             result = interface.logits_of(model, result, **choice)
-            return teacher.as_logits(result, outputs)
+            return teacher.as_logits(result, meaning)
 
         return teacher.Teacher(
             logits,
             path=str(path),
             image_shape=image_shape[1:],
             num_classes=shape[-1],
+            outputs_activation=teacher.activation_of(meaning, shape[-1]),
         )
 
 

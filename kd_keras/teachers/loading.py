@@ -87,7 +87,7 @@ def load_teacher(path, *, outputs="logits"):
     # Imported here, since it needs TensorFlow.
     from kd_keras.teachers import trial
 
-    trial.check_outputs(teacher, outputs)
+    trial.check_outputs(teacher)
     return teacher
 
 

@@ -66,11 +66,13 @@ def teacher_of_loaded(loaded, *, path, outputs):
     # A SavedModel's variables live only as long as the loaded object.
     logits.keep_alive = loaded
     output_shape = signature.structured_outputs[output_name].shape
+    num_classes = output_shape[-1] if output_shape.rank else None
     return teacher.Teacher(
         logits,
         path=path,
         image_shape=tuple(spec.shape[1:]) if spec.shape.rank else (),
-        num_classes=output_shape[-1] if output_shape.rank else None,
+        num_classes=num_classes,
+        outputs_activation=teacher.activation_of(outputs, num_classes),
         image_spec=image_specs.UINT8 if spec.dtype == tf.uint8 else None,
     )
 

@@ -18,6 +18,7 @@ from kd_keras.teachers import (
 OUTPUTS = ("logits", "probabilities", "label_probabilities")
 # The meaning of outputs by the activation before them.
 OUTPUTS_OF = {"softmax": "probabilities", "sigmoid": "label_probabilities"}
+AS_THE_LAYERS_TELL = "as the layers tell"
 # Half of the last digit of a probability near 1.
 _HALF_DIGIT = 2.0**-25
 
@@ -36,16 +37,26 @@ class Teacher:
         num_classes: int, or None if its output shape does not have it.
         image_spec: `ImageSpec` of the images that it takes, or None if that
             is unknown.
+        outputs_activation: `softmax` or `sigmoid` if the logits are computed
+            from such outputs, else None.
     """
 
     def __init__(
-        self, logits, *, path, image_shape, num_classes, image_spec=None
+        self,
+        logits,
+        *,
+        path,
+        image_shape,
+        num_classes,
+        image_spec=None,
+        outputs_activation=None,
     ):
         self._logits = logits
         self.path = path
         self.image_shape = image_shape
         self.num_classes = num_classes
         self.image_spec = image_spec
+        self.outputs_activation = outputs_activation
 
     def __call__(self, images):
         images = image_checks.checked(
@@ -166,6 +177,47 @@ def as_logits(result, outputs):
     if outputs == "probabilities" and result.shape[-1] != 1:
         return logarithms
     return logarithms - tf.math.log(tf.maximum(1.0 - result, _HALF_DIGIT))
+
+
+def meaning(outputs, activation, num_outputs):
+    """The meaning of outputs, as it was given and as a network's layers tell.
+
+    Args:
+        outputs: str, as `loading.load_teacher` takes it, or
+            `AS_THE_LAYERS_TELL`.
+        activation: str or None; see `models.activations.of_model`.
+        num_outputs: int or None.
+
+    Raises:
+        ValueError: if the two contradict each other.
+    """
+    told = OUTPUTS_OF.get(activation, "logits")
+    if outputs == AS_THE_LAYERS_TELL:
+        # Several sigmoids are no prediction of one class.
+        several = activation == "sigmoid" and num_outputs != 1
+        return "logits" if several else told
+    if outputs == "probabilities" and activation == "sigmoid":
+        return told
+    is_known = activation in (*OUTPUTS_OF, "linear")
+    if is_known and outputs in OUTPUTS and outputs != told:
+        raise ValueError(
+            f"outputs must be {told!r} for a network that ends in "
+            f"{activation}. Received: {outputs!r}"
+        )
+    return outputs
+
+
+def activation_of(outputs, num_outputs):
+    """The activation of outputs: `softmax`, `sigmoid`, or None of logits.
+
+    Args:
+        outputs: str, as `as_logits` takes it.
+        num_outputs: int, or None if it is unknown.
+    """
+    if outputs == "probabilities" and num_outputs == 1:
+        return "sigmoid"
+    by_outputs = {value: key for key, value in OUTPUTS_OF.items()}
+    return by_outputs.get(outputs)
 
 
 def set_threads(threads):

@@ -11,12 +11,11 @@ _IMAGES = 8
 _TOLERANCE = 2e-3
 
 
-def check_outputs(teacher, outputs):
+def check_outputs(teacher):
     """Raises a ValueError if outputs are probabilities, or are none.
 
     Args:
         teacher: `Teacher`. One of images of any size is not tried.
-        outputs: str, as `loading.load_teacher` takes it.
     """
     shape = teacher.image_shape
     if len(shape) != 3 or None in shape:
@@ -29,7 +28,9 @@ def check_outputs(teacher, outputs):
         return
     if logits.shape[-1] == 1:
         return
-    if outputs == "probabilities":
+    if teacher.outputs_activation == "sigmoid":
+        return
+    if teacher.outputs_activation == "softmax":
         # Of logits, the logarithms would be those of a few positive ones.
         sums = tf.reduce_logsumexp(logits, axis=-1)
         if tf.reduce_any(tf.abs(sums) > _TOLERANCE):

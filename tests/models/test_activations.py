@@ -30,7 +30,7 @@ def ending(*operations):
         ([layers.Softmax(), layers.Activation("linear")], "softmax"),
         ([layers.Activation("sigmoid"), layers.Dropout(0.5)], "sigmoid"),
         ([keras.ops.sigmoid], "sigmoid"),
-        ([layers.Activation("log_softmax")], None),
+        ([layers.Activation("log_softmax")], "other"),
         ([layers.Lambda(keras.ops.softmax)], None),
         ([keras.Sequential([layers.Dense(3, "softmax")])], "softmax"),
     ],

@@ -32,12 +32,76 @@ def test_a_teacher_that_returns_nan_is_refused_before_any_update():
     assert not any(nets.moved(student, before))
 
 
-def test_probabilities_for_logits_are_refused():
-    network, images = nets.make_network(), nets.make_images()
-    ends_in_softmax = keras.Sequential([network, keras.layers.Softmax()])
-    with pytest.raises(ValueError, match=r"sum to (1|0\.99).*up to 1"):
-        distilling.distil(nets.make_network(), ends_in_softmax, images)
-    distiller = kd_keras.Distiller(nets.make_network(), ends_in_softmax)
-    distiller.compile()
-    with pytest.raises(ValueError, match="not probabilities"):
-        distiller.evaluate(images, verbose=0)
+def ending(activation, num_classes=nets.NUM_CLASSES):
+    network = nets.make_network(num_classes=num_classes)
+    return keras.Sequential([network, keras.layers.Activation(activation)])
+
+
+@pytest.mark.parametrize(
+    ("activation", "soft_loss"),
+    [("softmax", "kl"), ("sigmoid", "kl"), ("sigmoid", "binary_kl")],
+)
+def test_a_known_last_activation_is_refused_at_once(activation, soft_loss):
+    for networks in (
+        (nets.make_network(), ending(activation)),
+        (ending(activation), nets.make_network()),
+    ):
+        with pytest.raises(ValueError, match=f"logits.*ends in {activation}"):
+            kd_keras.Distiller(*networks, soft_loss=soft_loss)
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+@pytest.mark.parametrize(
+    ("activation", "words"),
+    [
+        (
+            "softmax",
+            r"not probabilities. Received: rows .* to (1|0\.9).* up to 1",
+        ),
+        ("sigmoid", r"not outputs of sigmoids. Received: all values from 0\."),
+    ],
+)
+def test_probabilities_are_known_by_their_values(
+    activation, words, run_eagerly
+):
+    model, images = ending(activation), nets.make_images()
+    distiller = kd_keras.Distiller(nets.make_network(), lambda x: model(x))
+    distiller.compile(run_eagerly=run_eagerly)
+    for step in (distiller.fit, distiller.evaluate, distiller.train_on_batch):
+        with pytest.raises(ValueError, match=words):
+            step(images)
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_a_student_of_unknown_layers_must_not_end_in_softmax(run_eagerly):
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = ending("softmax")
+
+        def call(self, images):
+            return self.inner(images)
+
+    distiller = kd_keras.Distiller(Own(), nets.make_network())
+    distiller.compile(run_eagerly=run_eagerly)
+    with pytest.raises(ValueError, match="student must return logits"):
+        distiller.fit(nets.make_images(), verbose=0)
+
+
+@pytest.mark.parametrize("soft_loss", ["kl", "dkd", "dist", "mse"])
+def test_softmax_needs_two_logits(soft_loss):
+    student, teacher = (nets.make_network(num_classes=1) for _ in range(2))
+    images = nets.make_images()
+    for given in (teacher, lambda x: teacher(x)):
+        with pytest.raises(ValueError, match="binary_kl.*Received: 1"):
+            distilling.distil(student, given, images, soft_loss=soft_loss)
+
+
+def test_a_loaded_teacher_s_activation_must_fit_the_loss(tmp_path):
+    ending("sigmoid").save(tmp_path / "sigmoid.keras")
+    teacher = kd_keras.load_teacher(
+        tmp_path / "sigmoid.keras", outputs="probabilities"
+    )
+    with pytest.raises(ValueError, match="soft_loss must be binary_kl"):
+        kd_keras.Distiller(nets.make_network(), teacher)
+    kd_keras.Distiller(nets.make_network(), teacher, soft_loss="binary_kl")

@@ -77,8 +77,8 @@ def test_labels_of_one_logit_have_any_type(dtype):
     [
         (np.arange(COUNT) % 3, r"for each of the 3 logits.*\(\w+, 1\)"),
         (np.ones((COUNT, 2)), r"for each of the 3 logits.*\(\w+, 2\)"),
-        (np.full((COUNT, 3), -1), "from 0 to 1. Received: labels from -1 to"),
-        (np.full((COUNT, 3), 2), "Received: labels from 2 to 2"),
+        (np.full((COUNT, 3), -1), "from 0 to 1. Received: labels from -1"),
+        (np.full((COUNT, 3), 2), "Received: labels from 2"),
         (np.ones((COUNT, 3, 1)), "of shape .batch,. or .batch, num_labels."),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_binary_student_learns_its_teacher():
         teacher,
         images,
         soft_loss="binary_kl",
-        epochs=40,
-        optimizer=keras.optimizers.Adam(0.01),
+        epochs=20,
+        optimizer=keras.optimizers.Adam(0.02),
     )
-    assert logs["loss"] < 0.05 and logs["agreement"] > 0.9
+    assert logs["loss"] < 0.1 and logs["agreement"] > 0.9

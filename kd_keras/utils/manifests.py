@@ -28,7 +28,8 @@ def read(directory):
         path,
         _FORM,
         what="the list of the files that this program wrote",
-        remedy=f"move {directory} away, and write it again",
+        remedy="remove it to use the files unchecked, or write them again "
+        "into another directory",
     )["files"]
 
 

@@ -134,7 +134,9 @@ def test_a_directory_whose_list_is_damaged_is_refused(tmp_path, text):
     write_directory(path)
     (path / manifests.NAME).write_text(text)
     before = tree(tmp_path)
-    with pytest.raises(ValueError, match=f"{manifests.NAME} .*; move .* away"):
+    with pytest.raises(
+        ValueError, match=f"{manifests.NAME} .*; remove it to use"
+    ):
         write_directory(path, "new")
     assert tree(tmp_path) == before
 

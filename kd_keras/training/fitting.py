@@ -78,6 +78,15 @@ def fit(stage, network, model):
             stage.fields.epochs,
             stage.run_dir.checkpoints_dir,
         )
+        recorded = len(stage.run_dir.metrics())
+        if recorded < first_epoch:
+            _log.warning(
+                "%s: %s holds %d of these epochs; the seconds of the others "
+                "are not counted",
+                stage.name,
+                stage.run_dir.metrics_path,
+                recorded,
+            )
     if first_epoch == stage.fields.epochs:
         return
     model.fit(

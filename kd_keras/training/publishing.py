@@ -9,7 +9,13 @@ import keras
 
 from kd_keras.deployment import saved_model
 from kd_keras.evaluation import comparison
-from kd_keras.training import devices, model_card, outcome, run_directory
+from kd_keras.training import (
+    devices,
+    model_card,
+    outcome,
+    run_directory,
+    run_records,
+)
 from kd_keras.utils import files, manifests
 
 _log = logging.getLogger(__name__)
@@ -122,7 +128,7 @@ def _check_run_of_export(stage, depends_on):
     copy = path / run_directory.CONFIG_NAME
     if not copy.exists():
         return
-    record = run_directory.read_exported_config(copy, remedy=_REMEDY)
+    record = run_records.read_exported_config(copy, remedy=_REMEDY)
     if stage.run_dir.owns(record, depends_on):
         return
     by = record.get("directory", record["command"])

@@ -15,8 +15,8 @@ import pathlib
 import re
 
 from kd_keras import config as config_lib
-from kd_keras.training import environments, extension
-from kd_keras.utils import files, manifests, provenance, records
+from kd_keras.training import environments, extension, run_records
+from kd_keras.utils import files, manifests, provenance
 
 _log = logging.getLogger(__name__)
 
@@ -29,37 +29,6 @@ _RUN_FILES = (
     r"checkpoints/checkpoint\.tmp\S+",
     r"tensorboard/(\w+/)?events\.out\.tfevents\.\S+",
 )
-_CONFIG_FORM = {
-    "stage": str,
-    "command": str,
-    "config": {"name": str, "precision": str},
-    "depends_on": dict,
-}
-_CONFIG_MESSAGE = {
-    "what": "the configuration of a run",
-    "remedy": "put the run's own back (the export of a finished run has a "
-    "copy), or take another --workdir",
-}
-_VERSIONS_FORM = {
-    "python": str,
-    "packages": {str: (str, type(None))},
-    "commit": (str, type(None)),
-    "processor": str,
-    "threads": int,
-    "gpus": list,
-}
-_EPOCH_FORM = {"epoch": int, "seconds": records.NUMBER, str: records.NUMBER}
-_REPORT_FORM = {
-    "stage": str,
-    "parameters": int,
-    "macs": int,
-    "test_examples": int,
-    "test_errors": records.OPTIONAL_NUMBER,
-    "test_accuracy": records.OPTIONAL_NUMBER,
-    "test_nll": records.OPTIONAL_NUMBER,
-    "seconds": records.NUMBER,
-    "epochs": int,
-}
 
 
 class RunDir:
@@ -250,16 +219,7 @@ class RunDir:
         """
         if not self.report_path.exists():
             return None
-        report = self._read(
-            self.report_path,
-            _REPORT_FORM,
-            what="the report of a run",
-            remedy="put the run's own back (its export has a copy), or remove "
-            "it, and the same command measures the network again",
-        )
-        if "by_covering" in report:  # its name in version 0.1
-            report["by_coverage"] = report.pop("by_covering")
-        return report
+        return run_records.read_report(self.report_path)
 
     def check_records(self):
         """Raises a ValueError if a record of a finished run is damaged."""
@@ -301,37 +261,13 @@ class RunDir:
         """
         if not self.metrics_path.exists():
             return []
-        return self._read(
-            self.metrics_path,
-            _EPOCH_FORM,
-            what="the epochs of a run",
-            remedy="put the run's own back (the export of a finished run has "
-            "a copy), or start over with --restart",
-            reader=records.read_json_lines,
-        )
+        return run_records.read_metrics(self.metrics_path)
 
     def _read_config(self):
-        record = self._read(self.config_path, _CONFIG_FORM, **_CONFIG_MESSAGE)
-        if record["stage"] != self.stage:
-            reason = f"it is of the stage {record['stage']}"
-            raise records.damaged(self.config_path, reason, **_CONFIG_MESSAGE)
-        return record
+        return run_records.read_config(self.config_path, stage=self.stage)
 
     def _read_versions(self):
-        return self._read(
-            self.path / "versions.json",
-            _VERSIONS_FORM,
-            what="the versions of a run",
-            remedy="put the run's own back, or start over with --restart",
-        )
-
-    def _read(self, path, form, *, what, remedy, reader=records.read_json):
-        """Reads a record, and compares it with its SHA-256."""
-        value = reader(path, form, what=what, remedy=remedy)
-        manifests.check(
-            self.path, [path.name].__contains__, what=what, remedy=remedy
-        )
-        return value
+        return run_records.read_versions(self.path / "versions.json")
 
     def _check_owned(self):
         """Raises a ValueError if the directory is not new and not a run's."""
@@ -364,16 +300,6 @@ def differing(recorded, depends_on, places=None):
         recorded, depends_on, places: dicts; see `RunDir.check`.
     """
     return config_lib.differing(recorded, depends_on, places)
-
-
-def read_exported_config(path, *, remedy):
-    """Reads the copy of `config.json` in an export.
-
-    Raises:
-        ValueError: if it is damaged; the message ends with the remedy.
-    """
-    what = "the configuration of an export's run"
-    return records.read_json(path, _CONFIG_FORM, what=what, remedy=remedy)
 
 
 def _is_run_file(run_dir, name):

@@ -291,7 +291,8 @@ class OutputDirectory:
         listed = manifests.read(self.path)
         for name in names:
             if name not in listed and (self.path / name).is_file():
-                listed[name] = [digests.sha256_of_file(self.path / name)]
+                with contextlib.suppress(PermissionError):
+                    listed[name] = [digests.sha256_of_file(self.path / name)]
         kept = {name: listed[name] for name in names if name in listed}
         _write_manifest(self.path, kept)
 

@@ -143,7 +143,14 @@ def test_a_damaged_network_without_checkpoints_is_refused(place, train):
 
 
 @pytest.mark.parametrize(
-    "name", ["config.json", "versions.json", "metrics.jsonl", "report.json"]
+    "name",
+    [
+        "config.json",
+        "versions.json",
+        "metrics.jsonl",
+        "report.json",
+        manifests.NAME,
+    ],
 )
 @pytest.mark.parametrize("content", [None, b"", b"[]", b"\xff"])
 def test_a_damaged_record_is_refused(place, train, name, content):

@@ -23,7 +23,7 @@ def load(path, threads=None):
 
 
 def load_teacher(path, outputs):
-    from kd_keras.models import activations, interface
+    from kd_keras.models import activations, first_layer, interface
     from kd_keras.teachers import teacher
 
     with kind.errors_of_loading(path):
@@ -59,6 +59,7 @@ def load_teacher(path, outputs):
             image_shape=image_shape[1:],
             num_classes=shape[-1],
             outputs_activation=teacher.activation_of(meaning, shape[-1]),
+            image_spec=first_layer.expected_images(model),
         )
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.models import interface
+from kd_keras.models import first_layer, interface
 from kd_keras.teachers import (
     classifier,
     functions,
@@ -114,8 +114,14 @@ def _function_of_layer(layer, output):
     if isinstance(layer, keras.layers.TFSMLayer):
         dtype = _input_dtype(layer.call_endpoint_fn)
 
+    image_spec = first_layer.expected_images(layer)
+
     # The function hides the model from Keras's and TensorFlow's tracking.
     def logits(images):
+        if image_spec is not None:
+            images = image_checks.checked(
+                tf.convert_to_tensor(images), image_spec, teacher=layer.name
+            )
         if dtype is not None:
             # Keras casts the images for its own layers only.
             images = saved_model.as_input(images, dtype)

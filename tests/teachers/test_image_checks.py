@@ -10,8 +10,10 @@ from distilling import compiled
 from kd_keras.deployment import saved_model
 from kd_keras.models import image_spec
 from kd_keras.teachers import image_checks, loading
+from kd_keras.teachers import teacher as teacher_lib
 
 FRACTIONS = np.random.default_rng(0).random((4, 5, 5, 1)).astype("float32")
+FRACTIONS_OF_NETS = nets.make_images(4) / 255
 UNIT = image_spec.ImageSpec("float32", 0.0, 1.0)
 
 
@@ -66,6 +68,16 @@ def test_fit_says_that_the_images_do_not_fit(teacher_of_bytes, run_eagerly):
     with pytest.raises(ValueError, match="values from .* of 0 to 255; scale"):
         distiller.fit(nets.make_images() / 255, epochs=1, verbose=0)
     distiller.fit(nets.make_images(), epochs=1, verbose=0)
+
+
+def test_a_network_that_rescales_bytes_refuses_fractions(tmp_path):
+    network = nets.make_network()
+    network.save(tmp_path / "network.keras")
+    for teacher in (network, tmp_path / "network.keras"):
+        function, _ = teacher_lib.logits_function(teacher)
+        assert function(255 * FRACTIONS_OF_NETS).shape == (4, nets.NUM_CLASSES)
+        with pytest.raises(ValueError, match="values from .* of 0 to 255"):
+            function(FRACTIONS_OF_NETS)
 
 
 def test_a_teacher_of_bytes_does_not_round_floats(teacher_of_bytes):

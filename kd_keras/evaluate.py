@@ -58,7 +58,7 @@ def main():
     if _OUTPUT.value:
         files.check_output(_OUTPUT.value, by="evaluate")
     with command_line.importing():
-        from kd_keras.evaluation import comparison
+        from kd_keras.evaluation import comparison, summary
 
     results = comparison.evaluate_model(
         _MODEL.value,
@@ -69,7 +69,7 @@ def main():
         temperature=_TEMPERATURE.value,
         mean=_MEAN.value,
     )
-    print(comparison.summary(results))
+    print(summary.summary(results))
     if _OUTPUT.value:
         files.write_json_output(
             _OUTPUT.value,

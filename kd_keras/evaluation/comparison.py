@@ -10,7 +10,7 @@ from kd_keras.models import activations, image_spec
 from kd_keras.teachers import ensemble, loading
 from kd_keras.teachers import teacher as teachers
 from kd_keras.teachers.classifier import Classifier
-from kd_keras.utils import suggestions, tables
+from kd_keras.utils import suggestions
 
 SPLITS = ("test", "validation", "train")
 
@@ -49,7 +49,8 @@ def evaluate_model(
         `metrics.measure` by role (and `calibrated`, with `temperature`,
         `nll` and `ece`, if there are validation and test examples);
         `against_teacher` (`metrics.compare_with_teacher`) and
-        `against_baseline` (`metrics.compare`), each a dict or None.
+        `against_baseline` (`metrics.compare`), each a dict or None. Without
+        labels there is `against_teacher` alone.
 
     Raises:
         FileNotFoundError, ValueError: if a model or the data cannot be used.
@@ -59,15 +60,19 @@ def evaluate_model(
     classifiers = _classifiers(mean, model, teacher, baseline)
     parts = load_parts(data)
     examples = part(parts, split)
+    if not examples.labelled and teacher is None:
+        raise ValueError(
+            "evaluation needs labels, or a teacher for the agreement with it. "
+            "Received: neither; labelled images lie in one subfolder per class"
+        )
     for classifier in classifiers.values():
-        check_fit(classifier, examples)
+        check_fit(classifier, examples, labels=examples.labelled)
 
     options = {"batch_size": batch_size, "verbose": verbose}
     labels, logits = predict.predict(classifiers, examples, **options)
+    num_classes = examples.num_classes or logits["model"].shape[-1]
     for role, values in logits.items():
-        _check_classes(
-            classifiers[role].path, values.shape[-1], examples.num_classes
-        )
+        _check_classes(classifiers[role].path, values.shape[-1], num_classes)
     results = {"data": parts["name"], "split": split}
     results |= _compared(labels, logits, temperature)
     if split == "test" and "validation" in parts:
@@ -96,6 +101,7 @@ def _compared(labels, logits, temperature):
     measured = {
         role: metrics.measure(logits=values, labels=labels)
         for role, values in logits.items()
+        if labels is not None
     }
     against_teacher = against_baseline = None
     if "teacher" in logits:
@@ -105,7 +111,7 @@ def _compared(labels, logits, temperature):
             labels=labels,
             temperature=temperature,
         )
-    if "baseline" in logits:
+    if "baseline" in logits and labels is not None:
         against_baseline = metrics.compare(
             logits=logits["model"],
             other_logits=logits["baseline"],
@@ -192,7 +198,8 @@ def part(parts, split):
     """
     suggestions.check_choice(split, SPLITS, what="split")
     if split not in parts:
-        hint = "the dataset does not have it"
+        names = [name for name in SPLITS if name in parts]
+        hint = f"it has {', '.join(names)}"
         if split == "validation":
             hint = "data.validation_examples holds some out"
         raise ValueError(
@@ -270,21 +277,28 @@ def _as_member(classifier):
     )
 
 
-def check_fit(classifier, examples):
-    """Raises a ValueError if a classifier does not fit the examples."""
-    if not examples.labelled:
+def check_fit(classifier, examples, *, labels=True):
+    """Raises a ValueError if a classifier does not fit the examples.
+
+    Args:
+        classifier: `Classifier`.
+        examples: `Examples` or `StreamedExamples`.
+        labels: bool; whether they must have labels.
+    """
+    if labels and not examples.labelled:
         raise ValueError(
             "evaluation needs labels: images in one subfolder per class. "
             "Received: a flat folder"
         )
-    if classifier.num_classes is not None:
+    if classifier.num_classes is not None and examples.num_classes:
         # A single logit is that of class 1 of two.
         num_classes = max(classifier.num_classes, 2)
         _check_classes(classifier.path, num_classes, examples.num_classes)
     pairs = zip(classifier.image_shape, examples.image_shape)
     if any(a not in (None, b) for a, b in pairs):
         raise ValueError(
-            "models and data must have the same image size. Received: "
+            "models and data must have the same image size and channels. "
+            "Received: "
             f"{classifier.path} with {classifier.image_shape}, data with "
             f"{tuple(examples.image_shape)} (data.image_size resizes)"
         )
@@ -309,60 +323,6 @@ def _check_classes(name, model_classes, data_classes):
         )
 
 
-def summary(results):
-    """Formats the results of `evaluate_model` as text."""
-    models = results["models"]
-    model = models["model"]
-    count = f"{model['examples']:,} examples"
-    classes = [
-        [str(i), f"{precision:.2%}", f"{recall:.2%}"]
-        for i, (precision, recall) in enumerate(
-            zip(model["precision"], model["recall"])
-        )
-    ]
-    lines = [
-        "",
-        f"{results['data']}, {results['split']}: {count}",
-        "",
-        _measures_table(models),
-        "",
-        tables.aligned([["class", "precision", "recall"], *classes]),
-        "",
-        *_calibration(models),
-        *_comparison_with_teacher(results["against_teacher"]),
-        *_comparison_with_baseline(results["against_baseline"]),
-    ]
-    return "\n".join(lines)
-
-
-def _measures_table(models):
-    rows = [
-        [
-            "",
-            "errors",
-            "accuracy (95 % interval)",
-            "NLL",
-            "Brier",
-            "ECE",
-            "adaptive",
-        ]
-    ]
-    for role, measured in models.items():
-        low, high = measured["accuracy_interval"]
-        rows.append(
-            [
-                role,
-                f"{measured['errors']:,}",
-                f"{measured['accuracy']:.2%} ({low:.2%} to {high:.2%})",
-                f"{measured['nll']:.4f}",
-                f"{measured['brier']:.4f}",
-                f"{measured['ece']:.2%}",
-                f"{measured['adaptive_ece']:.2%}",
-            ]
-        )
-    return tables.aligned(rows)
-
-
 def _calibrated(held_out_logits, held_out_labels, logits, labels):
     temperature = metrics.calibration_temperature(
         logits=held_out_logits, labels=held_out_labels
@@ -375,45 +335,3 @@ def _calibrated(held_out_logits, held_out_labels, logits, labels):
             metrics.calibration_bins(logits=scaled, labels=labels)
         ),
     }
-
-
-def _calibration(models):
-    if "calibrated" not in models["model"]:
-        return ["calibration: no validation set (--data.validation_examples)"]
-    fitted = {role: measured["calibrated"] for role, measured in models.items()}
-    return [
-        f"{role}, calibrated by T = {values['temperature']:.3f}: "
-        f"NLL {values['nll']:.4f}, ECE {values['ece']:.2%}"
-        for role, values in fitted.items()
-    ]
-
-
-def _comparison_with_teacher(compared):
-    if not compared:
-        return []
-    lines = [
-        f"with the teacher: agreement {compared['agreement']:.2%}, KL "
-        f"{compared['kl']:.4f} at T = 1 and {compared['kl_softened']:.4f} "
-        f"at T = {compared['temperature']:g}"
-    ]
-    if compared["teacher_mistakes"]:
-        lines.append(
-            f"on the teacher's {compared['teacher_mistakes']:,} mistakes: "
-            f"the same mistake in {compared['agreement_on_mistakes']:.2%}"
-        )
-    return lines
-
-
-def _comparison_with_baseline(compared):
-    if not compared:
-        return []
-    low, high = compared["difference_interval"]
-    verdict = "no significant difference"
-    if compared["p_value"] < 0.05:
-        better = compared["difference"] > 0
-        verdict = "the model is " + ("better" if better else "worse")
-    return [
-        f"against the baseline: {100 * compared['difference']:+.2f} points "
-        f"({100 * low:+.2f} to {100 * high:+.2f}), McNemar p = "
-        f"{compared['p_value']:.3g}: {verdict}"
-    ]

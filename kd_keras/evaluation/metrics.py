@@ -154,17 +154,20 @@ def compare_with_teacher(*, logits, teacher_logits, labels, temperature):
 
     Args:
         logits, teacher_logits: `(n, num_classes)`.
-        labels: `(n,)`.
+        labels: `(n,)`, or None.
         temperature: float > 0, the temperature of the training.
 
     Returns:
         Dict of `agreement`, `kl` (mean KL(teacher, student) in nats at
         T = 1), `kl_softened` (the same at `temperature`), `temperature`,
-        `teacher_mistakes`, and `agreement_on_mistakes`: the share of these
-        where the student predicts the same wrong class; None without any.
+        `teacher_mistakes`, None without labels, and `agreement_on_mistakes`:
+        the share of these where the student predicts the same wrong class;
+        None without any.
     """
     teacher_top = np.argmax(teacher_logits, axis=-1)
-    mistakes = teacher_top != labels
+    mistakes = np.zeros(len(logits), bool)
+    if labels is not None:
+        mistakes = teacher_top != labels
     same = np.argmax(logits, axis=-1) == teacher_top
 
     both = {"teacher_logits": teacher_logits, "student_logits": logits}
@@ -173,7 +176,7 @@ def compare_with_teacher(*, logits, teacher_logits, labels, temperature):
         "kl": mean_kl(**both),
         "kl_softened": mean_kl(**both, temperature=temperature),
         "temperature": temperature,
-        "teacher_mistakes": int(np.sum(mistakes)),
+        "teacher_mistakes": (None if labels is None else int(np.sum(mistakes))),
         "agreement_on_mistakes": (
             float(np.mean(same[mistakes])) if mistakes.any() else None
         ),

@@ -24,7 +24,7 @@ def predict(
             terminal.
 
     Returns:
-        `(labels, logits)`: int32 `(n,)`, and a dict of arrays
+        `(labels, logits)`: int32 `(n,)`, None without labels; a dict of arrays
         `(n, num_classes)` by name; see `outputs.class_logits`.
 
     Raises:
@@ -39,7 +39,7 @@ def predict(
     labels, collected = collect(
         call_all,
         examples,
-        labels=True,
+        labels=examples.labelled,
         batch_size=batch_size,
         at_most=at_most,
         verbose=verbose,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kd_keras.data import pipeline
 from kd_keras.models import image_spec, optimizers
 from kd_keras.training import callbacks, checkpoints, devices
-from kd_keras.utils import progress
+from kd_keras.utils import progress, tables
 
 _log = logging.getLogger(__name__)
 
@@ -44,14 +44,14 @@ def compile_network(stage, num_classes):
 def log_size(stage, network, num_macs):
     """Logs the size of a stage's network and of its training."""
     _log.info(
-        "%s: %s, %s parameters, %s multiply-accumulates, %d epochs of %d "
-        "steps, batch %d, %s, %d x %s",
+        "%s: %s, %s parameters, %s multiply-accumulates, %s of %s, "
+        "batch %d, %s, %d x %s",
         stage.name,
         stage.network_fields.model,
         f"{network.count_params():,}",
         f"{num_macs:,}",
-        stage.fields.epochs,
-        _steps_per_epoch(stage),
+        tables.counted(stage.fields.epochs, "epoch"),
+        tables.counted(_steps_per_epoch(stage), "step"),
         stage.fields.batch_size,
         stage.config.precision,
         stage.context.strategy.num_replicas_in_sync,

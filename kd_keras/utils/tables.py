@@ -46,3 +46,8 @@ def markdown_text(text):
     for character in "`[]":
         escaped = escaped.replace(character, f"\\{character}")
     return escaped
+
+
+def counted(count, noun):
+    """A count with its noun: `1 epoch`, `2 epochs`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

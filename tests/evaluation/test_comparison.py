@@ -11,7 +11,7 @@ import scipy.special
 import kd_keras
 from kd_keras import config as config_lib
 from kd_keras.data import datasets, splits
-from kd_keras.evaluation import comparison, metrics
+from kd_keras.evaluation import comparison, metrics, summary
 
 
 @pytest.fixture(scope="module")
@@ -142,12 +142,12 @@ def test_the_calibration_temperature_is_fitted_on_validation_examples(
 
 def test_the_summary_calls_only_significant_differences_better(data, models):
     results = kd_keras.evaluate_model(models[0], baseline=models[0], data=data)
-    assert "no significant difference" in comparison.summary(results)
+    assert "no significant difference" in summary.summary(results)
     results["against_baseline"] |= {"difference": 0.2, "p_value": 0.01}
-    assert "the model is better" in comparison.summary(results)
+    assert "the model is better" in summary.summary(results)
     results["against_baseline"] |= {"difference": -0.2}
-    assert "the model is worse" in comparison.summary(results)
-    text = comparison.summary(results)
+    assert "the model is worse" in summary.summary(results)
+    text = summary.summary(results)
     assert f"{results['models']['model']['errors']:,}" in text
     assert "no validation set" in text
 
@@ -187,3 +187,29 @@ def test_evaluation_has_the_parts_of_the_run(data, monkeypatch):
     parts = comparison.load_parts(fields)
     sizes = {name: len(parts[name]) for name in comparison.SPLITS}
     assert sizes == {"test": 43, "validation": 10, "train": 20}
+
+
+def test_a_set_without_labels_shows_the_agreement_with_a_teacher(data):
+    images = data.test.sample(43)
+    flat = datasets.Dataset(
+        "flat", datasets.Examples(images), None, source="a folder"
+    )
+    student, teacher = nets.make_network(), nets.make_network()
+    options = {"data": flat, "split": "train", "verbose": 0}
+    results = kd_keras.evaluate_model(student, teacher=teacher, **options)
+    tops = [
+        network.predict(images, verbose=0).argmax(-1)
+        for network in (student, teacher)
+    ]
+    compared = results["against_teacher"]
+    assert compared["agreement"] == np.mean(tops[0] == tops[1]) < 1
+    assert compared["teacher_mistakes"] is None and results["models"] == {}
+    assert json.loads(json.dumps(results)) == results
+    text = summary.summary(results)
+    assert "flat, train, without labels:\nwith the teacher: agreement" in text
+    with pytest.raises(ValueError, match="needs labels, or a teacher"):
+        kd_keras.evaluate_model(student, **options)
+    with pytest.raises(ValueError, match=r"test of flat \(it has train\)"):
+        kd_keras.evaluate_model(
+            student, teacher=teacher, **{**options, "split": "test"}
+        )

@@ -18,3 +18,8 @@ def test_markdown():
     assert tables.markdown(ROWS[:2]) == (
         "|  | errors | seconds |\n| --- | --- | --- |\n| teacher | 77 | 1,833 |"
     )
+
+
+def test_a_count_has_its_noun():
+    assert tables.counted(1, "epoch") == "1 epoch"
+    assert tables.counted(0, "step") == "0 steps"

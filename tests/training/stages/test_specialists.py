@@ -159,7 +159,7 @@ def test_an_interruption_after_one_specialist_ends_in_the_same_bits(
         ({"specialist.batch_size": 401}, "specialist.batch_size must be"),
         ({"specialist.num_specialists": 1}, "num_specialists must be >= 2"),
         ({"specialist.only": 2}, "specialist.only must be -1"),
-        ({"specialist.special_share": 1.0}, r"special_share must be in \(0"),
+        ({"specialist.special_share": 1.0}, r"special_share must be > 0 and"),
         ({"specialist.soft_loss_weight": -1.0}, "soft_loss_weight must be"),
         ({"specialist.temperature": 0.0}, "specialist.temperature must be"),
         ({"specialist.optimizer.name": "adam"}, "Did you mean 'adamw'"),

@@ -89,7 +89,6 @@ def flip(path):
         ("saved_model.pb", True),
         ("variables/variables.data-00000-of-00001", False),
         ("model_card.md", False),
-        ("report.json", True),
         ("config.json", False),
         (manifests.NAME, False),
     ],

@@ -54,7 +54,7 @@ class ImageSpec:
 
     @property
     def scale(self):
-        """`(low, high)`: the usual range, or that of the values."""
+        """`(low, high)`: the usual range, or else the range of the values."""
         return self.usual_range or (self.low, self.high)
 
     def cast(self, images):

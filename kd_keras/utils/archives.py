@@ -25,7 +25,7 @@ def check_expansion(path, unpacked_bytes):
 
     Args:
         path: `pathlib.Path` of the archive.
-        unpacked_bytes: int, what it would unpack to.
+        unpacked_bytes: int, the size of the unpacked contents.
     """
     size = path.stat().st_size
     if unpacked_bytes > largest(size):
@@ -80,7 +80,7 @@ def untar(path, folder):
                 file.write(chunk)
         with tarfile.open(plain, "r:") as archive:
             members = archive.getmembers()
-            # A sparse member is larger than what is stored of it.
+            # A sparse member is larger than its stored part.
             check_expansion(path, sum(member.size for member in members))
             archive.extractall(folder, members, filter="data")
     except tarfile.TarError as error:

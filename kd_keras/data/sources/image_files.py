@@ -23,7 +23,7 @@ _PNG_COLOURS = {
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What the header of an image file says.
+    """Size and channels in the header of an image file.
 
     Attributes:
         height, width: ints, pixels.

@@ -35,8 +35,8 @@ def test_a_changed_teacher_is_refused_until_its_run_is_forgotten(
     make_lab, quick, tmp_path
 ):
     (plain, _) = paper_lab.measure(make_lab(), "no_threes", "no_threes_bias")
-    quick(**{"teacher.epochs": 2})
-    with pytest.raises(ValueError, match=r"epochs \(was 1, is 2\).*restart"):
+    quick(**{"teacher.epochs": 3})
+    with pytest.raises(ValueError, match=r"epochs \(was 2, is 3\).*restart"):
         paper_lab.measure(make_lab(), "no_threes")
     lab = make_lab()
     names = ("teacher", "no_threes")
@@ -46,7 +46,7 @@ def test_a_changed_teacher_is_refused_until_its_run_is_forgotten(
     assert (work / "no_threes_bias" / "seed0").exists()
     assert not any(path.is_file() for path in (work / "no_threes").rglob("*"))
     again = paper_lab.measure(lab, *names)
-    assert [line["epochs"] for line in again] == [2, 2]
+    assert [line["epochs"] for line in again] == [3, 2]
     assert again[1]["config_hash"] != plain["config_hash"]
 
 

@@ -51,18 +51,12 @@ def build_model(
             one of the options, or the result is not logits `(batch,
             num_classes)` or rescales images of another range.
     """
+    options = _given(widths=widths, dropout=dropout, max_norm=max_norm)
+    build = _find(name, options)
     arguments = {"image_shape": image_shape, "num_classes": num_classes}
-    options = {
-        "widths": tuple(widths),
-        "dropout": tuple(dropout),
-        "max_norm": max_norm,
-    }
-    options = {key: value for key, value in options.items() if value}
     if ":" in name:
-        model = _call_user_function(name, {**arguments, **options})
+        model = _call_user_function(name, build, {**arguments, **options})
     else:
-        build = _function_of(name)
-        _check_options(name, build, options)
         arguments["images"] = images[:STATISTICS_EXAMPLES]
         model = build(**arguments, **options)
     if tuple(model.output_shape) != (None, num_classes):
@@ -79,8 +73,38 @@ def build_model(
     return model
 
 
-def _call_user_function(name, arguments):
-    """Builds a model by `module:function`; whatever fails is the user's."""
+def check(name, *, widths=(), dropout=(), max_norm=0.0):
+    """Checks, as far as it can be without building, that a network exists.
+
+    Args:
+        name, widths, dropout, max_norm: as for `build_model`.
+
+    Raises:
+        ValueError: if the name is unknown, or the architecture does not take
+            one of the options.
+    """
+    _find(name, _given(widths=widths, dropout=dropout, max_norm=max_norm))
+
+
+def _given(**options):
+    """The options that are not empty."""
+    return {
+        key: tuple(value) if isinstance(value, (list, tuple)) else value
+        for key, value in options.items()
+        if value
+    }
+
+
+def _find(name, options):
+    """The function that builds a network; it takes the options."""
+    if ":" in name:
+        return _user_function(name, {"image_shape", "num_classes", *options})
+    build = _function_of(name)
+    _check_options(name, build, options)
+    return build
+
+
+def _user_function(name, arguments):
     module, _, function = name.partition(":")
     try:
         build = getattr(importlib.import_module(module), function)
@@ -90,12 +114,26 @@ def _call_user_function(name, arguments):
             f"Received an error: {type(error).__name__}: {error}"
         ) from error
     try:
+        inspect.signature(build).bind(**dict.fromkeys(arguments))
+    except TypeError as error:
+        raise ValueError(
+            f"model {name!r} must be a function of "
+            f"{', '.join(sorted(arguments))}. Received an error: {error}"
+        ) from error
+    except ValueError:
+        # Functions in C have no signature.
+        pass
+    return build
+
+
+def _call_user_function(name, build, arguments):
+    """Calls a user's function; whatever fails in it is the user's."""
+    try:
         model = build(**arguments)
     except Exception as error:
         raise ValueError(
-            f"model {name!r} must be a function of {', '.join(arguments)}. "
-            f"Received an error (--debug shows its lines): "
-            f"{type(error).__name__}: {error}"
+            f"model {name!r} must build a keras.Model. Received an error "
+            f"(--debug shows its lines): {type(error).__name__}: {error}"
         ) from error
     if not isinstance(model, keras.Model) or not model.built:
         raise ValueError(

@@ -75,3 +75,17 @@ def test_mixing_a_streamed_set_is_refused_before_anything_is_written(
         with pytest.raises(ValueError, match="raise data.memory_limit_mb"):
             run("student", config=config, dataset=dataset)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("model", ["resnet9", "os:system", "no_module:x"])
+def test_a_network_is_refused_before_its_teacher_is_trained(
+    run, tmp_path, model
+):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match="model"):
+        run(
+            "teacher",
+            "student",
+            config=small_config(**{"student.model": model}),
+        )
+    assert sorted(tmp_path.rglob("*")) == before

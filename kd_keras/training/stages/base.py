@@ -122,6 +122,8 @@ class Stage(abc.ABC):
             )
         pipeline.check_views(self.train, self.view_spec)
         config_lib.check_warmup(self.config, self.name, self.section)
+        # A student's name is checked before its teacher trains for hours.
+        build.check(self.network_fields.model, **self._network_options())
         self._check_classes()
         self._check_size()
 
@@ -213,10 +215,12 @@ class Stage(abc.ABC):
             image_shape=self.train.image_shape,
             num_classes=num_classes,
             images=self.train.sample(build.STATISTICS_EXAMPLES),
-            widths=self.network_fields.widths,
-            dropout=self.network_fields.dropout,
-            max_norm=self.network_fields.max_norm,
+            **self._network_options(),
         )
+
+    def _network_options(self):
+        names = ("widths", "dropout", "max_norm")
+        return {name: self.network_fields[name] for name in names}
 
     def _check_extendable(self):
         if not self.can_rebuild():

@@ -88,6 +88,8 @@ def _export(model, formats, output, data, calibration_examples, command):
         source = source_lib.Source(
             model, reference.image_spec or parts["train"].image_spec
         )
+    if source.reference != model:
+        reference = loading.load_classifier(source.reference)
     source.check_logits(test.sample(_TRIED_IMAGES))
     verifier = Verifier(reference, test)
     images = parts["train"].sample(calibration_examples)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kd_keras.models import activations, batch_norm
+from kd_keras.models import activations, batch_norm, interface
 from kd_keras.utils import files
 
 # What makes probabilities of logits.
@@ -42,15 +42,15 @@ def write_saved_model(model, directory, *, activation=None, dtype="uint8"):
 
     def serve(images):
         with batch_norm.fused(model):
-            logits = model(tf.cast(images, tf.float32), training=False)
-        logits = tf.cast(logits, tf.float32)
+            outputs = model(tf.cast(images, tf.float32), training=False)
+        logits = tf.cast(interface.logits_of(model, outputs), tf.float32)
         chosen = activation or (
             "sigmoid" if logits.shape[-1] == 1 else "softmax"
         )
         return {"logits": logits, "probabilities": _FUNCTIONS[chosen](logits)}
 
     def signature(images_dtype):
-        shape = (None, *model.input_shape[1:])
+        shape = (None, *interface.input_shape(model)[1:])
         spec = tf.TensorSpec(shape, images_dtype, "images")
         return tf.function(serve, input_signature=[spec])
 

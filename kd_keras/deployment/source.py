@@ -4,13 +4,13 @@ import os
 import pathlib
 import tempfile
 
-import keras
 import tensorflow as tf
 
 from kd_keras.deployment import saved_model
 from kd_keras.evaluation import outputs
 from kd_keras.models import image_spec as image_specs
-from kd_keras.teachers import loading
+from kd_keras.teachers import keras_file, loading
+from kd_keras.utils import keras_internals
 
 
 class Source:
@@ -24,6 +24,8 @@ class Source:
     Attributes:
         name: str, as `name_of`.
         image_shape: `(height, width, channels)`.
+        reference: path of the model that files are compared with: the same,
+            or a float32 copy of a `.keras` file of mixed precision.
 
     Raises:
         FileNotFoundError, ValueError: if it is neither or has no such
@@ -36,9 +38,9 @@ class Source:
         self.name = name_of(path)
         # Kept, because a loaded SavedModel may read its files later.
         self._scratch = tempfile.TemporaryDirectory()
-        directory = _SAVED_MODEL_OF[loading.find_kind(path).name](
-            path, pathlib.Path(self._scratch.name)
-        )
+        directory, self.reference = _SAVED_MODEL_OF[
+            loading.find_kind(path).name
+        ](path, pathlib.Path(self._scratch.name))
         self._kept = tf.saved_model.load(str(directory))
         self._network, shape = _float_signature(self._kept, path)
         self.image_shape = tuple(shape[1:])
@@ -100,16 +102,36 @@ def check(path):
 def _from_keras_file(path, scratch):
     # With a Keras model among its objects, the converter to LiteRT makes a
     # file that returns NaN; with a SavedModel of it, it does not.
-    network = keras.models.load_model(path, compile=False)
+    network = keras_file.load_model(path)
+    is_mixed = _set_float32(network)
     saved_model.export_saved_model(network, scratch / "model")
-    return scratch / "model"
+    return scratch / "model", scratch / "model" if is_mixed else path
+
+
+def _set_float32(network):
+    """Lets layers of mixed precision compute in float32, as converters need.
+
+    Returns:
+        bool, whether there are any.
+    """
+    mixed = [
+        layer
+        for layer in keras_internals.all_layers(network)
+        if layer.compute_dtype != layer.variable_dtype
+        # Quantized layers compute in the type that they must.
+        and getattr(layer, "quantization_mode", None) is None
+    ]
+    for layer in mixed:
+        layer.dtype_policy = layer.variable_dtype
+    return bool(mixed)
 
 
 def _from_saved_model(path, scratch):
-    return path
+    return path, path
 
 
-# Functions of a path and a scratch directory -> path of a SavedModel, by kind.
+# Functions of a path and a scratch directory -> path of a SavedModel, and of
+# the model to compare with, by kind.
 _SAVED_MODEL_OF = {
     "saved_model": _from_saved_model,
     "keras": _from_keras_file,

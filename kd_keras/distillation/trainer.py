@@ -195,12 +195,13 @@ class ExactTrainer(
                 f"Received: {self.network.name} without; set trainable = True"
             )
         self.check_update()
-        gradients = tape.gradient(
-            scaled_loss,
-            variables,
+        gradients = [
             # A head that is not in the loss must not stop the others.
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
+            tf.zeros_like(variable.value) if gradient is None else gradient
+            for variable, gradient in zip(
+                variables, tape.gradient(scaled_loss, variables)
+            )
+        ]
         gradients = replicas.whole_batch_gradients(gradients, self.optimizer)
         self.optimizer.apply_gradients(zip(gradients, variables))
         return self._update_logs(terms, weights, logits, targets["labels"])

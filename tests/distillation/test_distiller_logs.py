@@ -110,3 +110,32 @@ def test_float16_that_overflows_for_good_is_said():
     scaled.dynamic_scale.assign(2.0**-15)
     with pytest.warns(UserWarning, match="overflow float16 at every step"):
         assert divergence.warn(1.0, scaled)
+
+
+@pytest.mark.parametrize("labels", [None, nets.make_labels(16)])
+def test_metrics_names_are_those_of_the_numbers_of_evaluate(labels):
+    distiller = distilling.compiled(nets.make_network(), nets.make_network())
+    images = nets.make_images(16)
+    numbers = distiller.evaluate(images, labels, verbose=0)
+    names = distiller.metrics_names
+    logs = distiller.evaluate(images, labels, verbose=0, return_dict=True)
+    assert dict(zip(names, numbers, strict=True)) == logs
+    assert ("accuracy" in names) == (labels is not None)
+
+
+def test_callbacks_know_in_which_direction_a_metric_is_better():
+    stops = {
+        name: keras.callbacks.EarlyStopping(f"val_{name}")
+        for name in ("accuracy", "agreement", "loss", "soft_loss")
+    }
+    distiller = distilling.compiled(nets.make_network(), nets.make_network())
+    images, labels = nets.make_images(16), nets.make_labels(16)
+    distiller.fit(
+        images,
+        labels,
+        validation_data=(images, labels),
+        callbacks=list(stops.values()),
+        verbose=0,
+    )
+    more = [name for name, x in stops.items() if x.monitor_op(1.0, 0.0)]
+    assert more == ["accuracy", "agreement"]

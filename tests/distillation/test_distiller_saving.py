@@ -125,3 +125,44 @@ def test_the_teacher_is_in_no_weights_checkpoint_or_file(tmp_path):
         str(tmp_path / "saved/variables/variables")
     )
     assert not any(77 in shape for _, shape in variables)
+
+
+def test_the_student_loads_the_weights_that_a_distiller_saves(tmp_path):
+    teacher, student = nets.make_network(), nets.make_network()
+    distiller, _ = distilling.distil(
+        student,
+        teacher,
+        nets.make_images(16),
+        optimizer=keras.optimizers.Adam(),
+    )
+    path = tmp_path / "student.weights.h5"
+    distiller.save_weights(path)
+    plain = nets.make_network()
+    plain.load_weights(path)
+    nets.assert_same_weights(plain, student)
+    again = kd_keras.Distiller(nets.make_network(), teacher)
+    again.compile(keras.optimizers.Adam())
+    again.optimizer.build(again.student.trainable_variables)
+    again.load_weights(path)
+    nets.assert_same_weights(again.student, student)
+    assert again.optimizer.iterations == 1
+
+
+def test_a_reloaded_distiller_with_its_teacher_trains_on(tmp_path):
+    teacher, images = nets.make_network(), nets.make_images(16)
+    first, _ = distilling.distil(
+        nets.make_network(),
+        teacher,
+        images,
+        optimizer=keras.optimizers.Adam(0.01),
+    )
+    first.save(tmp_path / "distiller.keras")
+    again = keras.models.load_model(tmp_path / "distiller.keras")
+    again.set_teacher(teacher)
+    for distiller in (first, again):
+        distiller.fit(images, batch_size=16, shuffle=False, verbose=0)
+    nets.assert_same_weights(again.student, first.student)
+    assert len(again.weights) == len(again.student.weights)
+    # And as a teacher itself.
+    loaded = kd_keras.load_teacher(tmp_path / "distiller.keras")
+    assert loaded.num_classes == nets.NUM_CLASSES

@@ -1,7 +1,9 @@
 """Counts of parameters and multiply-accumulates, against the literature."""
 
 import built
+import keras
 import pytest
+import subclassed
 
 from kd_keras.models import macs
 
@@ -31,3 +33,23 @@ def test_macs_of_a_small_network_by_hand():
     assert macs.count_macs(model) == by_hand
     tiny = built.network("cnn_tiny", shape=(28, 28, 1))
     assert macs.count_macs(tiny) == by_hand
+
+
+def test_macs_are_of_one_example_of_a_known_size():
+    def network(shape, **options):
+        layers = [
+            keras.Input(shape, **options),
+            keras.layers.Conv2D(4, 3, padding="same"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2),
+        ]
+        return keras.Sequential(layers)
+
+    by_hand = 8 * 8 * 27 * 4 + 4 * 2
+    any_size = network((None, None, 3))
+    assert macs.count_macs(any_size, (8, 8, 3)) == by_hand
+    assert macs.count_macs(network((8, 8, 3), batch_size=5)) == by_hand
+    with pytest.raises(ValueError, match="give image_shape"):
+        macs.count_macs(any_size)
+    own = subclassed.Heads()
+    assert macs.count_macs(own, (2, 2, 1)) == 4 * subclassed.NUM_CLASSES

@@ -22,3 +22,14 @@ def test_predictions_are_drawn_as_bars_in_their_proportions():
     np.testing.assert_array_equal(
         is_bar.sum(0)[::4], [10, 5, 10, 15, 20, 0, 0, 20]
     )
+
+
+def test_a_drawing_that_fails_is_logged_once_and_stops_nothing(
+    tmp_path, caplog
+):
+    calls = []
+    views = callbacks.SampleViews(tmp_path, lambda epoch: calls.append(1 / 0))
+    views.on_epoch_end(0)
+    views.on_epoch_end(1)
+    (record,) = caplog.records
+    assert "ZeroDivisionError: division by zero" in record.message

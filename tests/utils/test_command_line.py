@@ -116,3 +116,13 @@ def test_the_recorded_command_of_a_module_can_be_run_again(monkeypatch):
     monkeypatch.setattr("sys.argv", ["/x/train.py", "--config.name=a b"])
     recorded = command_line.command("kd_keras.train")
     assert recorded == "python -m kd_keras.train '--config.name=a b'"
+
+
+def test_modules_are_imported_first(tmp_path):
+    (tmp_path / "own.py").write_text("print('imported')")
+    result = run(tmp_path, "--import=own")
+    assert (result.returncode, result.stdout) == (0, "imported\nran\n")
+    result = run(tmp_path, "--import=other")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: --import must name modules")
+    assert len(result.stderr.splitlines()) == 1

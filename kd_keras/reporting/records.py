@@ -7,7 +7,7 @@ from kd_keras.deployment import export_records
 from kd_keras.deployment.formats import FORMATS
 from kd_keras.utils import manifests, records
 
-_REMEDY = "make it anew, or take it from a backup"
+_REMEDY = "put the run's own file back, or train again with --restart"
 _TIMING = {
     "path": str,
     "single_ms": {"median": records.NUMBER, "p95": records.NUMBER},

@@ -75,7 +75,7 @@ def read_versions(path):
     return _read(
         path,
         _VERSIONS_FORM,
-        what="the versions of a run",
+        what="the record of a run's versions",
         remedy="put the run's own back, or start over with --restart",
     )
 
@@ -85,7 +85,7 @@ def read_metrics(path):
     return _read(
         path,
         _EPOCH_FORM,
-        what="the epochs of a run",
+        what="the record of a run's epochs",
         remedy="put the run's own back (the export of a finished run has a "
         "copy), or start over with --restart",
         reader=records.read_json_lines,

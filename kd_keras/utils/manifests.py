@@ -4,6 +4,7 @@
 differs is damaged, or was changed by somebody else.
 """
 
+import os
 import pathlib
 
 from kd_keras.utils import digests, records
@@ -84,4 +85,6 @@ def check(directory, names, *, what, remedy):
         reason = f"its SHA-256 is not the one in {NAME}"
         if not path.exists():
             reason = f"it is missing, and listed in {NAME}"
+        elif not os.access(path, os.R_OK):
+            reason = "permission denied"
         raise records.damaged(path, reason, what=what, remedy=remedy)

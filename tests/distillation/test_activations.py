@@ -101,4 +101,4 @@ def test_a_binary_student_learns_its_teacher():
         epochs=20,
         optimizer=keras.optimizers.Adam(0.02),
     )
-    assert logs["loss"] < 0.1 and logs["agreement"] > 0.9
+    assert logs["loss"] < 0.02

@@ -124,7 +124,6 @@ class Stage(abc.ABC):
         config_lib.check_warmup(self.config, self.name, self.section)
         # A student's name is checked before its teacher trains for hours.
         build.check(self.network_fields.model, **self._network_options())
-        self._check_classes()
         self._check_size()
 
     def find_inputs(self):
@@ -245,14 +244,6 @@ class Stage(abc.ABC):
 
     def _label_user(self):
         return f"the {self.name} stage"
-
-    def _check_classes(self):
-        count = self.train.num_classes
-        if count is not None and count < 2:
-            raise ValueError(
-                f"the {self.name} stage needs data of two classes or more. "
-                f"Received: {count}"
-            )
 
     def _check_size(self):
         batch_size, count = self.fields.batch_size, len(self.train)

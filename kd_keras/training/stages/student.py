@@ -47,6 +47,25 @@ class StudentStage(training_stage.TrainingStage):
             **data.augment, mixup=data.mixup, cutmix=data.cutmix
         )
 
+    def check(self):
+        super().check()
+        count = self.train.num_classes
+        if self.activation == "sigmoid" and count not in (None, 2):
+            raise ValueError(
+                f"distill.loss={self.config.distill.loss} needs data of two "
+                "classes, or images without labels. Received: data of "
+                f"{count} classes"
+            )
+        fields = self.config
+        if self.activation == "sigmoid" and not (
+            fields.teacher.path or fields.store.path not in ("", "auto")
+        ):
+            raise ValueError(
+                f"distill.loss={fields.distill.loss} needs teacher.path, a "
+                "teacher with one logit; the teacher stage trains one with a "
+                "logit for each class. Received: none"
+            )
+
     def find_inputs(self):
         self.answers = answers.student_answers(
             self.context, self.parts, self.view_spec
@@ -121,25 +140,6 @@ class StudentStage(training_stage.TrainingStage):
         return (
             "Trained on the softened predictions of a frozen teacher, " + labels
         )
-
-    def _check_classes(self):
-        super()._check_classes()
-        count = self.train.num_classes
-        if self.activation == "sigmoid" and count not in (None, 2):
-            raise ValueError(
-                f"distill.loss={self.config.distill.loss} needs data of two "
-                "classes, or images without labels. Received: data of "
-                f"{count} classes"
-            )
-        fields = self.config
-        if self.activation == "sigmoid" and not (
-            fields.teacher.path or fields.store.path not in ("", "auto")
-        ):
-            raise ValueError(
-                f"distill.loss={fields.distill.loss} needs teacher.path, a "
-                "teacher with one logit; the teacher stage trains one with a "
-                "logit for each class. Received: none"
-            )
 
     def _label_user(self):
         return "the student stage with distill.hard_loss_weight"

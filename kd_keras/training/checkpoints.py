@@ -103,6 +103,7 @@ class Checkpoints:
 
     def _remove_others(self):
         """Removes all older states, and files of killed processes."""
+        scratch.clear(self._directory)
         kept = saved_epochs(self._directory)[-_KEPT:]
         for path in list(self._directory.iterdir()):
             match = _OLD_FILE.fullmatch(path.name)

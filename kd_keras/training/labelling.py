@@ -4,7 +4,7 @@ import logging
 
 from kd_keras import store
 from kd_keras.training import teacher_files
-from kd_keras.utils import locks, progress
+from kd_keras.utils import locks, progress, scratch
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ def write(path, manifest, parts, files, *, shard=0, num_shards=1):
         ValueError: as `store.label` and `teacher_files.load`, or if another
             process writes the same shard.
     """
+    scratch.clear(path)
     if store.is_finished(path, manifest):
         _log.info("store: finished before, in %s", path)
         return True

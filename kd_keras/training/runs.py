@@ -5,7 +5,7 @@ import contextlib
 from kd_keras.data import pipeline
 from kd_keras.training import labelling, prepare, teacher_files
 from kd_keras.training.stages import stage_class
-from kd_keras.utils import locks
+from kd_keras.utils import locks, scratch
 
 
 def run(
@@ -67,6 +67,7 @@ def run(
         for stage in chosen:
             for directory in stage.directories():
                 held.enter_context(locks.holding(directory))
+                scratch.clear(directory)
         for stage in chosen:
             stage.plan()
         return [stage.run(restart=restart) for stage in chosen]

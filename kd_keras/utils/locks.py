@@ -82,38 +82,42 @@ def holding(directory, *, part="", patience=0.0):
 
 @contextlib.contextmanager
 def marking(path):
-    """Holds a new lock file at `path`, which `is_left_behind` recognises."""
+    """Holds a new lock file, which `claiming` recognises once it is left.
+
+    Args:
+        path: path of a file in a directory that exists.
+
+    Raises:
+        FileNotFoundError: if another process claims or removes it meanwhile.
+    """
     file = _open(path, os.O_CREAT)
     try:
         if file is not None:
-            _try_lock(file)
+            is_free = _try_lock(file)
             _write_name(file)
+            if is_free is False or not _is_at(file, path):
+                raise FileNotFoundError(
+                    errno.ENOENT, os.strerror(errno.ENOENT), str(path)
+                )
         yield
     finally:
         if file is not None:
             os.close(file)
 
 
-def is_left_behind(path):
-    """Whether the process that held a lock file has ended.
+@contextlib.contextmanager
+def claiming(path):
+    """Yields whether the holder of a lock file has ended; then holds it.
 
     Of a process of another machine that is known only where the file system
     passes locks on: its file must also be an hour old.
     """
     file = _open(path)
-    if file is None:
-        return False
     try:
-        is_free = _try_lock(file)
-        if is_free is False:
-            return False
-        boot = processes.this_process()["boot"]
-        if is_free and _read_name(path).get("boot") == boot:
-            return True
-        age = time.time() - os.fstat(file).st_mtime
-        return age > _OTHER_MACHINE_SECONDS
+        yield file is not None and _is_left_behind(file, path)
     finally:
-        os.close(file)
+        if file is not None:
+            os.close(file)
 
 
 def is_lock(path):
@@ -190,6 +194,18 @@ def _open(path, flags=0):
     with contextlib.suppress(OSError):
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     return None
+
+
+def _is_left_behind(file, path):
+    is_free = _try_lock(file)
+    if is_free is False:
+        return False
+    boot = processes.this_process()["boot"]
+    # A process that was killed at once has left no name.
+    if is_free and _read_name(path).get("boot", boot) == boot:
+        return True
+    age = time.time() - os.fstat(file).st_mtime
+    return age > _OTHER_MACHINE_SECONDS
 
 
 def _try_lock(file):

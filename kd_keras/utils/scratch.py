@@ -4,14 +4,13 @@ import contextlib
 import pathlib
 import shutil
 import tempfile
-import time
 
 from kd_keras.utils import locks
 
 _PREFIX = ".kd_keras-new-"
 _OWNER = "owner.json"
-# A directory without an owner is one whose process was killed at once.
-_OWNERLESS_SECONDS = 3600
+# To make a directory, which others may clear before it has an owner.
+_ATTEMPTS = 100
 
 
 @contextlib.contextmanager
@@ -25,13 +24,13 @@ def directory(parent):
     """
     parent = pathlib.Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
-    _clear_leftovers(parent)
-    made = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    try:
-        with locks.marking(made / _OWNER):
+    clear(parent)
+    with contextlib.ExitStack() as stack:
+        made = _make(parent, stack)
+        try:
             yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -52,19 +51,36 @@ def is_scratch(path):
     return path.name.startswith(_PREFIX) and not path.is_symlink()
 
 
-def _clear_leftovers(parent):
-    for path in parent.iterdir():
-        if is_scratch(path) and path.is_dir() and _is_left_over(path):
-            shutil.rmtree(path, ignore_errors=True)
+def _make(parent, stack):
+    """Makes a directory whose owner holds a lock file in it."""
+    for _ in range(_ATTEMPTS):
+        made = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        try:
+            stack.enter_context(locks.marking(made / _OWNER))
+            return made
+        except FileNotFoundError as error:
+            # Another process has taken it for one that was left behind.
+            failure = error
+    raise failure
 
 
-def _is_left_over(scratch):
-    """Whether the process that made a scratch directory has ended."""
-    try:
-        if (scratch / _OWNER).exists():
-            return locks.is_left_behind(scratch / _OWNER)
-        # Killed before it could write the owner, which takes no time.
-        age = time.time() - scratch.stat().st_mtime
-        return age > _OWNERLESS_SECONDS and not any(scratch.iterdir())
-    except OSError:
-        return False
+def clear(parent):
+    """Removes the temporary directories of ended processes from a directory.
+
+    Args:
+        parent: path; it need not exist.
+    """
+    for path in list(parent.iterdir()) if parent.is_dir() else []:
+        if is_scratch(path) and path.is_dir():
+            with contextlib.suppress(OSError):
+                _clear_if_left(path)
+
+
+def _clear_if_left(made):
+    if not (made / _OWNER).exists():
+        # Of a process that was killed at once: removed only if it is empty.
+        made.rmdir()
+        return
+    with locks.claiming(made / _OWNER) as is_left:
+        if is_left:
+            shutil.rmtree(made, ignore_errors=True)

@@ -86,6 +86,7 @@ def test_what_is_too_old_or_left_by_a_killed_process_is_removed(
     left.parent.mkdir()
     left.touch()
     (tmp_path / "checkpoint.tmp1a2b").touch()
+    (tmp_path / ".kd_keras-new-killed").mkdir()
     (tmp_path / "ckpt-3.data-00000-of-00001").touch()
     (tmp_path / "thesis.txt").touch()
     states, _ = saved()
@@ -103,11 +104,12 @@ def test_what_is_too_old_or_left_by_a_killed_process_is_removed(
 def test_a_process_killed_while_it_saves_leaves_the_state_before(
     saved, tmp_path, monkeypatch
 ):
-    replace = os.replace
+    replace, moved = os.replace, []
 
     def killed(source, target):
-        if str(target).endswith(".index"):
+        if moved:
             raise KeyboardInterrupt
+        moved.append(target)
         replace(source, target)
 
     states, _ = saved()
@@ -115,6 +117,7 @@ def test_a_process_killed_while_it_saves_leaves_the_state_before(
         patch.setattr(os, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             states.save(3)
+    assert checkpoints.saved_epochs(tmp_path) == [1, 2]
     states, weight = saved()
     assert states.restore() == 2 and weight() == 2
     assert not list(tmp_path.glob("ckpt-3*"))

@@ -128,6 +128,22 @@ def test_a_patient_process_gets_the_lock_when_it_is_free(tmp_path):
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
+def test_a_file_that_its_holder_has_just_removed_is_no_lock(
+    tmp_path, monkeypatch
+):
+    flock, removed = fcntl.flock, []
+
+    def flock_after_removal(file, operation):
+        if not removed:
+            removed.append(lock_file(tmp_path))
+            removed[0].unlink()
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock_after_removal)
+    with locks.holding(tmp_path):
+        assert removed == [lock_file(tmp_path)]
+
+
 @pytest.mark.parametrize("name", ["run", "run/teacher"])
 def test_a_file_in_the_way_is_refused(tmp_path, name):
     (tmp_path / "run").write_text("years of work")
@@ -192,8 +208,10 @@ def test_what_is_left_behind(tmp_path, changes, age, left):
     path = write_name(tmp_path / "scratch", **changes)
     old = path.stat().st_mtime - age
     os.utime(path, (old, old))
-    assert locks.is_left_behind(path) is left
+    with locks.claiming(path) as is_left:
+        assert is_left is left
     path.unlink()
     with locks.marking(path):
         os.utime(path, (0, 0))
-        assert not locks.is_left_behind(path)
+        with locks.claiming(path) as is_left:
+            assert not is_left

@@ -1,10 +1,12 @@
 """Temporary directories: removed at the end, or by a later process."""
 
+import fcntl
 import json
 import os
+import shutil
 import time
 
-from kd_keras.utils import files, processes, scratch
+from kd_keras.utils import processes, scratch
 
 
 def test_scratch_of_ended_processes_is_cleared(tmp_path):
@@ -24,11 +26,15 @@ def test_scratch_of_ended_processes_is_cleared(tmp_path):
 
     empty = path.parent / ".kd_keras-new-empty"
     empty.mkdir()
+    unnamed = path.parent / ".kd_keras-new-unnamed"
+    unnamed.mkdir()
+    (unnamed / "owner.json").touch()
     left = [
         left_by("ended"),
         left_by("other_container", host="gpu-1", process=1),
         aged(left_by("before_the_last_boot", boot="other"), "owner.json"),
-        aged(empty),
+        empty,
+        unnamed,
     ]
     foreign = path.parent / ".kd_keras-new-foreign"
     foreign.mkdir()
@@ -37,12 +43,30 @@ def test_scratch_of_ended_processes_is_cleared(tmp_path):
         kept = [
             running,
             left_by("other_machine", host="gpu-1", boot="other"),
-            aged(foreign),
+            foreign,
         ]
-        files.write_text(path, "after")
+        scratch.clear(path.parent)
+        scratch.clear(path)  # where nothing is
         assert not any(folder.exists() for folder in left)
         assert all(folder.exists() for folder in kept)
     assert not running.exists()
+
+
+def test_a_directory_that_another_process_clears_is_made_again(
+    tmp_path, monkeypatch
+):
+    flock, claimed = fcntl.flock, []
+
+    def flock_after_another(file, operation):
+        if not claimed:
+            # It is between its opening of the owner's file and its lock.
+            claimed.extend(tmp_path.iterdir())
+            shutil.rmtree(claimed[0])
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock_after_another)
+    with scratch.directory(tmp_path) as made:
+        assert [made] == list(tmp_path.iterdir()) != claimed
 
 
 def test_another_path_of_a_directory_has_no_special_characters(tmp_path):

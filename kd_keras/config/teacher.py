@@ -54,7 +54,7 @@ SECTION = Section(
             "logits",
             "logits, probabilities (a network that ends in softmax, or in one "
             "sigmoid), label_probabilities (one that ends in a sigmoid for "
-            "each label), or the name of the SavedModel's output that holds "
+            "each label), or the name of the model's output that holds "
             "the logits.",
         ),
         Section(

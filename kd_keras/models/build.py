@@ -5,7 +5,13 @@ import inspect
 
 import keras
 
-from kd_keras.models import activations, applications, first_layer, image_spec
+from kd_keras.models import (
+    activations,
+    applications,
+    first_layer,
+    image_spec,
+    interface,
+)
 from kd_keras.models.networks import MODELS
 from kd_keras.utils import suggestions
 
@@ -59,10 +65,12 @@ def build_model(
     else:
         arguments["images"] = images[:STATISTICS_EXAMPLES]
         model = build(**arguments, **options)
-    if tuple(model.output_shape) != (None, num_classes):
+    outputs = keras.tree.flatten(interface.outputs_of(model))
+    shapes = [tuple(getattr(output, "shape", ())) for output in outputs]
+    if shapes != [(None, num_classes)]:
         raise ValueError(
             f"model {name!r} must return logits of shape (None, {num_classes})"
-            f". Received: {model.output_shape}"
+            f". Received: {', '.join(map(str, shapes))}"
         )
     image_spec.check_same(
         first_layer.expected_images(model),

@@ -43,17 +43,29 @@ def output_shape(model, output=None, **options):
     Raises:
         ValueError: as `logits_of`.
     """
+    found = outputs_of(model)
+    if found is None:
+        return None
+    return tuple(logits_of(model, found, output, **options).shape)
+
+
+def outputs_of(model):
+    """The symbolic outputs of a model, as a call returns them.
+
+    Args:
+        model: Keras model.
+
+    Returns:
+        a `keras.KerasTensor` or a structure of them; None if the model is
+        not built, or takes several inputs and is subclassed.
+    """
     outputs = getattr(model, "outputs", None)
     if outputs:
         # Functional models keep the structure of their outputs in `output`.
         structure = getattr(model, "output", None)
-        outputs = outputs if structure is None else structure
-    else:
-        shape = input_shape(model)
-        if not isinstance(shape, tuple):
-            return None
-        outputs = symbolic_call(model, shape)
-    return tuple(logits_of(model, outputs, output, **options).shape)
+        return outputs if structure is None else structure
+    shape = input_shape(model)
+    return symbolic_call(model, shape) if isinstance(shape, tuple) else None
 
 
 def num_classes(model, output=None, **options):

@@ -66,8 +66,9 @@ def load_teacher(path, *, outputs="logits"):
             for a network that ends in softmax, whose logarithms are used as
             logits, or in one sigmoid; `label_probabilities` for one that
             ends in a sigmoid for each label, whose logarithms of `p / (1 -
-            p)` are used; or the name of the SavedModel's output that holds
-            the logits. A single output need not be named.
+            p)` are used; or the name of the output that holds the logits,
+            of a `.keras` file also its index. A single output, or one named
+            `logits`, need not be named.
 
     Returns:
         `Teacher`: images `(batch, height, width, channels)` of any dtype, ->

@@ -25,8 +25,8 @@ _REMEDY = (
 )
 _SIGMOID_REMEDY = (
     "Load it with load_teacher(path, outputs='label_probabilities') and take "
-    "soft_loss='binary_kl', or give the Distiller a function that returns "
-    "log(p / (1 - p))"
+    "soft_loss='binary_kl' (for two classes or several labels), or give the "
+    "Distiller a function that returns log(p / (1 - p))"
 )
 # The text of an error, and the rest of it with the numbers of the Assert.
 _EXPLANATIONS = (

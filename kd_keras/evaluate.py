@@ -54,6 +54,12 @@ def main():
     if not _MODEL.value:
         raise ValueError("--model must be a model's path. Received: none")
 
+    several = [_MODEL.value, _TEACHER.value or [], _BASELINE.value or []]
+    if flags.FLAGS["mean"].present and max(map(len, several)) < 2:
+        raise ValueError(
+            "--mean has no effect without several models, separated by "
+            f"commas. Received: --mean={_MEAN.value} with one"
+        )
     data = data_flags.data()
     if _OUTPUT.value:
         files.check_output(_OUTPUT.value, by="evaluate")

@@ -62,11 +62,7 @@ def plan(
     Raises:
         ValueError: if `top_k` is not less than the number of classes.
     """
-    if top_k >= num_classes:
-        raise ValueError(
-            "store.top_k must be less than the number of classes, or 0 for "
-            f"all. Received: {top_k} of {num_classes}"
-        )
+    check_top_k(top_k, num_classes)
     described = describe(parts)
     for name, examples in parts.items():
         count = views_count if name == "train" else 1
@@ -86,6 +82,15 @@ def plan(
         "parts": described,
         "checksums": {},
     }
+
+
+def check_top_k(top_k, num_classes):
+    """Raises a ValueError unless `top_k` is less than the number of classes."""
+    if top_k >= num_classes:
+        raise ValueError(
+            "store.top_k must be less than the number of classes, or 0 for "
+            f"all. Received: {top_k} of {num_classes}"
+        )
 
 
 def describe(parts):

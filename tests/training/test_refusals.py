@@ -77,15 +77,18 @@ def test_mixing_a_streamed_set_is_refused_before_anything_is_written(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("model", ["resnet9", "os:system", "no_module:x"])
-def test_a_network_is_refused_before_its_teacher_is_trained(
-    run, tmp_path, model
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"student.model": "resnet9"},
+        {"student.model": "os:system"},
+        {"store.path": "auto", "store.top_k": 10},
+    ],
+)
+def test_a_student_is_refused_before_its_teacher_is_trained(
+    run, tmp_path, fields
 ):
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ValueError, match="model"):
-        run(
-            "teacher",
-            "student",
-            config=small_config(**{"student.model": model}),
-        )
+    with pytest.raises(ValueError, match="model|top_k"):
+        run("teacher", "student", config=small_config(**fields))
     assert sorted(tmp_path.rglob("*")) == before

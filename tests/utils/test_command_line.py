@@ -112,6 +112,28 @@ def test_an_interruption_exits_with_130(tmp_path):
     assert result.stderr.strip().startswith("interrupted; ")
 
 
+@pytest.mark.parametrize(
+    ("variables", "code", "text"),
+    [
+        # The terminal's encoding alone: what it cannot show has escapes.
+        ({"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}, 0, "\\xe9\n"),
+        (
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+            1,
+            "error: Python must read and write UTF-8: set PYTHONUTF8=1.",
+        ),
+    ],
+)
+def test_an_ascii_locale_works_or_is_refused(
+    tmp_path, monkeypatch, variables, code, text
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    result = run(tmp_path, body="print(chr(233))")
+    assert result.returncode == code
+    assert text in result.stdout + result.stderr
+
+
 def test_the_recorded_command_of_a_module_can_be_run_again(monkeypatch):
     monkeypatch.setattr("sys.argv", ["/x/train.py", "--config.name=a b"])
     recorded = command_line.command("kd_keras.train")

@@ -6,6 +6,7 @@ from kd_keras import config as config_lib
 from kd_keras.data import augmentation, pipeline
 from kd_keras.distillation import distiller, losses
 from kd_keras.evaluation import predict
+from kd_keras.store import manifest
 from kd_keras.teachers import answers as answers_lib
 from kd_keras.training import answers, teacher_files
 from kd_keras.training.stages import teacher, training_stage
@@ -65,6 +66,9 @@ class StudentStage(training_stage.TrainingStage):
                 "teacher with one logit; the teacher stage trains one with a "
                 "logit for each class. Received: none"
             )
+        if fields.store.path == "auto" and count:
+            # Before the teacher trains, whose answers are stored.
+            manifest.check_top_k(fields.store.top_k, count)
 
     def find_inputs(self):
         self.answers = answers.student_answers(

@@ -7,7 +7,6 @@ or misread.
 """
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -15,8 +14,9 @@ import numpy as np
 # dark images, is of this range; a little overshoot, as of resizing, counts.
 _USUAL_RANGES = ((0, 1), (-1, 1), (0, 255), (0, 65_535))
 _OVERSHOOT = 0.1
-# Two unusual ranges are of the same scaling if the ratio of their widths and
-# the distance of their lower ends, as a share of the width, are at most these.
+# Ranges that are not the same usual one are of the same scaling if the ratio of
+# their widths and the distance of their ends, as a share of the width, are at
+# most these.
 _LARGEST_RATIO = 8
 _LARGEST_SHIFT = 0.4
 # Channels of a photo, with transparency.
@@ -203,4 +203,8 @@ def _same_scaling(one, other):
     widest = max(widths)
     if widest > _LARGEST_RATIO * min(widths):
         return False
-    return math.fabs(one.low - other.low) <= _LARGEST_SHIFT * widest
+    shift = abs(one.low - other.low)
+    if bool(one.usual_range) != bool(other.usual_range):
+        # Standardised images and others may have ends close to each other.
+        shift += abs(one.high - other.high)
+    return shift <= _LARGEST_SHIFT * widest

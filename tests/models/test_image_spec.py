@@ -101,6 +101,7 @@ def test_images_of_few_rows_or_of_one_channel_are_images(shape):
         (spec_of(0, 1), spec_of(-0.05, 1.04)),
         (spec_of(-0.15, 1.05), spec_of(0, 1)),
         (spec_of(-1, 1), spec_of(-0.9, 0.8)),
+        (spec_of(-1.3, 1.25), spec_of(-1.1, 1.1)),
         # Standardised, and Hounsfield units.
         (spec_of(-2.1, 2.6), spec_of(-1.8, 3.1)),
         (spec_of(-1024, 3071), spec_of(-1000, 1800)),
@@ -119,6 +120,9 @@ def test_sets_of_the_same_scaling_fit(model, images):
         (image_spec.UINT8, spec_of(0, 65_535)),
         (spec_of(0, 1), spec_of(-1, 1)),
         (spec_of(-2.1, 2.6), spec_of(0, 1)),
+        (spec_of(-1.23, 2.1), spec_of(0.02, 0.93)),
+        # Standardised digits, most of whose pixels are black.
+        (spec_of(-0.42, 2.82), spec_of(0, 1)),
         (spec_of(-1024, 3071), image_spec.UINT8),
     ],
 )

@@ -10,15 +10,25 @@ from kd_keras.training import runs
 
 @pytest.fixture
 def run(small_mnist, tmp_path):
-    """Runs stages in a temporary directory."""
+    """Runs stages in a temporary directory.
+
+    A new work directory takes the place of another one's exports, which a run
+    would refuse.
+    """
 
     def run(*names, workdir="work", dataset=small_mnist, **options):
         config = options.pop("config", None) or small_config()
+        savedmodels = tmp_path / options.pop("savedmodels", "models")
+        for name in names:
+            exported = savedmodels / f"{config.name}_{name}"
+            is_of_another = (exported / "config.json").exists()
+            if is_of_another and not (tmp_path / workdir / name).exists():
+                shutil.rmtree(exported)
         return runs.run(
             config,
             stages=names,
             workdir=tmp_path / workdir,
-            savedmodels=tmp_path / options.pop("savedmodels", "models"),
+            savedmodels=savedmodels,
             dataset=dataset,
             **options,
         )

@@ -36,12 +36,19 @@ def run(small_mnist, tmp_path_factory):
     """Runs a stage; all tests share the exports of one generalist."""
     folder = tmp_path_factory.mktemp("specialists")
 
-    def run(stage, *, workdir="work", restart=False, **overrides):
+    def run(
+        stage,
+        *,
+        workdir="work",
+        savedmodels="models",
+        restart=False,
+        **overrides,
+    ):
         return runs.run(
             small_config(**overrides),
             stages=[stage],
             workdir=folder / workdir,
-            savedmodels=folder / "models",
+            savedmodels=folder / savedmodels,
             dataset=small_mnist,
             restart=restart,
         )[0]
@@ -169,12 +176,14 @@ def test_invalid_fields_are_refused_before_anything_is_written(
     run, overrides, message
 ):
     path = str(run.folder / "models" / "small_teacher")
+    if "name" not in overrides:
+        overrides = {"teacher.path": path, **overrides}
     overrides = {
         key: value.replace("MODELS", path) if isinstance(value, str) else value
         for key, value in overrides.items()
     }
     with pytest.raises(ValueError, match=message):
-        run("specialist", workdir="refused", **overrides)
+        run("specialist", workdir="refused", savedmodels="none", **overrides)
     assert not (run.folder / "refused").exists()
 
 

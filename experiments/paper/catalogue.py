@@ -61,7 +61,7 @@ def choose(names):
         names: list of str; `all` and `none` are allowed, too.
 
     Raises:
-        ValueError: if no experiment or group has a name.
+        ValueError: if no experiment or group has a name, or `none` has company.
     """
     groups = dict.fromkeys(x.group for x in EXPERIMENTS.values())
     choices = ["all", "none", *groups, *EXPERIMENTS]
@@ -72,6 +72,11 @@ def choose(names):
                 "names as in paper.md, all or none. Received: "
                 f"{name!r}.{suggestions.did_you_mean(name, choices)}"
             )
+    if "none" in names and len(names) > 1:
+        raise ValueError(
+            "--experiments=none must have no other names beside it. Received: "
+            f"{', '.join(names)}"
+        )
     return [
         experiment
         for experiment in EXPERIMENTS.values()

@@ -181,6 +181,11 @@ def _check_arguments(formats, calibration_examples):
         )
     for name in formats:
         suggestions.check_choice(name, FORMATS, what="formats")
+    if len(set(formats)) < len(formats):
+        raise ValueError(
+            "formats must have each format once. Received: "
+            f"{', '.join(formats)}"
+        )
     if calibration_examples < 1:
         raise ValueError(
             "calibration_examples must be >= 1. Received: "

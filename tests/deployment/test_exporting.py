@@ -58,6 +58,7 @@ def test_a_keras_file_is_converted_like_its_saved_model(
             "formats must be one of .* Received: 'onxx'. Did you mean 'onnx'",
         ),
         ({"formats": []}, "Received: none"),
+        ({"formats": ["onnx", "onnx"]}, "each format once. Received: onnx, o"),
         ({"calibration_examples": 0}, "calibration_examples must be >= 1"),
     ],
 )

@@ -14,6 +14,8 @@ def test_experiments_are_chosen_by_name_and_group():
     assert names[:2] == ["teacher", "soft"] and "matching_T100" in names
     with pytest.raises(ValueError, match="Did you mean 'no_threes'"):
         catalogue.choose(["no_trees"])
+    with pytest.raises(ValueError, match="Received: none, soft"):
+        catalogue.choose(["none", "soft"])
 
 
 def test_teachers_and_measured_runs_exist():

@@ -76,7 +76,7 @@ def is_zero(value):
 
 
 def at_step(value, step):
-    """The value itself, or a float32 tensor of what it is at a step.
+    """The number itself, or the value of a schedule or variable: float32.
 
     Args:
         value: number, schedule or variable.

@@ -1,7 +1,7 @@
 """Inputs and outputs of Keras models, however they are written.
 
 A Functional or Sequential model knows its shapes. A subclassed model knows
-only what it was built with.
+only the shape of its first batch.
 """
 
 import keras

@@ -1,6 +1,8 @@
 """The source of an export: which models can be converted."""
 
+import keras
 import nets
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -32,3 +34,23 @@ def test_a_saved_model_of_integer_images_is_refused(tmp_path):
 )
 def test_a_dot_in_a_name_is_kept(path, name):
     assert source.name_of(path) == name
+
+
+def test_a_model_of_mixed_precision_is_converted_in_float32(tmp_path):
+    path = tmp_path / "mixed.keras"
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    mixed = nets.make_network()
+    keras.mixed_precision.set_dtype_policy("float32")
+    mixed.save(path)
+    plain = nets.make_network()
+    plain.set_weights(mixed.get_weights())
+    converted = source.Source(path)
+    images = nets.make_images(4)
+    with converted.saved("float32") as directory:
+        serve = tf.saved_model.load(directory).signatures["serving_default"]
+        logits = serve(images=tf.constant(images))["logits"]
+    np.testing.assert_allclose(logits, plain(images), atol=1e-5)
+    # Files are compared with the float32 model, too.
+    assert converted.reference != path
+    plain.save(path)
+    assert source.Source(path).reference == path

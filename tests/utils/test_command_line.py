@@ -69,7 +69,7 @@ def test_help_shows_the_docstring_and_the_flags(tmp_path, arguments):
     assert max(map(len, lines)) < 80
     flags = result.stdout.partition("Flags:\n")[2]
     words = " ".join(flags.split())
-    assert "--[no]debug Show the traceback of an error. --mean" in words
+    assert "--[no]debug Show the traceback of an error. --import" in words
     assert "More words. (default: 1,2) --output A file. --scale" in words
     assert "--size A size. --start The first summand. (default: 0)" in words
 

@@ -73,13 +73,13 @@ class Score:
     def no_better_than_chance(self):
         """Whether the predictions are worthless, as far as can be known.
 
-        They are if the accuracy is near chance (less than twice chance and
-        less than a tenth of the way to 1), or not significantly above it.
+        They are if the accuracy is near chance (less than a quarter more, and
+        less than a twentieth of the way to 1), or not significantly above it.
         With few examples that happens to good models, too: none is judged
         whose accuracy may still be half-way from chance to 1.
         """
         above = self.accuracy - self.chance
-        is_near = above < min(self.chance, 0.1 * (1 - self.chance))
+        is_near = above < min(0.25 * self.chance, 0.05 * (1 - self.chance))
         if not is_near and self._deviations >= _SIGNIFICANT:
             return False
         if self.only_class is not None:
@@ -96,9 +96,9 @@ class Score:
         """What classes are taken for if theirs is another order.
 
         Returns:
-            dict of classes to other classes, two or more, where most examples
-            of each class are predicted as one class and those of no two
-            classes as the same one; else empty.
+            dict of classes to the class that most examples of each are
+            predicted as, where these are the same classes in another order;
+            else empty.
         """
         taken = {}
         for label in np.unique(self.labels):
@@ -108,8 +108,9 @@ class Score:
             if is_clear and len(predictions) >= _ENOUGH_OF_A_CLASS:
                 taken[int(label)] = int(top)
         moved = {c: other for c, other in taken.items() if c != other}
-        distinct = len(set(taken.values())) == len(taken)
-        return moved if distinct and len(moved) > 1 else {}
+        # What a weak model confuses is no permutation.
+        is_permutation = set(moved) == set(moved.values())
+        return moved if is_permutation else {}
 
     def described(self, images, right="right"):
         """The score in words.

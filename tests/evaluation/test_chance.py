@@ -39,7 +39,8 @@ def test_chance_is_the_accuracy_of_shuffled_predictions():
     ("accuracy", "options", "worthless"),
     [
         (0.1, {}, True),
-        (0.13, {}, True),
+        (0.11, {}, True),
+        (0.15, {}, False),
         (0.25, {}, False),
         (0.9, {}, False),
         # Of two classes half is chance, and 60 % is some knowledge.
@@ -84,6 +85,8 @@ def test_another_order_of_the_classes_is_found():
     assert swapped.other_order == {0: 1, 1: 0}
     # A class that is confused with another one is no other order.
     assert not score(labels, np.array([1, 1, 2, 3, 4])[labels], 5).other_order
+    weak = np.array([3, 1, 2, 3, 0])[labels]
+    assert not score(labels, weak, 5).other_order
     assert not partly_right(0.1, num_classes=5).other_order
 
 

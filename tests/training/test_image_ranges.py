@@ -128,6 +128,7 @@ def test_a_teacher_of_bytes_refuses_floats_in_0_to_1(tmp_path):
         comparison.evaluate_model(path, data=dataset())
 
 
+@pytest.mark.slow
 def test_other_runtimes_take_the_same_range(trained, tmp_path):
     folder, reports = trained
     rows = exporting.export(

@@ -49,6 +49,13 @@ def write_images(folder, images):
         (folder / f"{i}.png").write_bytes(encoded.numpy())
 
 
+def shortened(arguments):
+    """A command with the flags that shorten it, each given once."""
+    flags = SHORTER.get(arguments[0], [])
+    names = {flag.split("=")[0] for flag in flags}
+    return [a for a in arguments if a.split("=")[0] not in names] + flags
+
+
 @pytest.fixture(scope="module")
 def directories(tmp_path_factory, mnist):
     """A directory for each page, in which its commands have run: dict."""
@@ -71,8 +78,7 @@ def directories(tmp_path_factory, mnist):
             if program == "kd-keras" and not any(
                 word in argument for word in DOWNLOADS for argument in arguments
             ):
-                arguments += SHORTER[arguments[0]]
-                cases.append([str(places[page]), arguments])
+                cases.append([str(places[page]), shortened(arguments)])
     answers = run_forked("documented_command", cases)
     for (_, arguments), (code, output) in zip(cases, answers, strict=True):
         assert code == 0, f"kd-keras {' '.join(arguments)}\n{output}"

@@ -136,7 +136,7 @@ def logits_of(
     if index is not None and -len(named) <= index < len(named):
         return list(named.values())[index]
     choices = ", ".join(
-        f"{name!r} {tuple(value.shape)}" for name, value in named.items()
+        f"{name!r} {tuple(value.shape[1:])}" for name, value in named.items()
     )
     raise ValueError(
         f"{option} must be the name or index of the {role}'s output that has "

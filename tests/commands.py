@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -72,3 +73,11 @@ def assert_one_line(result, message):
     assert lines[-1].startswith("error: ") and message in lines[-1]
     # Before it: only our own lines about the loaded data and teacher.
     assert all(line.startswith(("data: ", "teacher: ")) for line in lines[:-1])
+
+
+def heed_interruptions():
+    """For the start of a process: lets SIGINT end it.
+
+    A shell's commands in the background ignore it, and so do their children.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

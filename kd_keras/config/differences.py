@@ -18,7 +18,7 @@ _NEWER = re.compile(
 )
 # Entries about the contents of files: errors name the files.
 _CONTENTS = re.compile(
-    r"(store\.)?(?:parts\.|(data)\.(?:train|validation|test)\.|(teacher)\."
+    r"(store\.)?(?:parts\.\w+\.(?!views)|(data)\.(?:train|validation|test)\.|(teacher)\."
     r"(?:fingerprint|graph))"
 )
 _DATA = re.compile(r"data\..+")

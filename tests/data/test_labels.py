@@ -81,7 +81,10 @@ def test_a_test_set_has_the_classes_of_the_training_set():
     [
         (examples(0, 1, shape=(5, 5, 3)), r"\(4, 4, 3\), test \(5, 5, 3\)"),
         (examples(0, 1, shape=(4, 4, 1)), r"\(4, 4, 3\), test \(4, 4, 1\)"),
-        (datasets.Examples(np.zeros((2, 4, 4, 3))), "test images need labels"),
+        (
+            datasets.Examples(np.zeros((2, 4, 4, 3), "uint8")),
+            "test images need labels",
+        ),
     ],
 )
 def test_a_test_set_that_does_not_fit_is_refused(test, message):

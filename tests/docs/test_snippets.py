@@ -32,8 +32,8 @@ SHORTER = {
     "label": ["--config.data.max_train_examples=512"],
     "train": [
         "--config.data.max_train_examples=512",
-        "--config.teacher.epochs=1",
-        "--config.student.epochs=1",
+        "--config.teacher.epochs=4",
+        "--config.student.epochs=4",
         "--config.teacher.batch_size=32",
         "--config.student.batch_size=32",
     ],
@@ -67,9 +67,9 @@ def directories(tmp_path_factory, mnist):
             for path in (REPOSITORY / name).iterdir():
                 (place / name / path.name).symlink_to(path)
         write_images(place / "photos", mnist.train.images[:40])
-        for i, name in enumerate(("cat", "dog")):
-            images = mnist.train.images[20 * i : 20 * i + 20]
-            write_images(place / "animals" / name, images)
+        for digit, name in enumerate(("cat", "dog")):
+            images = mnist.train.images[mnist.train.labels == digit]
+            write_images(place / "animals" / name, images[:20])
         for block in pages.blocks(page, "python"):
             if block.title:
                 (place / block.title).write_text(block.text)

@@ -80,5 +80,5 @@ def test_an_error_while_training_gives_one_line(tmp_path):
     (tmp_path / "file").touch()
     assert_one_line(
         run("--stage=teacher", "--workdir=file/run", cwd=tmp_path),
-        "Not a directory: file/run",
+        "need a directory. Received: file/run/teacher, where a file is",
     )

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from commands import command, environment
+from commands import command, environment, heed_interruptions
 
 
 def start(*flags, cwd, module="train", options=()):
@@ -18,6 +18,7 @@ def start(*flags, cwd, module="train", options=()):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interruptions,
     )
 
 

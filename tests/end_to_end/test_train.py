@@ -13,6 +13,7 @@ from commands import (
     assert_one_line,
     command,
     environment,
+    heed_interruptions,
     run,
     run_forked,
 )
@@ -152,6 +153,7 @@ def test_an_interrupted_run_exits_with_130(tmp_path):
             env=environment(),
             stdout=output,
             stderr=error_output,
+            preexec_fn=heed_interruptions,
         )
         run_dir = tmp_path / "runs" / "mnist" / "teacher"
         stop_in_epoch(process, log, 1, run_dir=run_dir, by=signal.SIGINT)

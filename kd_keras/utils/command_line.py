@@ -156,13 +156,19 @@ def _guarded(main, argv):
         _import_modules()
         main()
     except KeyboardInterrupt:
-        interruption.exit_at_once()
-        print(f"\n{interruption.MESSAGE}", file=sys.stderr)
-        sys.exit(interruption.EXIT_CODE)
+        _end_interrupted()
     except Exception as error:
+        if interruption.has_happened():
+            _end_interrupted()
         if _DEBUG.value or not _is_expected(error):
             raise
         _fail(_one_line(error))
+
+
+def _end_interrupted():
+    interruption.exit_at_once()
+    print(f"\n{interruption.MESSAGE}", file=sys.stderr)
+    sys.exit(interruption.EXIT_CODE)
 
 
 def _import_modules():

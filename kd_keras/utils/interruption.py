@@ -19,14 +19,25 @@ def exit_at_once():
 
     An interruption that is ignored, or handled by somebody else, stays so.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if signal.getsignal(signal.SIGINT) in (
+        signal.default_int_handler,
+        _raise_error,
+    ):
         signal.signal(signal.SIGINT, _ExitAtOnce())
 
 
 def raise_error():
     """Raises `KeyboardInterrupt` at an interruption from now on."""
     if isinstance(signal.getsignal(signal.SIGINT), _ExitAtOnce):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _raise_error)
+
+
+def has_happened():
+    """Whether `KeyboardInterrupt` was raised for an interruption.
+
+    TensorFlow may turn it into an error of another kind.
+    """
+    return _happened.is_set()
 
 
 @contextlib.contextmanager
@@ -51,6 +62,15 @@ def ignored():
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+_happened = threading.Event()
+
+
+def _raise_error(number, frame):
+    """A signal handler."""
+    _happened.set()
+    raise KeyboardInterrupt
 
 
 class _ExitAtOnce:

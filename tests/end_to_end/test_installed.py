@@ -89,7 +89,7 @@ def test_help_and_the_recipes_are_found(installed, tmp_path):
         flags = [f"--config={recipe}", "--config.student.epohs=3"]
         refused = run(installed, str(script), "train", *flags, cwd=tmp_path)
         assert refused.returncode == 1
-        assert "Did you mean 'epochs'?" in refused.stderr
+        assert "Did you mean 'student.epochs'?" in refused.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -99,6 +99,8 @@ def test_the_quickstart_trains_in_an_empty_directory(installed, tmp_path):
         "--config.data.validation_examples=64",
         "--config.teacher.epochs=1",
         "--config.student.epochs=1",
+        "--config.teacher.batch_size=64",
+        "--config.student.batch_size=64",
     ]
     result = run(installed, "-m", "kd_keras", "train", *flags, cwd=tmp_path)
     assert result.returncode == 0, result.stderr

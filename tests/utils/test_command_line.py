@@ -112,6 +112,22 @@ def test_an_interruption_exits_with_130(tmp_path):
     assert result.stderr.strip().startswith("interrupted; ")
 
 
+def test_an_interruption_is_known_behind_another_error(tmp_path):
+    # TensorFlow's step function may raise a SystemError instead.
+    body = """
+    import contextlib, signal
+    from kd_keras.utils import interruption
+    interruption.exit_at_once()
+    interruption.raise_error()
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    raise SystemError("bad argument to internal function")
+"""
+    result = run(tmp_path, body=body)
+    assert result.returncode == 130
+    assert result.stderr.strip().startswith("interrupted; ")
+
+
 @pytest.mark.parametrize(
     ("variables", "code", "text"),
     [

@@ -1,6 +1,7 @@
 """Interruptions: who handles them, and when."""
 
 import signal
+import threading
 
 import pytest
 
@@ -8,7 +9,8 @@ from kd_keras.utils import interruption
 
 
 @pytest.fixture(autouse=True)
-def default_handler():
+def default_handler(monkeypatch):
+    monkeypatch.setattr(interruption, "_happened", threading.Event())
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -22,11 +24,15 @@ def test_the_handler_is_that_of_the_context():
     with interruption.exiting_at_once():
         outer = handler()
         assert outer is not signal.default_int_handler
+        assert not interruption.has_happened()
         interruption.raise_error()
-        assert handler() is signal.default_int_handler
+        working = handler()
         with interruption.exiting_at_once():
-            assert handler() is not signal.default_int_handler
-        assert handler() is signal.default_int_handler
+            assert handler() is not working
+        assert handler() is working
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert interruption.has_happened()
     with interruption.ignored():
         assert handler() is signal.SIG_IGN
     assert handler() is signal.default_int_handler

@@ -117,6 +117,7 @@ def test_an_interruption_is_known_behind_another_error(tmp_path):
     body = """
     import contextlib, signal
     from kd_keras.utils import interruption
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     interruption.exit_at_once()
     interruption.raise_error()
     with contextlib.suppress(KeyboardInterrupt):

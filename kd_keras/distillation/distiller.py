@@ -82,9 +82,10 @@ class Distiller(trainer.ExactTrainer):
             label with a `hard_loss_weight`, else the teacher's top class.
         soft_loss_options: dict of further arguments of the loss, such as
             `{"standardize": True}` of `kl`.
-        student_output, teacher_output: str or int, the name (key of a dict,
-            or output layer) or index of the output that has the logits; None
-            for the only one, or the one named `logits`.
+        student_output: str or int, the name (key of a dict, or output layer)
+            or index of the output that has the logits; None for the only
+            one, or the one named `logits`.
+        teacher_output: as `student_output`.
 
     Raises:
         ValueError: if an argument is not as above, student and teacher have
@@ -128,7 +129,8 @@ class Distiller(trainer.ExactTrainer):
         """Sets the teacher, such as that of a Distiller read from a file.
 
         Args:
-            teacher, output: as `teacher` and `teacher_output` of the class.
+            teacher: as `teacher` of the class.
+            output: as `teacher_output` of the class.
 
         Raises:
             ValueError: if it is no teacher, or has other classes than the

@@ -1,16 +1,19 @@
 """Evaluates a model against its teacher and a baseline."""
 
+import logging
 import pathlib
 
 from kd_keras import config as config_lib
 from kd_keras.data import datasets, sources, splits
 from kd_keras.distillation import losses
-from kd_keras.evaluation import metrics, outputs, predict
+from kd_keras.evaluation import chance, metrics, outputs, predict
 from kd_keras.models import activations, image_spec
 from kd_keras.teachers import ensemble, loading
 from kd_keras.teachers import teacher as teachers
 from kd_keras.teachers.classifier import Classifier
 from kd_keras.utils import suggestions
+
+_log = logging.getLogger(__name__)
 
 SPLITS = ("test", "validation", "train")
 
@@ -73,6 +76,8 @@ def evaluate_model(
     num_classes = examples.num_classes or logits["model"].shape[-1]
     for role, values in logits.items():
         _check_classes(classifiers[role].path, values.shape[-1], num_classes)
+    if labels is not None:
+        _warn_of_chance(labels, logits, f"{split} images")
     results = {"data": parts["name"], "split": split}
     results |= _compared(labels, logits, temperature)
     if split == "test" and "validation" in parts:
@@ -94,6 +99,19 @@ def _classifiers(mean, model, teacher, baseline):
         for role, value in given.items()
         if value is not None
     }
+
+
+def _warn_of_chance(labels, logits, images):
+    """Logs a line for each role that is no better than chance."""
+    for role, values in logits.items():
+        score = chance.score(logits=values, labels=labels)
+        if score.no_better_than_chance:
+            _log.warning(
+                "%s: no better than chance: %s; its classes may be in another "
+                "order than the data's",
+                role,
+                score.described(images),
+            )
 
 
 def _compared(labels, logits, temperature):

@@ -105,11 +105,15 @@ class StopOnNaN(keras.callbacks.Callback):
             self._stop(f"weights that are not, after epoch {epoch + 1}")
 
     def _stop(self, received):
+        kept = ""
+        if self._epoch:
+            kept = (
+                f". The state after epoch {self._epoch} is kept in "
+                f"{self._checkpoints_dir}"
+            )
         raise ValueError(
-            f"loss and weights must stay finite. Received: {received}. The "
-            f"state after epoch {self._epoch} is kept in "
-            f"{self._checkpoints_dir}; a lower learning rate or a clip_norm "
-            "may help (with --restart)"
+            f"loss and weights must stay finite. Received: {received}{kept}; "
+            "a lower learning rate or a clip_norm may help (with --restart)"
         )
 
 

@@ -75,6 +75,8 @@ def hint(differing):
         differing: list of str, as `config.differing` returns it.
     """
     names = [text.partition(" ")[0].rpartition(".")[2] for text in differing]
+    if any(".extended_from (was [" in text for text in differing):
+        return "; this run was extended: repeat the command with --extend"
     if set(names) <= {"epochs", "extended_from"}:
         return "; more epochs need --extend"
     return ""

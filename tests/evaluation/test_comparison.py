@@ -95,6 +95,17 @@ def test_several_models_are_measured_as_their_ensemble(
     assert found["nll"] != pytest.approx(alone["nll"], rel=1e-3)
 
 
+def test_a_model_at_chance_is_named(data, models, caplog):
+    def constant(images):
+        return np.tile(np.eye(5, dtype="float32")[3], (len(images), 1))
+
+    with caplog.at_level("WARNING", logger="kd_keras"):
+        kd_keras.evaluate_model(constant, data=data, split="train")
+    (record,) = caplog.records
+    assert "model: no better than chance: " in record.getMessage()
+    assert "class 3 for all of them" in record.getMessage()
+
+
 def test_a_model_alone_is_measured_without_comparisons(data, models):
     results = kd_keras.evaluate_model(models[0], data=data, split="train")
     assert results["models"]["model"]["examples"] == 60

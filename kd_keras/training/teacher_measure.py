@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 IMAGES = 1000
 # Small, for the activations of large teachers on large images.
 BATCH_SIZE = 100
+# A share of the largest logit, far above the rounding of float16.
+_ROUNDING = 0.01
 # Images without labels that are not of one class by accident.
 _MANY_IMAGES = 100
 # The parts of a dataset, for readers.
@@ -36,7 +38,7 @@ def check(answers, parts):
 
     Raises:
         ValueError: if the teacher is no better than chance, or its logits
-            hardly depend on the image.
+            hardly depend on the image or are others at each call.
     """
     name = "validation" if "validation" in parts else "train"
     examples = splits.spread(parts[name], IMAGES)
@@ -44,9 +46,12 @@ def check(answers, parts):
     lowest, highest = [], []
 
     def logits(ids, images):
+        found = answers.part(name)(ids, 0, images).logits
+        if not lowest:
+            _check_repeatable(found, answers.part(name)(ids, 0, images).logits)
         lowest.append(float(tf.reduce_min(images)))
         highest.append(float(tf.reduce_max(images)))
-        return {"logits": answers.part(name)(ids, 0, images).logits}
+        return {"logits": found}
 
     labels, outputs = predict.collect(
         logits,
@@ -63,6 +68,18 @@ def check(answers, parts):
     if labels is not None:
         score = chance.score(logits=outputs["logits"], labels=labels)
         _check_score(score, seen, seen_as)
+
+
+def _check_repeatable(logits, again):
+    """Refuses a random teacher: no store or resumed run would repeat it."""
+    change = float(tf.reduce_max(tf.abs(logits - again)))
+    if change > _ROUNDING * float(tf.reduce_max(tf.abs(logits))):
+        raise ValueError(
+            "a teacher must return the same logits for the same images. "
+            f"Received: logits that change by up to {change:.3g} from one call "
+            "to the next; switch off its random layers, such as Dropout that "
+            "is called with training=True"
+        )
 
 
 def _check_score(score, seen, seen_as):

@@ -67,6 +67,16 @@ def test_a_good_teacher_is_one_line(check):
     assert check(teacher(), train=examples(labelled=False)) == []
 
 
+def test_a_random_teacher_is_refused(check):
+    def noisy(images):
+        return tf.random.normal([len(images), NUM_CLASSES])
+
+    random = answers.LiveAnswers(lambda: noisy, record={})
+    for labelled in (True, False):
+        with pytest.raises(ValueError, match="the same logits for the same"):
+            check(random, train=examples(labelled=labelled))
+
+
 @pytest.mark.parametrize(
     ("measured", "message"),
     [

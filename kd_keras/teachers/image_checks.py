@@ -17,6 +17,24 @@ _LARGEST_RATIO = 8.0
 _LARGEST_FRACTION = 1.1
 
 
+def check_shape(images, image_shape, *, teacher):
+    """Raises a ValueError if images are known to have another shape.
+
+    Args:
+        images: tensor.
+        image_shape: `(height, width, channels)` of the teacher, None for any
+            size; empty if it is unknown.
+        teacher: str, for the message.
+    """
+    expected = tf.TensorShape([None, *(image_shape or ())])
+    if image_shape and not expected.is_compatible_with(images.shape):
+        raise ValueError(
+            f"images for the teacher {teacher} must have the shape {expected}. "
+            f"Received: {images.shape}; images without an axis of channels "
+            "need one (images[..., None])"
+        )
+
+
 def checked(images, spec, *, teacher):
     """The images, after operations that fail if their range is another one.
 

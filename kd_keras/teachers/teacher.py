@@ -59,8 +59,10 @@ class Teacher:
         self.outputs_activation = outputs_activation
 
     def __call__(self, images):
+        images = tf.convert_to_tensor(images)
+        image_checks.check_shape(images, self.image_shape, teacher=self.path)
         images = image_checks.checked(
-            tf.convert_to_tensor(images), self.image_spec, teacher=self.path
+            images, self.image_spec, teacher=self.path
         )
         return self._logits(images)
 

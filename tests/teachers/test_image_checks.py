@@ -97,3 +97,16 @@ def test_a_damaged_record_beside_a_model_is_no_range(teacher_of_bytes):
         (teacher_of_bytes / "report.json").write_text(text)
         loaded = loading.load_classifier(teacher_of_bytes)
         assert loaded.image_spec == image_spec.UINT8
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 5), (4, 5, 6, 1), (4, 25)])
+def test_images_of_another_shape_are_refused(shape):
+    teacher = teacher_lib.Teacher(
+        lambda images: images[:, 0, 0],
+        path="t",
+        image_shape=(None, 5, 1),
+        num_classes=1,
+    )
+    assert teacher(np.zeros((4, 9, 5, 1))).shape == (4, 1)
+    with pytest.raises(ValueError, match=r"shape \(None, None, 5, 1\). Rec"):
+        teacher(np.zeros(shape))

@@ -7,6 +7,7 @@ import shutil
 
 import keras
 
+from kd_keras import config as config_lib
 from kd_keras.deployment import saved_model
 from kd_keras.evaluation import comparison
 from kd_keras.training import (
@@ -132,7 +133,7 @@ def _check_run_of_export(stage, depends_on):
     if stage.run_dir.owns(record, depends_on):
         return
     by = record.get("directory", record["command"])
-    lines = run_directory.differing(record["depends_on"], depends_on)
+    lines = config_lib.differing(record["depends_on"], depends_on)
     raise ValueError(
         f"{path} must not be the export of another run. Received: the one of "
         f"{by}, with other {files.named(lines)}; {_REMEDY}"

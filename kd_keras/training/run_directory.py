@@ -67,7 +67,7 @@ class RunDir:
         recorded = self.recorded()
         if recorded is None:
             return
-        lines = differing(recorded["depends_on"], depends_on, places)
+        lines = config_lib.differing(recorded["depends_on"], depends_on, places)
         if lines:
             raise ValueError(
                 f"{self.path} must hold a run of the same configuration, "
@@ -201,7 +201,9 @@ class RunDir:
         mine = [depends_on, *extension.earlier(depends_on)]
         if self.config_path.exists():  # before a --restart
             mine.append(self._read_config()["depends_on"])
-        return any(not differing(record["depends_on"], x) for x in mine)
+        return any(
+            not config_lib.differing(record["depends_on"], x) for x in mine
+        )
 
     def report(self):
         """The report of a finished stage, or None.
@@ -291,15 +293,6 @@ class RunDir:
                 f"config.json. Received: {self.path} with "
                 f"{files.named(sorted(foreign))}; take another --workdir"
             )
-
-
-def differing(recorded, depends_on, places=None):
-    """The entries in which a recorded run differs, as text for an error.
-
-    Args:
-        recorded, depends_on, places: dicts; see `RunDir.check`.
-    """
-    return config_lib.differing(recorded, depends_on, places)
 
 
 def _is_run_file(run_dir, name):

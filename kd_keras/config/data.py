@@ -1,5 +1,7 @@
 """Section `data`: the examples and their augmentation."""
 
+import numbers
+
 from kd_keras.config import field
 from kd_keras.config.field import Field, Rule, Section
 
@@ -99,8 +101,10 @@ SECTION = Section(
         Field(
             "validation_examples",
             0,
-            "Training examples that are held out to choose hyperparameters.",
-            field.AMOUNT,
+            "Training examples that are held out to choose hyperparameters: "
+            "how many, or below 1 the share of each class.",
+            field.SHARE_OR_COUNT,
+            kind=numbers.Real,
         ),
         Field(
             "max_train_examples",
@@ -111,9 +115,11 @@ SECTION = Section(
         Field(
             "test_fraction",
             0.1,
-            "Share of the images of a folder that is held out for the test.",
-            field.number(least=0, below=1),
+            "Images that are held out for the test where there are no test "
+            "images: the share of each class, or from 1 how many.",
+            field.SHARE_OR_COUNT,
             used_with=("name", _FOLDER),
+            kind=numbers.Real,
         ),
         Field(
             "memory_limit_mb",

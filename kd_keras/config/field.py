@@ -34,8 +34,7 @@ class Field:
 
     Attributes:
         name: str.
-        default: value; its type is the only one that the field accepts.
-            None for a field that has `same_as`.
+        default: value; None for a field that has `same_as`.
         description: str, for the reference.
         rule: `Rule`, or None where the configuration alone cannot tell
             whether a value is right, such as the name of a network.
@@ -44,6 +43,8 @@ class Field:
         used_with: None, or `(name, rule)`: the field has an effect only if
             another field, of the same section or with its full name, obeys
             the rule.
+        kind: type, the only one that the field accepts; by default that of
+            the default value.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Field:
     rule: Rule | None = None
     same_as: str = ""
     used_with: tuple | None = None
+    kind: type | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +98,10 @@ def build(section, config, root):
             # `identity` makes a new reference, so that setting this field
             # does not change the other one.
             config[entry.name] = lookup(root, parent).get_ref(name).identity()
+        elif entry.kind:
+            config[entry.name] = ml_collections.FieldReference(
+                entry.default, field_type=entry.kind
+            )
         else:
             config[entry.name] = entry.default
 
@@ -108,9 +114,12 @@ def check(rule, name, value):
         raise ValueError(f"{name} must be {rule.text}. Received: {value!r}")
 
 
-def check_type(name, value, default):
-    """Raises a ValueError unless a value has the type of the default."""
-    if not is_of_type(value, type(default)):
+def check_type(name, value, default, kind=None):
+    """Raises a ValueError unless a value has the type of the default.
+
+    `kind` is the type that a field has instead.
+    """
+    if not is_of_type(value, kind or type(default)):
         raise ValueError(
             f"{name} must be of the type of its default, {default!r}. "
             f"Received: {value!r}"
@@ -163,6 +172,12 @@ PIXELS = number(least=0, most=10_000)
 SEED = number(least=0, most=2**31 - 1)
 WEIGHT = number(least=0, most=1_000_000)
 UP_TO_ONE = number(least=0, most=1)
+SHARE_OR_COUNT = Rule(
+    "a share >= 0 and < 1, or a whole number <= 1,000,000,000",
+    lambda value: (
+        0 <= value < 1 or (isinstance(value, int) and 0 < value <= 10**9)
+    ),
+)
 
 
 def one_of(choices):

@@ -1,6 +1,7 @@
 """Sets fields of a configuration to the text of a command line."""
 
 import ast
+import numbers
 
 from absl import flags
 
@@ -26,7 +27,7 @@ def apply(config, fields):
             raise ValueError(_unknown(config, fields.flag, name))
         parent, _, last = name.rpartition(".")
         section = field.lookup(config, parent)
-        section[last] = _value(flag, text, type(section[last]))
+        section[last] = _value(flag, text, section.get_type(last))
 
 
 def check_used(config, names):
@@ -83,6 +84,13 @@ def _value(flag, text, kind):
         ) from None
 
 
+def _number(text):
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
 def _tuple(text):
     value = ast.literal_eval(text)
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
@@ -92,6 +100,7 @@ _CONVERTERS = {
     bool: ("true or false", flags.BooleanParser().parse),
     int: ("a whole number", int),
     float: ("a number", float),
+    numbers.Real: ("a number", _number),
     str: ("text", str),
     tuple: ("a tuple, such as (1, 2)", _tuple),
 }

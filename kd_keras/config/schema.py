@@ -47,6 +47,16 @@ def _defaults():
     return flatten(default_config())
 
 
+@functools.cache
+def _kinds():
+    """By full name: the type that a field declares, or None."""
+    return {
+        field.join(prefix, entry.name): entry.kind
+        for prefix, section in field.sections(SCHEMA)
+        for entry in section.fields
+    }
+
+
 def check_shape(config):
     """Raises a ValueError unless all fields exist, of their types, alone."""
     defaults, values = _defaults(), flatten(config)
@@ -67,10 +77,10 @@ def check_shape(config):
 
 
 def check_types(config):
-    """Raises a ValueError if a field does not have the type of its default."""
+    """Raises a ValueError if a field does not have its type."""
     values = flatten(config)
     for name, default in _defaults().items():
-        field.check_type(name, values.get(name), default)
+        field.check_type(name, values.get(name), default, _kinds()[name])
 
 
 def validate(config):

@@ -14,8 +14,9 @@ def split(dataset, *, validation_examples, max_train_examples=0):
 
     Args:
         dataset: `datasets.Dataset`.
-        validation_examples: int, the number of training examples to hold out.
-            Ignored if there are no labels to validate with.
+        validation_examples: number or share of the training examples to hold
+            out; see `split_off`. Ignored if there are no labels to validate
+            with.
         max_train_examples: int, the largest number of the remaining training
             examples to keep; 0 for all.
 
@@ -35,33 +36,53 @@ def split(dataset, *, validation_examples, max_train_examples=0):
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def split_off(examples, count):
-    """Splits `count` random examples off, the same ones in every run.
+def split_off(examples, amount):
+    """Splits random examples off, the same ones in every run.
 
     Args:
-        examples: `Examples` or `StreamedExamples`.
-        count: int.
+        examples: `Examples`.
+        amount: int, how many to draw from all examples; or a float below 1,
+            the share to draw from each class. A class of two examples or more
+            is then in both parts. Without labels it is the share of all.
 
     Returns:
-        `(rest, part)`, disjoint; `part` is None for `count=0`.
+        `(rest, part)`, disjoint; `part` is None for `amount=0`.
 
     Raises:
-        ValueError: if nothing would be left.
+        ValueError: if one of them would be empty.
     """
-    if not count:
+    if not amount:
         return examples, None
-    if count >= len(examples):
-        raise ValueError(
-            "examples must be left for training: lower "
-            "data.validation_examples or data.test_fraction. Received: "
-            f"{count} of {len(examples)} to split off"
-        )
+    chosen = np.zeros(len(examples), bool)
     positions = order.epoch_order(examples.ids, seed=_SPLIT_SEED, epoch=0)
     positions = positions.numpy()
-    return (
-        examples.subset(np.sort(positions[count:])),
-        examples.subset(np.sort(positions[:count])),
+    if amount >= 1:
+        chosen[positions[:amount]] = True
+    elif examples.labelled:
+        chosen[_of_each_class(positions, examples.labels, amount)] = True
+    else:
+        chosen[positions[: max(round(amount * len(positions)), 1)]] = True
+    if chosen.all() or not chosen.any():
+        raise ValueError(
+            "examples must be held out, and others be left for training: "
+            "change data.validation_examples or data.test_fraction. "
+            f"Received: {amount} of {len(examples)} to hold out"
+        )
+    return tuple(
+        examples.subset(np.flatnonzero(part)) for part in (~chosen, chosen)
     )
+
+
+def _of_each_class(positions, labels, share):
+    """Selects the first positions of each class; one stays at least."""
+    by_class = positions[np.argsort(labels[positions], kind="stable")]
+    _, starts, counts = np.unique(
+        labels[by_class], return_index=True, return_counts=True
+    )
+    wanted = np.maximum(np.round(share * counts).astype(int), 1)
+    wanted = np.minimum(wanted, counts - 1)
+    ranks = np.arange(len(by_class)) - np.repeat(starts, counts)
+    return by_class[ranks < np.repeat(wanted, counts)]
 
 
 def spread(examples, count):

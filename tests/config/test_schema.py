@@ -7,6 +7,7 @@ import pytest
 from kd_keras import config as config_lib
 
 NAN = float("nan")
+SHARE_OR_COUNT = "a share >= 0 and < 1, or a whole number <= 1,000,000,000"
 TEMPERATURE = "from 0.001 to 100000, where float32 can compute the loss"
 
 
@@ -39,6 +40,19 @@ def test_each_optimizer_is_a_section_of_its_own():
 def test_a_value_of_another_type_is_refused():
     with pytest.raises(TypeError):
         config_lib.default_config().student.epochs = "3"
+
+
+@pytest.mark.parametrize("amount", [0, 0.0, 0.25, 1, 5000])
+def test_a_share_and_a_count_stay_of_their_types(amount):
+    config = config_lib.default_config()
+    config.data.validation_examples = config.data.test_fraction = amount
+    config_lib.validate(config)
+    config.data.test_fraction = 0.5
+    config_lib.validate(config.copy_and_resolve_references())
+    # Records and digests of configurations show the difference.
+    assert repr(config.data.validation_examples) == repr(amount)
+    with pytest.raises(TypeError):
+        config.data.validation_examples = "5000"
 
 
 def test_the_defaults_are_valid():
@@ -79,9 +93,9 @@ def test_the_defaults_are_valid():
             "'auto' or a whole number from 1 to 64",
         ),
         ("data.image_size", (-1,), ">= 0 and <= 10,000"),
-        ("data.validation_examples", (-1,), ">= 0 and <= 1,000,000,000"),
+        ("data.validation_examples", (-1, 1.5, 1.0, 10**10), SHARE_OR_COUNT),
         ("data.max_train_examples", (-1,), ">= 0 and <= 1,000,000,000"),
-        ("data.test_fraction", (-0.1, 1.0, NAN), ">= 0 and < 1"),
+        ("data.test_fraction", (-0.1, 2.5, NAN), SHARE_OR_COUNT),
         ("data.memory_limit_mb", (-1,), ">= 0 and <= 1,000,000,000"),
         ("data.augment.translate", (-1,), ">= 0 and <= 10,000"),
         ("teacher.augment.cutout", (-1,), ">= 0 and <= 10,000"),

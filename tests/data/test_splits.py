@@ -45,9 +45,50 @@ def test_validation_drops_no_example():
     assert sum(sizes) == 31
 
 
-def test_a_validation_split_of_everything_is_refused():
-    with pytest.raises(ValueError, match="30 of 30"):
-        splits.split_off(numbered(30), 30)
+def of_classes(*counts):
+    """Numbered examples, the first `counts[0]` of class 0 and so on."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return datasets.Examples(numbered(len(labels)).images, labels)
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "held_out"),
+    [
+        ((20, 20, 20, 20, 20), 0.1, [2, 2, 2, 2, 2]),
+        # Rounded, but one at least, and one stays.
+        ((100, 16, 4, 2, 1), 0.1, [10, 2, 1, 1, 0]),
+        ((10, 2, 3), 0.9, [9, 1, 2]),
+    ],
+)
+def test_a_share_is_of_each_class(counts, share, held_out):
+    examples = of_classes(*counts)
+    rest, part = splits.split_off(examples, share)
+    assert np.bincount(part.labels, minlength=len(counts)).tolist() == held_out
+    assert sorted([*rest.ids, *part.ids]) == list(range(sum(counts)))
+    again = splits.split_off(examples, share)[1]
+    np.testing.assert_array_equal(part.ids, again.ids)
+    # Not the first ones, but the first of the random order.
+    _, few = splits.split_off(of_classes(100), 0.08)
+    np.testing.assert_array_equal(
+        few.ids, splits.split_off(numbered(100), 8)[1].ids
+    )
+
+
+def test_a_share_of_examples_without_labels_is_of_all():
+    examples = datasets.Examples(numbered(30).images)
+    assert len(splits.split_off(examples, 0.1)[1]) == 3
+    assert len(splits.split_off(examples, 0.001)[1]) == 1
+    _, part = splits.split_off(examples, 0.2)
+    _, six = splits.split_off(examples, 6)
+    np.testing.assert_array_equal(part.ids, six.ids)
+
+
+@pytest.mark.parametrize("examples", [numbered(30), of_classes(1, 1, 1)])
+def test_a_split_with_an_empty_part_is_refused(examples):
+    amount = 0.5 if len(examples) == 3 else 30
+    message = f"Received: {amount} of {len(examples)} to hold out"
+    with pytest.raises(ValueError, match=message):
+        splits.split_off(examples, amount)
 
 
 def dataset(examples, test=None):

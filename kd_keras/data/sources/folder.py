@@ -51,9 +51,8 @@ def load(fields):
     else:
         train, class_names = _read_train(root, fields)
         test = None
-        if class_names and fields.test_fraction:
-            count = max(round(len(train) * fields.test_fraction), 1)
-            train, test = splits.split_off(train, count)
+        if class_names:
+            train, test = splits.split_off(train, fields.test_fraction)
     return datasets.Dataset(
         name=root.name,
         train=train,

@@ -6,6 +6,7 @@ its experiment; the command line overrides single fields with
 are declared.
 """
 
+from kd_keras.config.augment import recipe as augment_recipe
 from kd_keras.config.differences import differing, log_incomparable
 from kd_keras.config.distill import (
     DEFAULT_TEMPERATURE,
@@ -20,6 +21,7 @@ from kd_keras.config.teacher import MEANS
 __all__ = [
     "DEFAULT_TEMPERATURE",
     "MEANS",
+    "augment_recipe",
     "check_types",
     "check_warmup",
     "default_config",

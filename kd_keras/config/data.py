@@ -2,63 +2,13 @@
 
 import numbers
 
-from kd_keras.config import field
+from kd_keras.config import augment, field
 from kd_keras.config.field import Field, Rule, Section
 
-MIRRORS = ("none", "random", "alternating")
 _FROM_DISK = Rule(
     "another set than mnist", lambda name: set(name.split("+")) != {"mnist"}
 )
 _FOLDER = Rule("folder", lambda name: "folder" in name.split("+"))
-
-AUGMENT = (
-    Field(
-        "translate",
-        0,
-        "Largest shift in pixels, less than the image's height and width; "
-        "the border is filled by reflection.",
-        field.PIXELS,
-    ),
-    Field(
-        "mirror",
-        "none",
-        "Left-right flips: random flips each view with probability 1/2; "
-        "alternating shows an image one way in epoch 2k and flipped in "
-        "epoch 2k + 1.",
-        field.one_of(MIRRORS),
-    ),
-    Field(
-        "cutout",
-        0,
-        "Side in pixels of a square that is painted grey, at most the "
-        "image's height and width; 0 for none.",
-        field.PIXELS,
-    ),
-    Field(
-        "seed",
-        None,
-        "Seed for augmentation.",
-        field.SEED,
-        same_as="seed",
-    ),
-)
-
-MIXING = (
-    Field(
-        "mixup",
-        0.0,
-        "Share of the student's views that are a weighted mean of two "
-        "images. Only the student's, since labels are not mixed.",
-        field.UP_TO_ONE,
-    ),
-    Field(
-        "cutmix",
-        0.0,
-        "Share of the student's views in which a box is filled from "
-        "another image.",
-        field.UP_TO_ONE,
-    ),
-)
 
 
 def _check(config):
@@ -128,8 +78,15 @@ SECTION = Section(
             field.AMOUNT,
             used_with=("name", _FROM_DISK),
         ),
-        Section("augment", "Augmentation of the training images.", AUGMENT),
-        *MIXING,
+        Section(
+            "augment",
+            "Augmentation of the training images. --config.data.augment="
+            "cifar sets all fields but the seed to a recipe: "
+            f"{', '.join(augment.RECIPES)}.",
+            augment.FIELDS,
+            recipe=augment.recipe,
+        ),
+        *augment.MIXING,
     ),
     _check,
 )

@@ -66,12 +66,15 @@ class Section:
         entries: tuple of `Field` and `Section`.
         check: function of the whole configuration that raises a ValueError
             if several fields do not fit together; or None.
+        recipe: function of a name -> dict of fields of the section, which
+            `--config.<section>=<name>` sets together; or None.
     """
 
     name: str
     description: str
     entries: tuple
     check: Callable | None = None
+    recipe: Callable | None = None
 
     @property
     def fields(self):
@@ -185,6 +188,15 @@ def one_of(choices):
     return Rule(
         f"one of {', '.join(choices)}", lambda value: value in choices, choices
     )
+
+
+def names(choices):
+    """Rule: a tuple of some of these names, each once at most."""
+
+    def holds(values):
+        return len(set(values)) == len(values) and set(values) <= set(choices)
+
+    return Rule(f"a tuple of some of {', '.join(choices)}, each once", holds)
 
 
 def each(kind, rule, *, most=100):

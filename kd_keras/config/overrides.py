@@ -2,12 +2,16 @@
 
 import ast
 import numbers
+import re
 
 from absl import flags
 
 from kd_keras.config import field, schema
 from kd_keras.config.flat import flatten
 from kd_keras.utils.suggestions import did_you_mean
+
+# A tuple of names, which a shell would need quotes for: mirror,cutout.
+_NAMES = re.compile(r"[a-z]\w*(,[a-z]\w*)*")
 
 
 def apply(config, fields):
@@ -21,8 +25,18 @@ def apply(config, fields):
         ValueError: if a name is unknown, or a text does not have its type.
     """
     names = flatten(config)
-    for name, text in fields.texts.items():
-        flag = f"--{fields.flag}.{name}"
+    recipes = {
+        name: section.recipe
+        for name, section in field.sections(schema.SCHEMA)
+        if section.recipe
+    }
+    # Recipes first, wherever they stand: fields change what they set.
+    for name in sorted(fields.texts, key=lambda name: name not in recipes):
+        text, flag = fields.texts[name], f"--{fields.flag}.{name}"
+        if name in recipes:
+            values = recipes[name](_value(flag, text, str), what=flag)
+            field.lookup(config, name).update(values)
+            continue
         if name not in names:
             raise ValueError(_unknown(config, fields.flag, name))
         parent, _, last = name.rpartition(".")
@@ -92,6 +106,8 @@ def _number(text):
 
 
 def _tuple(text):
+    if _NAMES.fullmatch(text):
+        return tuple(text.split(","))
     value = ast.literal_eval(text)
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 

@@ -1,6 +1,6 @@
 """Section `teacher`: its training, and where a trained one is read."""
 
-from kd_keras.config import data, field, network, optimizer
+from kd_keras.config import augment, field, network, optimizer
 from kd_keras.config.field import Field, Rule, Section
 
 MEANS = ("arithmetic", "geometric")
@@ -67,9 +67,11 @@ SECTION = Section(
                     entry.description,
                     entry.rule,
                     same_as=f"data.augment.{entry.name}",
+                    used_with=entry.used_with,
                 )
-                for entry in data.AUGMENT
+                for entry in augment.FIELDS
             ),
+            recipe=augment.recipe,
         ),
         optimizer.SECTION,
     ),

@@ -8,6 +8,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from kd_keras.utils import digests
+
 # The draw that sorts an epoch.
 DRAWS = (_ORDER,) = (0,)
 # Steps of the unit interval; float32 holds each of them exactly.
@@ -33,23 +35,32 @@ def epoch_order(ids, *, seed, epoch):
 class Draws:
     """Random numbers for one view of each example in a batch.
 
-    Each purpose has a draw number of its own, which makes its random numbers
-    independent of all others.
+    Each purpose has a draw of its own, which makes its random numbers
+    independent of all others: a name, such as `hue`, or one of the numbers 0
+    to 10, which are older.
 
     Attributes:
         ids: int64 tensor `(batch,)`, the examples' ids.
         seed: int.
         view: int or int64 scalar, the view's number.
+        purpose: str, the name of the augmentation that draws, which
+            distinguishes its draws from those of the same name elsewhere.
     """
 
     ids: tf.Tensor
     seed: int
     view: int | tf.Tensor
+    purpose: str = ""
 
     def integers(self, draw, count):
         """Draws whole numbers from 0 to `count - 1`: int32 `(batch,)`."""
         high = tf.bitwise.right_shift(
-            _hash(self.ids, seed=self.seed, view=self.view, draw=draw),
+            _hash(
+                self.ids,
+                seed=self.seed,
+                view=self.view,
+                draw=self._number(draw),
+            ),
             tf.constant(32, tf.int64),
         )
         # The shift keeps the sign; floormod makes the result positive.
@@ -60,9 +71,23 @@ class Draws:
         steps = self.integers(draw, _UNIT_STEPS)
         return tf.cast(steps, tf.float32) / _UNIT_STEPS
 
+    def of(self, purpose):
+        """Returns the `Draws` of the same views for another augmentation."""
+        return dataclasses.replace(self, purpose=purpose)
+
     def of_view(self, view):
         """Returns the `Draws` of the same examples for another view."""
         return dataclasses.replace(self, view=view)
+
+    def _number(self, draw):
+        if isinstance(draw, int):
+            return draw
+        return number_of(f"{self.purpose}.{draw}")
+
+
+def number_of(name):
+    """The draw number of a name, from its SHA-256: 2**62 to 2**63 - 1."""
+    return 2**62 + int(digests.sha256_of_text(name)[:15], 16)
 
 
 def _hash(ids, *, seed, view, draw):

@@ -44,20 +44,15 @@ def check_views(examples, spec):
 
     Args:
         examples: `Examples` or `StreamedExamples`. Streamed ones cannot be
-            mixed; a cutout's grey is one of images from 0 to 255.
-        spec: `augmentation.ViewSpec`; shifts and squares must be smaller
-            than the images.
+            mixed.
+        spec: `augmentation.ViewSpec`, whose augmentations must work with
+            such images.
     """
-    augmentation.check_size(spec, examples.image_shape)
+    augmentation.check(spec, examples.image_shape, examples.image_spec)
     if spec.mixes and not hasattr(examples, "at"):
         raise ValueError(
             "data.mixup and data.cutmix need a set in memory, for the "
             "partners: raise data.memory_limit_mb. Received: a streamed set"
-        )
-    if spec.cutout and examples.image_spec.usual_range != (0, 255):
-        raise ValueError(
-            "data.augment.cutout covers with a grey of 128: images must be "
-            f"from 0 to 255. Received: {examples.image_spec}"
         )
 
 

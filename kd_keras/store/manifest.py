@@ -76,7 +76,7 @@ def plan(
         "format": FORMAT,
         "teacher": teacher,
         "num_classes": num_classes,
-        "spec": vars(spec).copy(),
+        "spec": spec.record(),
         "dtype": dtype,
         "top_k": top_k,
         "parts": described,

@@ -139,7 +139,7 @@ def _label_part(path, manifest, name, examples, indices, teacher, report):
             examples.subset(np.concatenate(ranges)),
             batch_size=manifest_lib.BATCH_SIZE,
             views_count=part["views"],
-            spec=views.ViewSpec(**manifest["spec"])
+            spec=views.ViewSpec.from_record(manifest["spec"])
             if name == "train"
             else views.ViewSpec(),
         )

@@ -94,7 +94,7 @@ def _open(path, parts, spec, files, activation, *, verify=True):
     """Opens a store and checks that it holds the logits that are needed."""
     opened = store.LogitStore.open(path, verify=verify)
     expected = {
-        "spec": vars(spec),
+        "spec": spec.record(),
         "num_classes": teacher_files.num_logits(activation, parts["train"])
         or opened.num_classes,
         "parts": store.describe(parts),

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kd_keras import config as config_lib
-from kd_keras.config import data, distill, general, optimizer, store
+from kd_keras.config import augment, distill, general, optimizer, store
 from kd_keras.data import augmentation
 from kd_keras.distillation import distiller, losses
 from kd_keras.evaluation.comparison import evaluate_model
@@ -72,14 +72,14 @@ def test_mirrors_differ():
     images = tf.random.stateless_uniform((64, 4, 4, 1), seed=(0, 0))
     ids = tf.range(64, dtype=tf.int64)
     views = set()
-    for mirror in data.MIRRORS:
+    for mirror in augment.MIRRORS:
         spec = augmentation.ViewSpec(mirror=mirror)
         epochs = [
             augmentation.make_views(images, ids, view=view, spec=spec)
             for view in range(2)
         ]
         views.add(np.stack(epochs).tobytes())
-    assert len(views) == len(data.MIRRORS)
+    assert len(views) == len(augment.MIRRORS)
 
 
 @pytest.mark.parametrize("name", general.PRECISIONS[1:])

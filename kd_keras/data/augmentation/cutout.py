@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kd_keras.data.augmentation import boxes
+from kd_keras.data.augmentation import boxes, checks
 
 DRAWS = _CENTRE_Y, _CENTRE_X = 4, 5
 # About the mean of natural images.
@@ -30,3 +30,18 @@ def cover_square(images, draws, *, cutout):
         size=(height, width),
     )
     return tf.where(square, tf.cast(_GREY, images.dtype), images)
+
+
+def check_square(image_shape, image_spec, *, cutout):
+    """Raises a ValueError for images that `cover_square` does not work with.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        image_spec: `ImageSpec` of the images.
+        cutout: as in `ViewSpec`.
+    """
+    most = min(image_shape[:2])
+    checks.require_at_most("cutout", cutout, most, image_shape)
+    checks.require_range(
+        image_spec, f"data.augment.cutout covers with a grey of {_GREY}"
+    )

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from kd_keras.data.augmentation import checks
+
 DRAWS = _SHIFT_Y, _SHIFT_X, _MIRROR = 1, 2, 3
 
 
@@ -28,6 +30,18 @@ def mirror_and_translate(images, draws, *, translate, mirror):
         columns = _reflect(columns + _shift(draws, _SHIFT_X, translate), width)
         images = tf.gather(images, rows, axis=1, batch_dims=1)
     return tf.gather(images, columns, axis=2, batch_dims=1)
+
+
+def check_translation(image_shape, image_spec, *, translate, mirror):
+    """Raises a ValueError for shifts as large as the images.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        image_spec: `ImageSpec` of the images; not used.
+        translate, mirror: as in `ViewSpec`.
+    """
+    most = min(image_shape[:2]) - 1
+    checks.require_at_most("translate", translate, most, image_shape)
 
 
 def _is_mirrored(draws, mirror):

@@ -65,3 +65,9 @@ def cutmix(images, partner_images, draws):
 def _weight(draws):
     """Draws the weight of the example itself, in [0, 1)."""
     return draws.fractions(_WEIGHT)
+
+
+# The augmentations with a second image, by the field of `ViewSpec` that is
+# their share of the views; a view gets one at most. Functions of `(images,
+# partner_images, draws)`.
+MIXING = {"mixup": mixup, "cutmix": cutmix}

@@ -130,12 +130,15 @@ class Stage(abc.ABC):
         """What the result depends on besides the configuration.
 
         Returns:
-            Flat dict of JSON values: the data, and the code of networks that
-            are given as `module:function`.
+            Flat dict of JSON values: the data, the versions of the
+            augmentations, and the code of networks that are given as
+            `module:function`.
         """
         names = self.depends_on(self.config).values()
+        steps = self.view_spec.steps
         return {
             **fingerprints.run_record(self.parts),
+            **({"augmentations": steps} if steps else {}),
             **{
                 f"code.{name}": source_code.fingerprint(name.split(":")[0])
                 for name in filter(source_code.is_name, names)

@@ -1,0 +1,158 @@
+"""The settings of the augmentation, and their record in a store or run."""
+
+import dataclasses
+
+from kd_keras.config import augment
+from kd_keras.config.field import check, check_type
+from kd_keras.data.augmentation import mixing
+from kd_keras.data.augmentation.table import AUGMENTATIONS
+
+# The fields that stores have recorded from the first version on.
+_FIRST_FIELDS = ("seed", "translate", "mirror", "cutout", "mixup", "cutmix")
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewSpec:
+    """Settings of the augmentation; by default images stay as they are.
+
+    The manifest of a store holds these fields: names and defaults are fixed.
+
+    Attributes:
+        seed: int; another seed gives other views.
+        translate: int, largest shift in pixels, in each direction. Pixels
+            from outside of the image are filled by reflection.
+        mirror: `none`; `random`, each view is mirrored with probability 1/2;
+            `alternating`, an example is mirrored in every second view.
+        cutout: int, side in pixels of a grey square; 0 for none.
+        order: tuple of names of the augmentations of one image, in the order
+            in which they are applied; empty for the order of the table.
+        mixup: float, the share of views that are a weighted mean of two
+            images, the example's and its partner's. The weight is uniform in
+            [0, 1).
+        cutmix: float, the share of views in which a box of the partner's
+            image is pasted. The box's share of the area, before it is
+            clipped at the edge, is uniform in (0, 1].
+
+    Raises:
+        ValueError: if a value is not one that `config.data` may have, or
+            `order` lacks an augmentation that is used.
+
+    Reference:
+        - mixup: [Zhang et al., 2018](https://arxiv.org/abs/1710.09412)
+        - cutmix: [Yun et al., 2019](https://arxiv.org/abs/1905.04899)
+        - both without labels, for teacher and student alike:
+          [Beyer et al., 2022](https://arxiv.org/abs/2106.05237)
+        - alternating mirror: [Jordan, 2024](
+          https://arxiv.org/abs/2404.00498), section 3.6
+        - cutout: [DeVries & Taylor, 2017](https://arxiv.org/abs/1708.04552)
+    """
+
+    seed: int = 0
+    translate: int = 0
+    mirror: str = "none"
+    cutout: int = 0
+    order: tuple = ()
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    def __post_init__(self):
+        rules = {x.name: x.rule for x in (*augment.FIELDS, *augment.MIXING)}
+        for entry in dataclasses.fields(self):
+            value = getattr(self, entry.name)
+            check_type(entry.name, value, entry.default)
+            check(rules[entry.name], entry.name, value)
+        for name, augmentation in AUGMENTATIONS.items():
+            if self.order and name not in self.order and self._uses(name):
+                fields = self.values(augmentation.fields)
+                raise ValueError(
+                    "augment.order must name every augmentation that is "
+                    f"used. Received: {','.join(self.order)} without {name}, "
+                    f"which is used: {_listed(fields)}"
+                )
+
+    @classmethod
+    def from_record(cls, record):
+        """Returns the `ViewSpec` of a `record`.
+
+        Raises:
+            ValueError: if the record is of other versions of augmentations.
+        """
+        fields = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in record.items()
+            if name in _DEFAULTS
+        }
+        order = [step.split(" ")[0] for step in record.get("steps", [])]
+        order = tuple(name for name in order if name in AUGMENTATIONS)
+        spec = cls(**fields, order=order)
+        if spec.record() != record:
+            raise ValueError(
+                "views must be made by the augmentations of the record, of "
+                f"the same versions. Received: {record}, which would be "
+                f"{spec.record()} now"
+            )
+        return spec
+
+    @property
+    def mixes(self):
+        """Whether views are mixed with those of a partner."""
+        return any(getattr(self, field) > 0 for field in mixing.MIXING)
+
+    @property
+    def used(self):
+        """Names of the augmentations of one image that are used, in order."""
+        return [x for x in self.order or AUGMENTATIONS if self._uses(x)]
+
+    @property
+    def steps(self):
+        """The augmentations that are used, in order, with their versions.
+
+        Returns:
+            List of str, such as `colour 1`; an empty one for those that
+            stores name without a version, in their first order.
+        """
+        used = self.used
+        versions = [AUGMENTATIONS[name].version for name in used]
+        first = [name for name in AUGMENTATIONS if name in used]
+        if not any(versions) and used == first:
+            return []
+        return [
+            f"{name} {version or 0}" for name, version in zip(used, versions)
+        ]
+
+    def record(self):
+        """The JSON values that the views depend on, as a store records them.
+
+        Fields that came later are recorded where they are used, so that the
+        records of earlier versions stay valid.
+        """
+        later = [
+            field
+            for name in self.used
+            for field in AUGMENTATIONS[name].fields
+            if field not in _FIRST_FIELDS
+        ]
+        record = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in self.values((*_FIRST_FIELDS, *later)).items()
+        }
+        return {**record, "steps": self.steps} if self.steps else record
+
+    def values(self, names):
+        """Returns some of the fields: dict of names to values."""
+        return {name: getattr(self, name) for name in names}
+
+    def _uses(self, name):
+        switches = self.values(AUGMENTATIONS[name].switches)
+        return any(
+            value != _DEFAULTS[field] for field, value in switches.items()
+        )
+
+
+_DEFAULTS = {
+    entry.name: entry.default for entry in dataclasses.fields(ViewSpec)
+}
+
+
+def _listed(fields):
+    return ", ".join(f"{name}={value!r}" for name, value in fields.items())

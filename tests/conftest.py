@@ -54,11 +54,11 @@ def small_mnist(mnist):
 
 @pytest.fixture
 def own_cache(monkeypatch, tmp_path_factory):
-    """Keeps digests of files out of the user's cache directory."""
-    from kd_keras.utils import file_digests
+    """Keeps what is computed of files out of the user's cache directory."""
+    from kd_keras.utils import file_cache
 
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setattr(
-        file_digests.platformdirs, "user_cache_path", lambda name: cache
+        file_cache.platformdirs, "user_cache_path", lambda name: cache
     )
     return cache

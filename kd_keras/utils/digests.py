@@ -17,6 +17,11 @@ def sha256_of_text(text):
     return sha256(text.encode())
 
 
+def short_key(data):
+    """The first 16 bytes of the SHA-256 of bytes, for tables of many keys."""
+    return hashlib.sha256(data).digest()[:16]
+
+
 def sha256_of_file(path):
     """SHA-256 of a file's contents, read in chunks."""
     digest = hashlib.sha256()

@@ -5,6 +5,10 @@ import os
 
 import tensorflow as tf
 
+# Files of these names are meant to be images, also where they are none.
+SUFFIXES = (
+    ".avif .bmp .gif .heic .heif .jfif .jpeg .jpg .jpe .png .tif .tiff .webp"
+).split()
 # As of Pillow: 256 MiB of RGB.
 MAX_PIXELS = 2**28 // 3
 # More than the pixels themselves take.
@@ -19,6 +23,10 @@ _PNG_COLOURS = {
     4: (2, True),
     6: (4, True),
 }
+
+
+class UnknownFormatError(ValueError):
+    """A file does not begin as one of an image format."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +55,9 @@ def read_header(path):
         `Header`.
 
     Raises:
-        ValueError: if it is of another format, damaged, of 16 bits, or of
-            more pixels than `MAX_PIXELS`.
+        UnknownFormatError: if it is of another format.
+        ValueError: if it is damaged, of 16 bits, or of more pixels than
+            `MAX_PIXELS`.
     """
     size = os.path.getsize(path)
     if size > _MAX_BYTES:
@@ -63,7 +72,7 @@ def read_header(path):
     elif start.startswith(_JPEG):
         header = _jpeg_header(path)
     else:
-        raise _unreadable(path)
+        raise UnknownFormatError(str(_unreadable(path)))
     if not 0 < header.height * header.width <= MAX_PIXELS:
         raise ValueError(
             f"an image must be of 1 to {MAX_PIXELS:,} pixels. Received: "

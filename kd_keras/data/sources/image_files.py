@@ -7,8 +7,20 @@ import tensorflow as tf
 
 # Files of these names are meant to be images, also where they are none.
 SUFFIXES = (
-    ".avif .bmp .gif .heic .heif .jfif .jpeg .jpg .jpe .png .tif .tiff .webp"
-).split()
+    ".avif",
+    ".bmp",
+    ".gif",
+    ".heic",
+    ".heif",
+    ".jfif",
+    ".jpe",
+    ".jpeg",
+    ".jpg",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
 # As of Pillow: 256 MiB of RGB.
 MAX_PIXELS = 2**28 // 3
 # More than the pixels themselves take.

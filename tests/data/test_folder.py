@@ -83,8 +83,8 @@ def test_an_empty_or_missing_folder_is_refused(tmp_path):
 
 def test_the_error_for_a_damaged_image_has_its_path(tmp_path, mnist):
     write_images(tmp_path, mnist.test.images[:3])
-    (tmp_path / "001.png").write_bytes(b"\x89PNG no more")
-    with pytest.raises(ValueError, match=r"cannot be read: .*001\.png"):
+    (tmp_path / "001.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+    with pytest.raises(ValueError, match=r"damaged one: .*001\.png"):
         load(tmp_path)
 
 

@@ -5,8 +5,8 @@ import pathlib
 
 import tensorflow as tf
 
-from kd_keras.data import datasets, splits
-from kd_keras.data.sources import image_files, images
+from kd_keras.data import datasets, image_files, splits
+from kd_keras.data.sources import images
 from kd_keras.models import image_spec
 from kd_keras.utils import digests, file_digests, files, progress
 

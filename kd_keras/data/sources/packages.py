@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data.sources import image_files
+from kd_keras.data import image_files
 from kd_keras.utils import archives, digests
 
 _CIFAR10_SHA256 = {

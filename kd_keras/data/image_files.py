@@ -1,0 +1,186 @@
+"""Opens image files and reads their headers; decodes no pixel.
+
+Pillow does the work, without TensorFlow, so that many threads can read
+headers at a time.
+"""
+
+import dataclasses
+import io
+import os
+
+import PIL
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+# As of Pillow: 256 MiB of RGB.
+MAX_PIXELS = 2**28 // 3
+# More than the pixels themselves take.
+_MAX_BYTES = 2**29
+# Formats that are read, told by the first bytes of a file.
+_PLUGINS = (
+    JpegImagePlugin.JpegImageFile,
+    PngImagePlugin.PngImageFile,
+    WebPImagePlugin.WebPImageFile,
+    GifImagePlugin.GifImageFile,
+    BmpImagePlugin.BmpImageFile,
+    TiffImagePlugin.TiffImageFile,
+    AvifImagePlugin.AvifImageFile,
+)
+FORMATS = tuple(plugin.format for plugin in _PLUGINS)
+# Ends of names that are meant as images, also of formats that are not read.
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"),
+    *(".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2"),
+)
+_ORIENTATION = 0x0112
+_START = 16
+
+
+class UnknownFormatError(ValueError):
+    """A file is of none of the formats that are read."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """Size and channels in the header of an image file.
+
+    Attributes:
+        height, width: ints, pixels of the upright image.
+        channels: int, 1 for grey or 3 for colour.
+        has_alpha: bool, whether pixels may be transparent.
+    """
+
+    height: int
+    width: int
+    channels: int
+    has_alpha: bool = False
+
+
+def read_header(path):
+    """Reads the header of an image file.
+
+    Args:
+        path: str, or bytes of a path that is not UTF-8.
+
+    Returns:
+        `Header`.
+
+    Raises:
+        UnknownFormatError: if it is of no format that is read.
+        ValueError: if it is damaged, of more than 16 bits a channel, of more
+            bytes than 512 MiB, or of more pixels than `MAX_PIXELS`.
+        OSError: if it is missing or cannot be opened.
+    """
+    name = os.fsdecode(path)
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        return header_of(open_image(file, size=size, name=name))
+
+
+def open_image(file, *, size, name):
+    """Opens an image, without its pixels.
+
+    Args:
+        file: binary file, at its start.
+        size: int, its bytes.
+        name: str, its name for errors.
+
+    Returns:
+        `PIL.Image.Image`.
+
+    Raises:
+        UnknownFormatError, ValueError: as `read_header`.
+    """
+    if size > _MAX_BYTES:
+        raise ValueError(
+            f"an image file must be of at most {_MAX_BYTES:,} bytes. "
+            f"Received: {size:,} in {name}"
+        )
+    start = file.read(_START)
+    if not any(Image.OPEN[kind][1](start) is True for kind in FORMATS):
+        raise UnknownFormatError(
+            f"an image must be of the formats {', '.join(FORMATS)}. "
+            f"Received: another one in {name}"
+        )
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"an image must be of 1 to {MAX_PIXELS:,} pixels. Received: "
+            f"{name}: {error}"
+        ) from error
+    # Pillow's readers raise errors of many kinds for damaged files.
+    except Exception as error:
+        raise unreadable(name, error) from error
+    height, width = image.height, image.width
+    if not 0 < height * width <= MAX_PIXELS:
+        raise ValueError(
+            f"an image must be of 1 to {MAX_PIXELS:,} pixels. Received: "
+            f"{height:,} x {width:,} in {name}"
+        )
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            "an image must be of at most 16 bits a channel. Received: "
+            f"numbers of 32 bits in {name}"
+        )
+    return image
+
+
+def open_contents(contents, name):
+    """As `open_image`, of the bytes of a file."""
+    return open_image(io.BytesIO(contents), size=len(contents), name=name)
+
+
+def header_of(image):
+    """The `Header` of an opened image."""
+    height, width = image.height, image.width
+    if orientation_of(image) >= 5:
+        height, width = width, height
+    grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I;16")
+    return Header(height, width, 1 if grey else 3, image.has_transparency_data)
+
+
+def orientation_of(image):
+    """How the pixels lie by EXIF, as its numbers: int, 1 (upright) to 8."""
+    exif = image.info.get("exif")
+    # Pillow itself turns TIFF images.
+    if not exif or image.format == "TIFF":
+        return 1
+    parsed = Image.Exif()
+    try:
+        parsed.load(exif)
+        orientation = parsed.get(_ORIENTATION, 1)
+    # Damaged EXIF data say nothing of the pixels, which may be fine.
+    except Exception:
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def unreadable(name, error):
+    """The ValueError about a file whose image cannot be read."""
+    unidentified = isinstance(error, PIL.UnidentifiedImageError)
+    reason = "its header" if unidentified else " ".join(str(error).split())
+    return ValueError(
+        "every image must be a complete, readable file. Received a damaged "
+        f"one: {name} ({reason})"
+    )
+
+
+def decode(path, channels=0):
+    """Decodes a whole file whose header was checked: uint8 tensor."""
+    import tensorflow as tf
+
+    try:
+        return tf.io.decode_image(
+            tf.io.read_file(path), channels=channels, expand_animations=False
+        )
+    except tf.errors.OpError as error:
+        raise unreadable(path, "truncated") from error

@@ -5,12 +5,24 @@ augmentation was published.
 """
 
 from kd_keras.config import field
-from kd_keras.config.field import Field
+from kd_keras.config.field import Field, Rule
 from kd_keras.utils import suggestions
 
 MIRRORS = ("none", "random", "alternating")
 # In the order in which they are applied by default.
-AUGMENTATIONS = ("translate_mirror", "cutout")
+AUGMENTATIONS = ("translate_mirror", "colour", "blur", "cutout", "erasing")
+
+
+def _used_with(name):
+    return name, Rule("set", bool)
+
+
+def _jitter(what):
+    return (
+        f"Largest change of the {what}: 0.4 for factors from 0.6 to 1.4. For "
+        "images from 0 to 255."
+    )
+
 
 FIELDS = (
     Field(
@@ -29,11 +41,61 @@ FIELDS = (
         field.one_of(MIRRORS),
     ),
     Field(
+        "crop_scale",
+        (),
+        "Random crop: the range of its share of the image's area, such as "
+        "(0.08, 1). It is resized to image_size; empty for no crop.",
+        field.range_of(field.number(above=0, most=1), empty=True),
+    ),
+    Field(
+        "crop_ratio",
+        (3 / 4, 4 / 3),
+        "Range of the width / height of a random crop.",
+        field.range_of(field.number(least=0.1, most=10)),
+        used_with=_used_with("crop_scale"),
+    ),
+    Field("brightness", 0.0, _jitter("brightness"), field.UP_TO_ONE),
+    Field("contrast", 0.0, _jitter("contrast"), field.UP_TO_ONE),
+    Field(
+        "saturation",
+        0.0,
+        _jitter("saturation") + " With three channels.",
+        field.UP_TO_ONE,
+    ),
+    Field(
+        "hue",
+        0.0,
+        "Largest turn of the hue, as a share of the circle of colours. With "
+        "three channels.",
+        field.number(least=0, most=0.5),
+    ),
+    Field(
+        "grey",
+        0.0,
+        "Share of views without colours. With three channels.",
+        field.UP_TO_ONE,
+    ),
+    Field("blur", 0.0, "Share of views that are blurred.", field.UP_TO_ONE),
+    Field(
+        "blur_sigma",
+        (0.1, 2.0),
+        "Range of the blur's standard deviation in pixels.",
+        field.range_of(field.number(least=0.1, most=20)),
+        used_with=_used_with("blur"),
+    ),
+    Field(
         "cutout",
         0,
         "Side in pixels of a square that is painted grey, at most the "
         "image's height and width; 0 for none.",
         field.PIXELS,
+    ),
+    Field(
+        "erasing",
+        0.0,
+        "Share of views in which a box of 2 to 33 % of the area is covered "
+        "with a random colour.",
+        field.UP_TO_ONE,
     ),
     Field(
         "order",
@@ -69,12 +131,23 @@ MIXING = (
     ),
 )
 
+_CROP_AND_MIRROR = {"crop_scale": (0.08, 1.0), "mirror": "random"}
 # What each recipe sets; it turns all other augmentations off.
 RECIPES = {
     "none": {},
     # He et al., 2016 (arXiv:1512.03385), section 4.2, but for the border,
     # which is reflected here.
     "cifar": {"translate": 4, "mirror": "random"},
+    # Szegedy et al., 2015 (arXiv:1409.4842), section 6: what most networks
+    # for ImageNet are trained with.
+    "photos_light": _CROP_AND_MIRROR,
+    "photos_strong": {
+        **_CROP_AND_MIRROR,
+        "brightness": 0.4,
+        "contrast": 0.4,
+        "saturation": 0.4,
+        "erasing": 0.1,
+    },
 }
 
 

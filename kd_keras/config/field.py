@@ -217,6 +217,28 @@ def each(kind, rule, *, most=100):
     return Rule(f"a tuple of at most {most:,} {words} {rule.text}", holds)
 
 
+def range_of(rule, *, empty=False):
+    """Rule: a tuple holds the lower and the upper end of a range.
+
+    Args:
+        rule: `Rule` of both numbers.
+        empty: bool, whether an empty tuple is allowed, too.
+    """
+    numbers = each(float, rule)
+
+    def holds(values):
+        if empty and not values:
+            return True
+        return (
+            len(values) == 2
+            and numbers.holds(values)
+            and values[0] <= values[1]
+        )
+
+    text = f"a tuple (low, high) of numbers {rule.text}"
+    return Rule(f"empty or {text}" if empty else text, holds)
+
+
 def is_of_type(value, kind):
     """Whether a value has a field's type; a float may be a whole number."""
     if isinstance(value, bool):

@@ -52,23 +52,34 @@ class Draws:
     view: int | tf.Tensor
     purpose: str = ""
 
-    def integers(self, draw, count):
-        """Draws whole numbers from 0 to `count - 1`: int32 `(batch,)`."""
+    def integers(self, draw, count, times=None):
+        """Draws whole numbers from 0 to `count - 1`.
+
+        Args:
+            draw: str or int, the purpose.
+            count: int, or int32 tensor `(batch,)`.
+            times: int, how many numbers to draw for each example, by the
+                name of the purpose; None for one.
+
+        Returns:
+            int32 `(batch,)`, or `(times, batch)`.
+        """
         high = tf.bitwise.right_shift(
             _hash(
                 self.ids,
                 seed=self.seed,
                 view=self.view,
-                draw=self._number(draw),
+                draw=self._number(draw, times),
             ),
             tf.constant(32, tf.int64),
         )
         # The shift keeps the sign; floormod makes the result positive.
+        count = tf.cast(count, tf.int64)
         return tf.cast(tf.math.floormod(high, count), tf.int32)
 
-    def fractions(self, draw):
-        """Draws numbers uniformly from [0, 1): float32 `(batch,)`."""
-        steps = self.integers(draw, _UNIT_STEPS)
+    def fractions(self, draw, times=None):
+        """Draws numbers uniformly from [0, 1): float32, as `integers`."""
+        steps = self.integers(draw, _UNIT_STEPS, times)
         return tf.cast(steps, tf.float32) / _UNIT_STEPS
 
     def of(self, purpose):
@@ -79,14 +90,18 @@ class Draws:
         """Returns the `Draws` of the same examples for another view."""
         return dataclasses.replace(self, view=view)
 
-    def _number(self, draw):
+    def _number(self, draw, times):
+        """The draw's number, or those of some draws, `(times, 1)`."""
         if isinstance(draw, int):
             return draw
-        return number_of(f"{self.purpose}.{draw}")
+        number = number_of(f"{self.purpose}.{draw}")
+        if times is None:
+            return number
+        return number + tf.range(times, dtype=tf.int64)[:, tf.newaxis]
 
 
 def number_of(name):
-    """The draw number of a name, from its SHA-256: 2**62 to 2**63 - 1."""
+    """The draw number of a name, from its SHA-256: at least 2**62."""
     return 2**62 + int(digests.sha256_of_text(name)[:15], 16)
 
 

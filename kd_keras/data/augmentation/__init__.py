@@ -9,9 +9,9 @@ import tensorflow as tf
 from kd_keras.data import order
 from kd_keras.data.augmentation import mixing
 from kd_keras.data.augmentation.spec import ViewSpec
-from kd_keras.data.augmentation.table import AUGMENTATIONS
+from kd_keras.data.augmentation.table import AUGMENTATIONS, CROPS
 
-__all__ = ["ViewSpec", "check", "make_views", "mix", "partners"]
+__all__ = ["ViewSpec", "check", "crop_of", "make_views", "mix", "partners"]
 
 
 def make_views(images, ids, *, view, spec):
@@ -32,6 +32,31 @@ def make_views(images, ids, *, view, spec):
         fields = spec.values(step.fields)
         images = step.apply(images, draws.of(name), **fields)
     return images
+
+
+def crop_of(spec, *, view):
+    """The function that chooses which part of each image is read.
+
+    Args:
+        spec: `ViewSpec`.
+        view: int or int64 scalar, the view's number.
+
+    Returns:
+        None if images are read whole; or a function of the examples' ids,
+        int64 `(batch,)`, and of the heights and widths of their originals in
+        pixels, int32 `(batch,)`, -> int32 `(batch, 4)`: top, left, height and
+        width of the part.
+    """
+    name = spec.crop
+    if name is None:
+        return None
+
+    def crop(ids, heights, widths):
+        draws = order.Draws(ids, spec.seed, view).of(name)
+        fields = spec.values(CROPS[name].fields)
+        return CROPS[name].apply(draws, heights, widths, **fields)
+
+    return crop
 
 
 def check(spec, image_shape, image_spec):

@@ -28,3 +28,18 @@ def require_at_most(name, value, most, image_shape):
             f"augment.{name} must be at most {most} for images of "
             f"{image_shape[0]} x {image_shape[1]}. Received: {value}"
         )
+
+
+def require_channels(image_shape, counts, what):
+    """Raises a ValueError unless images have one of some numbers of channels.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        counts: tuple of ints.
+        what: str, the field and what it does.
+    """
+    if image_shape[2] not in counts:
+        raise ValueError(
+            f"{what}: images must have {' or '.join(map(str, counts))} "
+            f"channels. Received: {image_shape[2]}"
+        )

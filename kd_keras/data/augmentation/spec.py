@@ -5,8 +5,9 @@ import dataclasses
 from kd_keras.config import augment
 from kd_keras.config.field import check, check_type
 from kd_keras.data.augmentation import mixing
-from kd_keras.data.augmentation.table import AUGMENTATIONS
+from kd_keras.data.augmentation.table import AUGMENTATIONS, CROPS
 
+_ALL = {**CROPS, **AUGMENTATIONS}
 # The fields that stores have recorded from the first version on.
 _FIRST_FIELDS = ("seed", "translate", "mirror", "cutout", "mixup", "cutmix")
 
@@ -23,7 +24,20 @@ class ViewSpec:
             from outside of the image are filled by reflection.
         mirror: `none`; `random`, each view is mirrored with probability 1/2;
             `alternating`, an example is mirrored in every second view.
+        crop_scale: `(low, high)`, the range of the share of the original
+            image that a random crop shows; empty for no crop. The crop is
+            resized to the size of the images.
+        crop_ratio: `(low, high)`, the range of the crop's width / height.
+        brightness, contrast, saturation: floats, by how much a factor may
+            differ from 1: 0.4 for factors from 0.6 to 1.4.
+        hue: float, the largest turn of the hue, whose circle has length 1.
+        grey: float, the share of views without colours.
+        blur: float, the share of views that are blurred.
+        blur_sigma: `(low, high)`, the range of the blur's standard deviation
+            in pixels.
         cutout: int, side in pixels of a grey square; 0 for none.
+        erasing: float, the share of views in which a box of 2 to 33 % of the
+            area is covered with a random colour.
         order: tuple of names of the augmentations of one image, in the order
             in which they are applied; empty for the order of the table.
         mixup: float, the share of views that are a weighted mean of two
@@ -44,6 +58,14 @@ class ViewSpec:
           [Beyer et al., 2022](https://arxiv.org/abs/2106.05237)
         - alternating mirror: [Jordan, 2024](
           https://arxiv.org/abs/2404.00498), section 3.6
+        - random crop: [Szegedy et al., 2015](
+          https://arxiv.org/abs/1409.4842), as torchvision's
+          `RandomResizedCrop`
+        - colours: [Howard, 2013](https://arxiv.org/abs/1312.5402), as
+          torchvision's `ColorJitter`
+        - grey and blur: [Chen et al., 2020](
+          https://arxiv.org/abs/2002.05709), appendix A
+        - erasing: [Zhong et al., 2020](https://arxiv.org/abs/1708.04896)
         - cutout: [DeVries & Taylor, 2017](https://arxiv.org/abs/1708.04552)
     """
 
@@ -51,6 +73,16 @@ class ViewSpec:
     translate: int = 0
     mirror: str = "none"
     cutout: int = 0
+    crop_scale: tuple = ()
+    crop_ratio: tuple = (3 / 4, 4 / 3)
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    grey: float = 0.0
+    blur: float = 0.0
+    blur_sigma: tuple = (0.1, 2.0)
+    erasing: float = 0.0
     order: tuple = ()
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -104,6 +136,11 @@ class ViewSpec:
         return [x for x in self.order or AUGMENTATIONS if self._uses(x)]
 
     @property
+    def crop(self):
+        """Name of the augmentation that chooses what is read, or None."""
+        return next((name for name in CROPS if self._uses(name)), None)
+
+    @property
     def steps(self):
         """The augmentations that are used, in order, with their versions.
 
@@ -111,9 +148,9 @@ class ViewSpec:
             List of str, such as `colour 1`; an empty one for those that
             stores name without a version, in their first order.
         """
-        used = self.used
-        versions = [AUGMENTATIONS[name].version for name in used]
-        first = [name for name in AUGMENTATIONS if name in used]
+        used = [*filter(None, [self.crop]), *self.used]
+        versions = [_ALL[name].version for name in used]
+        first = [name for name in _ALL if name in used]
         if not any(versions) and used == first:
             return []
         return [
@@ -128,8 +165,9 @@ class ViewSpec:
         """
         later = [
             field
-            for name in self.used
-            for field in AUGMENTATIONS[name].fields
+            for name in _ALL
+            if self._uses(name)
+            for field in _ALL[name].fields
             if field not in _FIRST_FIELDS
         ]
         record = {
@@ -143,7 +181,7 @@ class ViewSpec:
         return {name: getattr(self, name) for name in names}
 
     def _uses(self, name):
-        switches = self.values(AUGMENTATIONS[name].switches)
+        switches = self.values(_ALL[name].switches)
         return any(
             value != _DEFAULTS[field] for field, value in switches.items()
         )

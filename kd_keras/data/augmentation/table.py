@@ -3,7 +3,14 @@
 import dataclasses
 from collections.abc import Callable
 
-from kd_keras.data.augmentation import cutout, geometric
+from kd_keras.data.augmentation import (
+    blurring,
+    colour,
+    cropping,
+    cutout,
+    erasing,
+    geometric,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +53,36 @@ AUGMENTATIONS = {
         check=geometric.check_translation,
         version=None,
     ),
+    "colour": Augmentation(
+        colour.jitter,
+        switches=("brightness", "contrast", "saturation", "hue", "grey"),
+        check=colour.check_images,
+    ),
+    "blur": Augmentation(
+        blurring.blur,
+        switches=("blur",),
+        options=("blur_sigma",),
+        check=blurring.check_images,
+    ),
     "cutout": Augmentation(
         cutout.cover_square,
         switches=("cutout",),
         check=cutout.check_square,
         version=None,
     ),
+    "erasing": Augmentation(
+        erasing.erase_box,
+        switches=("erasing",),
+        check=erasing.check_range,
+    ),
+}
+# Which part of the original is read, before all others. A function of
+# `(draws, heights, widths, **fields)` -> int32 `(batch, 4)`: top, left,
+# height and width.
+CROPS = {
+    "random_crop": Augmentation(
+        cropping.random_crop,
+        switches=("crop_scale",),
+        options=("crop_ratio",),
+    )
 }

@@ -1,0 +1,39 @@
+"""Random resized crop: which part of the original an image is made of."""
+
+import tensorflow as tf
+
+from kd_keras.data.augmentation import random_boxes
+
+
+def random_crop(draws, heights, widths, *, crop_scale, crop_ratio):
+    """Draws the part of each image that is cropped and resized.
+
+    Where none of ten boxes fits, it is the largest box in the centre whose
+    aspect ratio lies in the range.
+
+    Args:
+        draws: `order.Draws`.
+        heights, widths: int tensors `(batch,)`, the images' sizes in pixels.
+        crop_scale, crop_ratio: as in `ViewSpec`.
+
+    Returns:
+        int32 tensor `(batch, 4)`: top, left, height and width in pixels.
+    """
+    heights, widths = tf.cast(heights, tf.int32), tf.cast(widths, tf.int32)
+    boxes, fits = random_boxes.draw(
+        draws, heights, widths, scale=crop_scale, ratio=crop_ratio
+    )
+    centre = _centre_box(heights, widths, *crop_ratio)
+    return tf.where(fits[:, tf.newaxis], boxes, centre)
+
+
+def _centre_box(heights, widths, low, high):
+    tall, wide = tf.cast(heights, tf.float64), tf.cast(widths, tf.float64)
+    # A side of no pixels, of an image with an extreme ratio, becomes one.
+    tall, wide = random_boxes.whole(
+        tf.clip_by_value(wide / low, 1, tall),
+        tf.clip_by_value(tall * high, 1, wide),
+    )
+    return tf.stack(
+        [(heights - tall) // 2, (widths - wide) // 2, tall, wide], axis=-1
+    )

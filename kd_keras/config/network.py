@@ -10,7 +10,7 @@ def fields(model):
         Field(
             "model",
             model,
-            "A network of kd_keras.models.networks, such as cnn or resnet8, "
+            "A network of kd_keras.models.networks, such as cnn or resnet18, "
             "a name of keras.applications, or module:function of your own.",
         ),
         Field(

@@ -75,7 +75,7 @@ def test_options_that_a_network_does_not_take_are_refused(
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("resnet18", {}, "Did you mean 'resnet"),
+        ("resnet17", {}, "Did you mean 'resnet"),
         ("no_module:f", {}, "No module named 'no_module'"),
         ("..no_module:f", {}, "Received an error: TypeError: "),
         ("os:system", {}, "must be a function of image_shape, num_classes. "),
@@ -86,6 +86,7 @@ def test_options_that_a_network_does_not_take_are_refused(
         (f"{__name__}:probabilities_of_two", {}, r"Received: \(None, 2\)"),
         ("resnet8", {"widths": (3,)}, "takes no widths"),
         ("airbench", {"widths": (3,)}, "three widths"),
+        ("resnet18", {"widths": (3,)}, "four widths"),
     ],
 )
 def test_unknown_names_and_wrong_results_are_refused(name, options, message):

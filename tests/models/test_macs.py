@@ -26,6 +26,13 @@ def test_parameters_and_macs(name, options, num_parameters, num_macs):
     assert macs.count_macs(model) == num_macs
 
 
+def test_resnet18_has_the_parameters_and_macs_of_the_literature():
+    model = built.network("resnet18", shape=(224, 224, 3), num_classes=1000)
+    # He et al. (2015), table 1: 1.8e9. BatchNorm's averages do not train.
+    assert macs.count_macs(model) == 1_814_073_344
+    assert sum(w.numpy().size for w in model.trainable_weights) == 11_689_512
+
+
 def test_macs_of_a_small_network_by_hand():
     model = built.network("cnn", shape=(28, 28, 1), widths=(8, 16))
     # 3x3 convolutions at 28 and at 14 pixels, then 7 x 7 x 16 -> 10.

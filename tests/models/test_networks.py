@@ -31,7 +31,7 @@ def test_mlp_drops_units_and_bounds_their_weights(tmp_path):
         assert b"kd_keras" not in archive.read("config.json")
 
 
-@pytest.mark.parametrize("name", ["resnet8", "cnn", "airbench"])
+@pytest.mark.parametrize("name", ["resnet8", "resnet18", "cnn", "airbench"])
 def test_batch_norm_is_synchronized(name):
     norms = [
         layer

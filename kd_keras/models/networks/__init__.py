@@ -14,6 +14,7 @@ from kd_keras.models.networks.airbench import airbench
 from kd_keras.models.networks.cnn import cnn, cnn_tiny
 from kd_keras.models.networks.mlp import mlp
 from kd_keras.models.networks.resnet import resnet8, resnet20
+from kd_keras.models.networks.resnet18 import resnet18
 
 MODELS = {
     "mlp": mlp,
@@ -21,6 +22,7 @@ MODELS = {
     "cnn_tiny": cnn_tiny,
     "resnet8": resnet8,
     "resnet20": resnet20,
+    "resnet18": resnet18,
     "airbench": airbench,
 }
 

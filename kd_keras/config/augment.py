@@ -10,7 +10,15 @@ from kd_keras.utils import suggestions
 
 MIRRORS = ("none", "random", "alternating")
 # In the order in which they are applied by default.
-AUGMENTATIONS = ("translate_mirror", "colour", "blur", "cutout", "erasing")
+AUGMENTATIONS = (
+    "translate_mirror",
+    "rand_augment",
+    "trivial_augment",
+    "colour",
+    "blur",
+    "cutout",
+    "erasing",
+)
 
 
 def _used_with(name):
@@ -53,6 +61,25 @@ FIELDS = (
         "Range of the width / height of a random crop.",
         field.range_of(field.number(least=0.1, most=10)),
         used_with=_used_with("crop_scale"),
+    ),
+    Field(
+        "rand_augment",
+        0,
+        "RandAugment: number of random operations on each view, 2 in most "
+        "recipes; 0 for none.",
+        field.number(least=0, most=10),
+    ),
+    Field(
+        "rand_augment_magnitude",
+        9,
+        "Strength of RandAugment's operations; 30 is the end of each range.",
+        field.number(least=0, most=30),
+        used_with=_used_with("rand_augment"),
+    ),
+    Field(
+        "trivial_augment",
+        False,
+        "TrivialAugment: one random operation of random strength on each view.",
     ),
     Field("brightness", 0.0, _jitter("brightness"), field.UP_TO_ONE),
     Field("contrast", 0.0, _jitter("contrast"), field.UP_TO_ONE),
@@ -141,11 +168,10 @@ RECIPES = {
     # Szegedy et al., 2015 (arXiv:1409.4842), section 6: what most networks
     # for ImageNet are trained with.
     "photos_light": _CROP_AND_MIRROR,
+    # As torchvision's recipe of 2021 for ImageNet.
     "photos_strong": {
         **_CROP_AND_MIRROR,
-        "brightness": 0.4,
-        "contrast": 0.4,
-        "saturation": 0.4,
+        "trivial_augment": True,
         "erasing": 0.1,
     },
 }

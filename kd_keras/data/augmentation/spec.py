@@ -28,6 +28,12 @@ class ViewSpec:
             image that a random crop shows; empty for no crop. The crop is
             resized to the size of the images.
         crop_ratio: `(low, high)`, the range of the crop's width / height.
+        rand_augment: int, how many random operations RandAugment applies to
+            a view, one after the other; 0 for none.
+        rand_augment_magnitude: int from 0 to 30, their strength. 30 is the
+            end of each operation's range.
+        trivial_augment: bool, whether one random operation of random strength
+            is applied to each view, from TrivialAugment's wide space.
         brightness, contrast, saturation: floats, by how much a factor may
             differ from 1: 0.4 for factors from 0.6 to 1.4.
         hue: float, the largest turn of the hue, whose circle has length 1.
@@ -61,6 +67,10 @@ class ViewSpec:
         - random crop: [Szegedy et al., 2015](
           https://arxiv.org/abs/1409.4842), as torchvision's
           `RandomResizedCrop`
+        - RandAugment: [Cubuk et al., 2020](
+          https://arxiv.org/abs/1909.13719)
+        - TrivialAugment: [Mueller & Hutter, 2021](
+          https://arxiv.org/abs/2103.10158)
         - colours: [Howard, 2013](https://arxiv.org/abs/1312.5402), as
           torchvision's `ColorJitter`
         - grey and blur: [Chen et al., 2020](
@@ -75,6 +85,9 @@ class ViewSpec:
     cutout: int = 0
     crop_scale: tuple = ()
     crop_ratio: tuple = (3 / 4, 4 / 3)
+    rand_augment: int = 0
+    rand_augment_magnitude: int = 9
+    trivial_augment: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
@@ -92,7 +105,8 @@ class ViewSpec:
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
             check_type(entry.name, value, entry.default)
-            check(rules[entry.name], entry.name, value)
+            if rules[entry.name]:
+                check(rules[entry.name], entry.name, value)
         for name, augmentation in AUGMENTATIONS.items():
             if self.order and name not in self.order and self._uses(name):
                 fields = self.values(augmentation.fields)

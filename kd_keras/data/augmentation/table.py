@@ -10,6 +10,9 @@ from kd_keras.data.augmentation import (
     cutout,
     erasing,
     geometric,
+    policies,
+    rand_augment,
+    trivial_augment,
 )
 
 
@@ -52,6 +55,17 @@ AUGMENTATIONS = {
         switches=("translate", "mirror"),
         check=geometric.check_translation,
         version=None,
+    ),
+    "rand_augment": Augmentation(
+        rand_augment.rand_augment,
+        switches=("rand_augment",),
+        options=("rand_augment_magnitude",),
+        check=policies.check_images,
+    ),
+    "trivial_augment": Augmentation(
+        trivial_augment.trivial_augment,
+        switches=("trivial_augment",),
+        check=policies.check_images,
     ),
     "colour": Augmentation(
         colour.jitter,

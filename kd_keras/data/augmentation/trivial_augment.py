@@ -1,0 +1,27 @@
+"""Applies one random operation of random strength to each image."""
+
+from kd_keras.data.augmentation import policies
+
+
+def trivial_augment(images, draws, *, trivial_augment):
+    """Applies an operation that is drawn for each view.
+
+    The operation, its magnitude and its direction are uniform.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`, from 0 to 255.
+            float32 images are rounded first.
+        draws: `order.Draws`.
+        trivial_augment: bool, True; there is nothing to set.
+
+    Returns:
+        Tensor of the shape and dtype of `images`.
+    """
+    pixels = policies.apply(
+        policies.to_bytes(images),
+        operation=draws.integers("operation", len(policies.OPERATIONS)),
+        magnitude=draws.integers("magnitude", policies.MOST + 1),
+        negative=draws.integers("negative", 2),
+        space=policies.WIDE,
+    )
+    return policies.from_bytes(pixels, images.dtype)

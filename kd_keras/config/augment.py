@@ -70,7 +70,7 @@ FIELDS = (
         field.number(least=0, most=10),
     ),
     Field(
-        "rand_augment_magnitude",
+        "magnitude",
         9,
         "Strength of RandAugment's operations; 30 is the end of each range.",
         field.number(least=0, most=30),

@@ -12,7 +12,7 @@ from kd_keras.data import augmentation, order
 from kd_keras.data.augmentation import ViewSpec, policies
 from kd_keras.models import image_spec
 
-RAND = ViewSpec(seed=3, rand_augment=2, rand_augment_magnitude=15)
+RAND = ViewSpec(seed=3, rand_augment=2, magnitude=15)
 TRIVIAL = ViewSpec(seed=3, trivial_augment=True)
 IDS = np.arange(56, dtype="int64") * 1000
 ENHANCE = {

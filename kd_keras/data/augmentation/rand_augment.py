@@ -3,7 +3,7 @@
 from kd_keras.data.augmentation import policies
 
 
-def rand_augment(images, draws, *, rand_augment, rand_augment_magnitude):
+def rand_augment(images, draws, *, rand_augment, magnitude):
     """Applies operations that are drawn for each view, one after the other.
 
     Which operation and its direction are uniform; the magnitude is fixed.
@@ -12,7 +12,7 @@ def rand_augment(images, draws, *, rand_augment, rand_augment_magnitude):
         images: tensor `(batch, height, width, channels)`, from 0 to 255.
             float32 images are rounded first.
         draws: `order.Draws`.
-        rand_augment, rand_augment_magnitude: as in `ViewSpec`.
+        rand_augment, magnitude: as in `ViewSpec`.
 
     Returns:
         Tensor of the shape and dtype of `images`.
@@ -22,7 +22,7 @@ def rand_augment(images, draws, *, rand_augment, rand_augment_magnitude):
         pixels = policies.apply(
             pixels,
             operation=draws.integers(f"operation{i}", len(policies.OPERATIONS)),
-            magnitude=rand_augment_magnitude,
+            magnitude=magnitude,
             negative=draws.integers(f"negative{i}", 2),
             space=policies.RAND_AUGMENT,
         )

@@ -30,7 +30,7 @@ class ViewSpec:
         crop_ratio: `(low, high)`, the range of the crop's width / height.
         rand_augment: int, how many random operations RandAugment applies to
             a view, one after the other; 0 for none.
-        rand_augment_magnitude: int from 0 to 30, their strength. 30 is the
+        magnitude: int from 0 to 30, their strength. 30 is the
             end of each operation's range.
         trivial_augment: bool, whether one random operation of random strength
             is applied to each view, from TrivialAugment's wide space.
@@ -86,7 +86,7 @@ class ViewSpec:
     crop_scale: tuple = ()
     crop_ratio: tuple = (3 / 4, 4 / 3)
     rand_augment: int = 0
-    rand_augment_magnitude: int = 9
+    magnitude: int = 9
     trivial_augment: bool = False
     brightness: float = 0.0
     contrast: float = 0.0

@@ -59,7 +59,7 @@ AUGMENTATIONS = {
     "rand_augment": Augmentation(
         rand_augment.rand_augment,
         switches=("rand_augment",),
-        options=("rand_augment_magnitude",),
+        options=("magnitude",),
         check=policies.check_images,
     ),
     "trivial_augment": Augmentation(

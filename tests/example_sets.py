@@ -3,7 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import datasets
+from kd_keras.data import datasets, readers
+from kd_keras.data.sources import images as sources_images
+from kd_keras.utils import digests
 
 
 def numbered(count, num_classes=10):
@@ -22,23 +24,34 @@ def numbers(images):
 
 
 def in_memory(examples):
-    """Returns `Examples` as they are; the counterpart of `streamed`."""
+    """Returns `Examples` as they are; the counterpart of `encoded`."""
     return examples
 
 
-def streamed(examples):
-    """Converts `Examples` with labels to `StreamedExamples`."""
+class PngReader(readers.EncodedReader):
+    """Images of an array that are encoded as PNG, to be decoded when read."""
 
-    def open_stream():
-        return tf.data.Dataset.from_tensor_slices(
-            (examples.ids, examples.images, examples.labels)
+    def __init__(self, array):
+        super().__init__(len(array), sources_images.Decoding(array.shape[1:]))
+        self._encoded = np.array(
+            [tf.io.encode_png(image).numpy() for image in array]
         )
 
-    return datasets.StreamedExamples(
-        open_stream,
-        count=len(examples),
-        image_shape=examples.image_shape,
-        labelled=True,
+    def encoded(self, ids):
+        return tf.gather(self._encoded, ids)
+
+    def name(self, example_id):
+        return f"number {example_id}"
+
+    def contents_digest(self, ids):
+        return digests.sha256_of_parts(self._encoded[ids])
+
+
+def encoded(examples):
+    """Converts `Examples` of all images of an array to encoded ones."""
+    return datasets.Examples(
+        PngReader(examples.images),
+        examples.labels,
         num_classes=examples.num_classes,
     )
 

@@ -26,14 +26,11 @@ class EnrichedExamples(datasets.Examples):
 
     def __init__(self, examples, classes, *, share):
         super().__init__(
-            examples.images,
+            examples.reader,
             examples.labels,
             num_classes=examples.num_classes,
             ids=examples.ids,
-            image_spec=examples.image_spec,
         )
-        # Shares the tensors: a copy would take the memory of all images.
-        self._whole = examples
         special = np.isin(self.labels, classes)
         self._positions = np.flatnonzero(special), np.flatnonzero(~special)
         # How many special and how many other examples an epoch shows.
@@ -49,10 +46,6 @@ class EnrichedExamples(datasets.Examples):
     def __len__(self):
         return sum(self._shown)
 
-    @property
-    def _tensors(self):
-        return self._whole._tensors
-
     def _epoch_positions(self, *, seed, epoch):
         chosen = []
         for positions, shown in zip(self._positions, self._shown):
@@ -67,4 +60,5 @@ class EnrichedExamples(datasets.Examples):
         slots = np.where(
             after > before, before, self._shown[0] + place - before
         )
-        return tf.gather(tf.concat(chosen, axis=0), slots)
+        positions = tf.gather(tf.concat(chosen, axis=0), slots)
+        return lambda start, stop: positions[start:stop]

@@ -1,13 +1,7 @@
 """Fingerprints of examples, by which a run or a store knows its data."""
 
-import numpy as np
-
-from kd_keras.utils import digests, progress
-
 # What a dataset may be split into.
 _PARTS = ("train", "validation", "test")
-# Examples of a stream that are read at once.
-_BATCH = 256
 
 
 def run_record(parts):
@@ -15,7 +9,7 @@ def run_record(parts):
 
     Args:
         parts: dict of `train`, `validation` and `test`, as far as they exist,
-            to `Examples` or `StreamedExamples`.
+            to `Examples`.
 
     Returns:
         Flat dict of JSON values.
@@ -30,15 +24,3 @@ def run_record(parts):
             f"data.{name}.labels": part and part.labels_fingerprint,
         }
     return record
-
-
-def digest_of_stream(examples):
-    """SHA-256 of all images and labels of `StreamedExamples`."""
-    bar = progress.bar(len(examples), "image")
-
-    def contents():
-        for _, *batch in examples.batches(_BATCH, labels=examples.labelled):
-            yield from (np.ascontiguousarray(part) for part in batch)
-            bar.add(len(batch[0]))
-
-    return digests.sha256_of_parts(contents())

@@ -107,7 +107,7 @@ def check_classes(examples, names):
     """Raises a ValueError unless examples have two classes, with their names.
 
     Args:
-        examples: `Examples` or `StreamedExamples`.
+        examples: `Examples`.
         names: list of str, or None.
     """
     num_classes = examples.num_classes

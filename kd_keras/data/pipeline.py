@@ -10,50 +10,48 @@ def steps_per_epoch(num_examples, batch_size):
     return -(-num_examples // batch_size)
 
 
-def make_views(examples, images, ids, *, view, spec):
-    """Makes views of some examples, mixed with others if `spec` mixes.
+def make_views(examples, ids, *, view, spec):
+    """Reads views of some examples, mixed with others if `spec` mixes.
 
     Args:
-        examples: `Examples` or `StreamedExamples`.
-        images: tensor `(batch, height, width, channels)` of some of them.
+        examples: `Examples`, to mix with; those of `ids` may be others of the
+            same reader.
         ids: int64 tensor `(batch,)`.
         view: int or int64 scalar, the view's number.
         spec: `augmentation.ViewSpec`.
 
     Returns:
-        Tensor of the shape and dtype of `images`.
+        Tensor `(batch, height, width, channels)`.
 
     Raises:
         ValueError: as `check_views`.
     """
     check_views(examples, spec)
-    made = augmentation.make_views(images, ids, view=view, spec=spec)
+    made = _views_alone(examples, ids, view=view, spec=spec)
     if not spec.mixes:
         return made
-    partner_ids, partner_images = examples.at(
+    partner_ids = examples.ids_at(
         augmentation.partners(ids, view=view, spec=spec, count=len(examples))
     )
-    partner_views = augmentation.make_views(
-        partner_images, partner_ids, view=view, spec=spec
-    )
+    partner_views = _views_alone(examples, partner_ids, view=view, spec=spec)
     return augmentation.mix(made, partner_views, ids, view=view, spec=spec)
+
+
+def _views_alone(examples, ids, *, view, spec):
+    crop = augmentation.crop_of(spec, view)
+    images = examples.reader.read(ids, crop)
+    return augmentation.make_views(images, ids, view=view, spec=spec)
 
 
 def check_views(examples, spec):
     """Raises a ValueError if views of some examples cannot be made.
 
     Args:
-        examples: `Examples` or `StreamedExamples`. Streamed ones cannot be
-            mixed.
+        examples: `Examples`.
         spec: `augmentation.ViewSpec`, whose augmentations must work with
             such images.
     """
     augmentation.check(spec, examples.image_shape, examples.image_spec)
-    if spec.mixes and not hasattr(examples, "at"):
-        raise ValueError(
-            "data.mixup and data.cutmix need a set in memory, for the "
-            "partners: raise data.memory_limit_mb. Received: a streamed set"
-        )
 
 
 def drop_ids(batches, view=0):
@@ -75,6 +73,7 @@ def training_batches(
     epochs,
     spec,
     first_epoch=0,
+    first_step=0,
     labels,
     view_of=lambda epoch: epoch,
     join=drop_ids,
@@ -85,12 +84,14 @@ def training_batches(
     at most: a tiny last batch would upset BatchNorm.
 
     Args:
-        examples: `Examples` or `StreamedExamples`.
+        examples: `Examples`.
         batch_size: int, the size of the largest global batch.
         seed: int, seed of the order.
         epochs: int, end of the last epoch.
         spec: `augmentation.ViewSpec`.
         first_epoch: int, the epoch to begin with.
+        first_step: int, the step of this epoch to begin with; nothing that
+            comes before it is read.
         labels: bool; False leaves nothing of the labels in the pipeline.
         view_of: function of an epoch, int64 scalar -> number of its view.
         join: function of a dataset of `(ids, images[, labels])` and of their
@@ -98,7 +99,8 @@ def training_batches(
 
     Returns:
         `tf.data.Dataset` of what `join` returns, `steps_per_epoch` batches
-        an epoch. Images are uint8 or float32; labels are int32.
+        an epoch, fewer in the first if it is entered later. Images are uint8
+        or float32; labels are int32.
 
     Raises:
         ValueError: if the batch is larger than the data.
@@ -112,20 +114,26 @@ def training_batches(
     def views_of_epoch(epoch):
         view = view_of(epoch)
 
-        def make_batch(ids, images, *labels):
-            made = make_views(examples, images, ids, view=view, spec=spec)
+        def make_batch(ids, *labels):
+            made = make_views(examples, ids, view=view, spec=spec)
             return (ids, made, *labels)
 
-        batches = examples.batches(
-            batch_size, seed=seed, epoch=epoch, labels=labels
-        ).map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
+        batches = examples.id_batches(
+            batch_size,
+            seed=seed,
+            epoch=epoch,
+            first_step=tf.cast(epoch == first_epoch, tf.int64) * first_step,
+            labels=labels,
+        ).map(make_batch, num_parallel_calls=examples.reader.parallel_batches)
         return join(batches, view)
 
     dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(
         views_of_epoch
     )
     steps = (epochs - first_epoch) * steps_per_epoch(len(examples), batch_size)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    dataset = dataset.apply(
+        tf.data.experimental.assert_cardinality(steps - first_step)
+    )
     return _with_options(dataset.prefetch(4))
 
 
@@ -133,7 +141,7 @@ def evaluation_batches(examples, *, batch_size=500, join=drop_ids):
     """Every example once, without augmentation, in order.
 
     Args:
-        examples: `Examples` or `StreamedExamples`.
+        examples: `Examples`.
         batch_size: int.
         join: as in `training_batches`.
 
@@ -149,7 +157,7 @@ def ordered_batches(examples, *, batch_size, labels):
     """As `evaluation_batches`, of `(ids, images)` or `(ids, images, labels)`.
 
     Args:
-        examples: `Examples` or `StreamedExamples`.
+        examples: `Examples`.
         batch_size: int.
         labels: bool.
     """
@@ -161,7 +169,7 @@ def labelling_batches(examples, chosen, *, batch_size, views_count, spec):
     """Every view of some examples, in order, without their labels.
 
     Args:
-        examples: `Examples` or `StreamedExamples`, the whole set.
+        examples: `Examples`, the whole set.
         chosen: the subset to label.
         batch_size: int.
         views_count: int.
@@ -172,17 +180,16 @@ def labelling_batches(examples, chosen, *, batch_size, views_count, spec):
         examples, then all of the next.
     """
 
-    def each_view(ids, images):
-        return tf.data.Dataset.range(views_count).map(
-            lambda view: (ids, view, images)
-        )
+    def each_view(ids):
+        return tf.data.Dataset.range(views_count).map(lambda view: (ids, view))
 
-    def make_batch(ids, view, images):
-        made = make_views(examples, images, ids, view=view, spec=spec)
-        return view, made
+    def make_batch(ids, view):
+        return view, make_views(examples, ids, view=view, spec=spec)
 
-    dataset = chosen.batches(batch_size, labels=False).flat_map(each_view)
-    dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = chosen.id_batches(batch_size, labels=False).flat_map(each_view)
+    dataset = dataset.map(
+        make_batch, num_parallel_calls=examples.reader.parallel_batches
+    )
     return _with_options(dataset.prefetch(2))
 
 

@@ -16,19 +16,19 @@ def split(dataset, *, validation_examples, max_train_examples=0):
         dataset: `datasets.Dataset`.
         validation_examples: number or share of the training examples to hold
             out; see `split_off`. Ignored if there are no labels to validate
-            with.
+            with, or if the dataset has a validation set of its own.
         max_train_examples: int, the largest number of the remaining training
             examples to keep; 0 for all.
 
     Returns:
         Dict of `train` and, as far as they exist, `validation` and `test`:
-        `Examples` or `StreamedExamples`.
+        `Examples`.
 
     Raises:
         ValueError: if no training example would be left.
     """
-    train, validation = dataset.train, None
-    if train.labelled:
+    train, validation = dataset.train, dataset.validation
+    if train.labelled and validation is None:
         train, validation = split_off(train, validation_examples)
     if 0 < max_train_examples < len(train):
         _, train = split_off(train, max_train_examples)
@@ -86,11 +86,8 @@ def _of_each_class(positions, labels, share):
 
 
 def spread(examples, count):
-    """Selects up to `count` examples, spread evenly over a set in memory.
-
-    A stream stays as it is: finding examples in it reads all of it.
-    """
-    if len(examples) <= count or not hasattr(examples, "at"):
+    """Selects up to `count` examples, spread evenly over a set."""
+    if len(examples) <= count:
         return examples
     return examples.subset(np.linspace(0, len(examples) - 1, count).astype(int))
 
@@ -107,7 +104,7 @@ def transfer_set(
     """Selects the examples that student and baseline are trained on.
 
     Args:
-        examples: `Examples` or `StreamedExamples`.
+        examples: `Examples`.
         omit_classes: tuple of ints, classes to leave out.
         only_classes: tuple of ints, the only classes to keep; empty for all.
         fraction: float in (0, 1], the share of these classes' examples to

@@ -147,7 +147,7 @@ def test_results(network, test, *, answers=None):
 
     Args:
         network: Keras model, images -> logits.
-        test: `Examples` or `StreamedExamples` with labels, or None.
+        test: `Examples` with labels, or None.
         answers: `LiveAnswers` or `StoredAnswers` of its teacher, or None.
 
     Returns:
@@ -300,7 +300,7 @@ def check_fit(classifier, examples, *, labels=True):
 
     Args:
         classifier: `Classifier`.
-        examples: `Examples` or `StreamedExamples`.
+        examples: `Examples`.
         labels: bool; whether they must have labels.
     """
     if labels and not examples.labelled:

@@ -16,7 +16,7 @@ def predict(
 
     Args:
         classifiers: dict of functions, uint8 images -> logits, by name.
-        examples: `Examples` or `StreamedExamples` with labels.
+        examples: `Examples` with labels.
         batch_size: int.
         at_most: int, how many examples to predict, from the first; None for
             all.
@@ -57,7 +57,7 @@ def logits_of(network, examples):
 
     Args:
         network: function of images -> logits, such as a `Teacher`.
-        examples: `Examples` or `StreamedExamples`.
+        examples: `Examples`.
     """
     _, outputs = collect(
         lambda ids, images: {"logits": network(images)}, examples
@@ -70,7 +70,7 @@ def answers_to(answers, examples):
 
     Args:
         answers: `LiveAnswers` or `StoredAnswers` of the examples' part.
-        examples: `Examples` or `StreamedExamples`.
+        examples: `Examples`.
 
     Returns:
         float32 array `(n, num_classes)`, the logits of view 0.
@@ -87,7 +87,7 @@ def with_teacher(network, answers, examples):
     Args:
         network: Keras model, images -> logits.
         answers: as `answers_to`, or None for a network without a teacher.
-        examples: `Examples` or `StreamedExamples` with labels.
+        examples: `Examples` with labels.
 
     Returns:
         `(labels, logits, teacher_logits)`: int32 `(n,)` and float32
@@ -124,7 +124,7 @@ def collect(
     Args:
         function: function of tensors (ids, images) -> dict of arrays, whose
             first axis is the batch.
-        examples: `Examples` or `StreamedExamples`.
+        examples: `Examples`.
         labels: bool; True reads the labels too.
         batch_size, at_most, verbose: as `predict`.
 

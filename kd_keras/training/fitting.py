@@ -122,12 +122,12 @@ def _callbacks(stage, network, states, first_epoch):
 
 
 def _sample_views(stage, network):
-    ids, images = next(iter(stage.train.batches(_SAMPLE_VIEWS, labels=False)))
+    (ids,) = next(iter(stage.train.id_batches(_SAMPLE_VIEWS, labels=False)))
 
     def sample(epoch):
         view = stage.view_of(epoch)
         shown = pipeline.make_views(
-            stage.train, images, ids, view=view, spec=stage.view_spec
+            stage.train, ids, view=view, spec=stage.view_spec
         )
         predictions = stage.sample_predictions(network, ids, view, shown)
         drawn = image_spec.for_display(shown.numpy(), stage.train.image_spec)

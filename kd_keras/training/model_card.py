@@ -26,7 +26,7 @@ def model_card(
         network: str, the name of its architecture.
         config: the resolved configuration.
         dataset: `datasets.Dataset`.
-        train: `Examples` or `StreamedExamples` that it was trained on.
+        train: `Examples` that it was trained on.
         report: dict, as in `report.json`.
         versions: dict, as in `versions.json`.
         command: str, the command of the training.

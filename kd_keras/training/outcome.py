@@ -93,7 +93,7 @@ def _with_teacher(network, stage):
 
     def both(ids, images):
         views = pipeline.make_views(
-            stage.train, images, ids, view=0, spec=stage.view_spec
+            stage.train, ids, view=0, spec=stage.view_spec
         )
         return {
             "teacher": stage.answers(ids, 0, views).logits,

@@ -95,7 +95,7 @@ def num_logits(activation, train):
     Args:
         activation: `softmax`, with a logit for each class, or `sigmoid`, with
             one for two classes.
-        train: `Examples` or `StreamedExamples`.
+        train: `Examples`.
     """
     if activation == "softmax" or train.num_classes is None:
         return train.num_classes

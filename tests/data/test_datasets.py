@@ -1,10 +1,10 @@
-"""Examples in memory and streamed, and joined datasets."""
+"""Examples in memory and encoded, and joined datasets."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from example_sets import numbered, single_valued, streamed
+from example_sets import encoded, numbered, single_valued
 
 from kd_keras.data import datasets, joining
 
@@ -22,7 +22,7 @@ def test_fingerprints_stay_what_stores_were_made_with():
     assert examples.fingerprint == (
         "d920ac1fc32da0e7852fd6e42bfc1449032d4e66ca9c86eb440b634f452fe3c2"
     )
-    assert streamed(examples).images_record["fingerprint"] == (
+    assert encoded(examples).images_record["fingerprint"] == (
         "99b1d52aae42a4193b4a1a79d2a6f7409812af494b3e1b08bcd28ab50dfc1b88"
     )
     # Without the labels, which the teacher does not see.

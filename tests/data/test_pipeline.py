@@ -5,7 +5,7 @@ import nets
 import numpy as np
 import pytest
 import tensorflow as tf
-from example_sets import in_memory, numbered, numbers, streamed
+from example_sets import encoded, in_memory, numbered, numbers
 
 from kd_keras.data import augmentation, datasets, pipeline, splits
 from kd_keras.teachers import answers
@@ -21,7 +21,7 @@ def training_batches(examples, *, batch_size=32, labels=True, **options):
     )
 
 
-@pytest.mark.parametrize("kind", [in_memory, streamed])
+@pytest.mark.parametrize("kind", [in_memory, encoded])
 def test_every_epoch_shows_every_example_once_with_its_label(kind):
     batches = list(training_batches(kind(numbered(500)), epochs=2))
     assert len(batches) == 2 * pipeline.steps_per_epoch(500, 32)
@@ -39,7 +39,7 @@ def test_batch_sizes_of_an_epoch_differ_by_one_at_most():
     assert sizes == {31, 32}
 
 
-@pytest.mark.parametrize("kind", [in_memory, streamed])
+@pytest.mark.parametrize("kind", [in_memory, encoded])
 def test_starting_at_a_later_epoch_gives_the_same_batches(kind):
     examples = kind(numbered(100))
     whole = list(training_batches(examples, epochs=3))
@@ -59,13 +59,13 @@ def test_another_seed_gives_another_order():
     assert not np.array_equal(first, second)
 
 
-@pytest.mark.parametrize("kind", [in_memory, streamed])
+@pytest.mark.parametrize("kind", [in_memory, encoded])
 def test_batches_without_labels_hold_images_only(kind):
     batches = training_batches(kind(numbered(100)), labels=False)
     assert isinstance(batches.element_spec, tf.TensorSpec)
 
 
-@pytest.mark.parametrize("kind", [in_memory, streamed])
+@pytest.mark.parametrize("kind", [in_memory, encoded])
 def test_evaluation_shows_all_examples_in_order(kind):
     batches = list(
         pipeline.evaluation_batches(kind(numbered(70)), batch_size=32)
@@ -78,7 +78,7 @@ def test_evaluation_shows_all_examples_in_order(kind):
     "kind",
     [
         in_memory,
-        streamed,
+        encoded,
         lambda x: datasets.Examples(x.images),
     ],
     ids=["in memory", "streamed", "without labels"],
@@ -156,10 +156,8 @@ def test_a_view_is_mixed_with_the_view_of_its_partner():
         np.random.default_rng(0).integers(0, 256, (30, 6, 6, 1), "uint8"),
         ids=np.arange(30) * 10,
     )
-    ids, images = examples.ids[:12], examples.images[:12]
-    made = pipeline.make_views(
-        examples, tf.constant(images), tf.constant(ids), view=1, spec=spec
-    )
+    ids = examples.ids[:12]
+    made = pipeline.make_views(examples, tf.constant(ids), view=1, spec=spec)
     chosen = augmentation.partners(
         tf.constant(ids), view=1, spec=spec, count=30
     ).numpy()

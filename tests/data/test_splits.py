@@ -3,12 +3,12 @@
 import nets
 import numpy as np
 import pytest
-from example_sets import in_memory, numbered, numbers, streamed
+from example_sets import encoded, in_memory, numbered, numbers
 
 from kd_keras.data import datasets, pipeline, splits
 
 
-@pytest.mark.parametrize("kind", [in_memory, streamed])
+@pytest.mark.parametrize("kind", [in_memory, encoded])
 def test_parts_are_disjoint_complete_and_the_same_again(kind):
     rest, part = splits.split_off(kind(numbered(100)), 30)
     assert (len(rest), len(part)) == (70, 30)
@@ -122,7 +122,7 @@ def test_examples_without_labels_have_no_validation_part():
     assert list(parts) == ["train"] and len(parts["train"]) == 100
 
 
-@pytest.mark.parametrize("kind", [in_memory, streamed])
+@pytest.mark.parametrize("kind", [in_memory, encoded])
 def test_a_transfer_set_has_the_given_classes_and_share(kind):
     # 500 examples, class = id modulo 5; 60 are held out before.
     rest, held_out = splits.split_off(kind(numbered(500, num_classes=5)), 60)

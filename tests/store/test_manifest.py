@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import stores
-from example_sets import numbered, streamed
+from example_sets import encoded, numbered
 
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets
@@ -50,12 +50,12 @@ def test_the_size_of_files_makes_no_other_store(
     assert stores.contents(tmp_path) == stores.contents(written)
 
 
-def test_a_streamed_set_is_compared_to_its_end(caplog):
+def test_an_encoded_set_is_compared_to_its_end(caplog):
     def contents(change=None):
         examples = numbered(300)
         if change is not None:
             examples.images[change, 0, 0, 2] += 1
-        parts = {"train": streamed(examples)}
+        parts = {"train": encoded(examples)}
         return manifest_lib.comparable({"parts": manifest_lib.describe(parts)})
 
     was = contents()

@@ -11,7 +11,6 @@ import tensorflow as tf
 from kd_keras.data import datasets, joining
 from kd_keras.deployment import exporting
 from kd_keras.evaluation import comparison
-from kd_keras.models import image_spec
 from kd_keras.teachers import loading
 from kd_keras.training import runs
 
@@ -179,24 +178,3 @@ def test_datasets_of_two_ranges_are_not_joined():
     )
     with pytest.raises(ValueError, match="images of bytes .* uint8"):
         joining.join([named, other])
-
-
-def test_a_stream_of_floats_has_a_range():
-    images, labels = dark_blocks(30)
-    images = images.astype("float64")
-
-    def open_stream():
-        return tf.data.Dataset.from_tensor_slices(
-            (np.arange(30), images, labels)
-        )
-
-    streamed = datasets.StreamedExamples(
-        open_stream,
-        count=30,
-        image_shape=(6, 6, 2),
-        labelled=True,
-        num_classes=CLASSES,
-    )
-    assert streamed.image_spec == image_spec.measure(images)
-    batches = list(streamed.batches(20, labels=True, seed=0, epoch=0))
-    assert {batch[1].dtype for batch in batches} == {tf.float32}

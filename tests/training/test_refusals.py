@@ -1,10 +1,7 @@
 """Refusals of a run, before anything is written."""
 
 import pytest
-import tensorflow as tf
-from stage_runs import export_dummy_teacher, small_config, store_config
-
-from kd_keras.data import datasets
+from stage_runs import export_dummy_teacher, small_config
 
 
 @pytest.mark.parametrize(
@@ -55,26 +52,6 @@ def test_a_teacher_that_does_not_fit_the_data_is_refused(
     with pytest.raises(ValueError, match=message):
         run("student")
     assert not (tmp_path / "work").exists()
-
-
-def test_mixing_a_streamed_set_is_refused_before_anything_is_written(
-    run, tmp_path, small_mnist
-):
-    export_dummy_teacher(tmp_path / "models" / "small_teacher")
-    whole = small_mnist.train
-    streamed = datasets.StreamedExamples(
-        lambda: tf.data.Dataset.from_tensor_slices((whole.ids, whole.images)),
-        count=len(whole),
-        image_shape=whole.image_shape,
-        labelled=False,
-    )
-    dataset = datasets.Dataset("streamed", streamed, None, "here")
-    before = sorted(tmp_path.rglob("*"))
-    for path in ("", "auto"):
-        config = store_config(path, **{"data.mixup": 0.5})
-        with pytest.raises(ValueError, match="raise data.memory_limit_mb"):
-            run("student", config=config, dataset=dataset)
-    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

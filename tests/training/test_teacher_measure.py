@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 import tensorflow as tf
-from example_sets import streamed
+from example_sets import encoded
 from stage_runs import small_config, store_config
 
 from kd_keras.data import datasets
@@ -118,7 +118,7 @@ def test_examples_of_one_class_are_no_proof_against_a_teacher(check):
     in_order = datasets.Examples(
         whole.images[order], whole.labels[order], num_classes=NUM_CLASSES
     )
-    assert check(teacher(), train=streamed(in_order))
+    assert check(teacher(), train=encoded(in_order))
 
 
 @pytest.fixture

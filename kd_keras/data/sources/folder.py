@@ -1,13 +1,13 @@
 """A folder of PNG and JPEG images."""
 
+import functools
 import logging
 import pathlib
 
 import tensorflow as tf
 
-from kd_keras.data import datasets, image_files, splits
+from kd_keras.data import datasets, image_files, readers, splits
 from kd_keras.data.sources import images
-from kd_keras.models import image_spec
 from kd_keras.utils import digests, file_digests, files, progress
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -118,37 +118,43 @@ def _read_train(root, fields):
 
 
 def _read(root, class_names, fields):
-    """Reads the images of a folder: `Examples` or `StreamedExamples`."""
+    """Reads the images of a folder: `Examples`."""
     paths, labels = _list_images(root, class_names)
     shape = _check_images(paths, fields.image_size)
 
-    def read(i, item):
-        path, label = item
-        decoded = image_files.decode(path, channels=shape[-1])
-        image = images.resize(decoded, shape)
-        return (i, image, label) if class_names else (i, image)
-
-    def open_stream():
-        stream = tf.data.Dataset.from_tensor_slices((paths, labels))
-        return stream.enumerate().map(read, num_parallel_calls=tf.data.AUTOTUNE)
-
-    streamed = datasets.StreamedExamples(
-        open_stream,
-        count=len(paths),
-        image_shape=shape,
-        labelled=bool(class_names),
+    examples = datasets.Examples(
+        FileReader(paths, images.Decoding(shape)),
+        labels if class_names else None,
         num_classes=len(class_names) or None,
-        image_spec=image_spec.UINT8,
-        contents_digest=lambda ids: _digest_of_files(paths, labels, ids),
     )
-    return images.in_memory_if_small(streamed, fields.memory_limit_mb)
+    return images.in_memory_if_small(examples, fields.memory_limit_mb)
 
 
-def _digest_of_files(paths, labels, ids):
-    """SHA-256 of some examples' files, not of their names, and labels."""
-    contents = file_digests.sha256_of_files([paths[i] for i in ids])
-    lines = [f"{digest} {labels[i]}" for digest, i in zip(contents, ids)]
-    return digests.sha256_of_text("\n".join(lines))
+class FileReader(readers.EncodedReader):
+    """Images in files, an id each."""
+
+    def __init__(self, paths, decode):
+        super().__init__(len(paths), decode)
+        self._paths = paths
+
+    def encoded(self, ids):
+        return tf.map_fn(
+            tf.io.read_file,
+            tf.gather(self._path_tensor, ids),
+        )
+
+    @functools.cached_property
+    def _path_tensor(self):
+        with tf.init_scope(), tf.device("CPU:0"):
+            return tf.constant(self._paths)
+
+    def name(self, example_id):
+        return self._paths[example_id]
+
+    def contents_digest(self, ids):
+        """SHA-256 of some files, not of their names."""
+        contents = file_digests.sha256_of_files([self._paths[i] for i in ids])
+        return digests.sha256_of_text("\n".join(contents))
 
 
 def _list_images(root, class_names):

@@ -1,11 +1,12 @@
 """Resizes images and loads them into memory, for sources on disk."""
 
+import dataclasses
 import logging
 
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import datasets
+from kd_keras.data import datasets, readers
 
 _log = logging.getLogger(__name__)
 
@@ -31,28 +32,49 @@ def resize(image, shape):
     return tf.ensure_shape(image, shape)
 
 
-def in_memory_if_small(streamed, memory_limit_mb):
+@dataclasses.dataclass(frozen=True)
+class Decoding:
+    """Decodes encoded images into arrays of one shape.
+
+    Attributes:
+        shape: `(height, width, channels)`.
+    """
+
+    shape: tuple
+
+    @property
+    def key(self):
+        """What the pixels depend on: str."""
+        return str(self.shape)
+
+    def __call__(self, encoded, crop=None):
+        image = tf.io.decode_image(
+            encoded, channels=self.shape[-1], expand_animations=False
+        )
+        return resize(image, self.shape)
+
+
+def in_memory_if_small(examples, memory_limit_mb):
     """Reads examples into memory if their images fit the limit.
 
     Args:
-        streamed: `StreamedExamples`.
+        examples: `Examples`, all of a reader.
         memory_limit_mb: int.
 
     Returns:
-        `Examples`, or `streamed` if the images are larger.
+        `Examples`, or `examples` if the images are larger.
     """
-    size_mb = len(streamed) * np.prod(streamed.image_shape) / 2**20
+    size_mb = len(examples) * np.prod(examples.image_shape) / 2**20
     if size_mb > memory_limit_mb:
         _log.info(
-            "%.0f MB exceed data.memory_limit_mb=%d: streamed from disk",
+            "%.0f MB exceed data.memory_limit_mb=%d: read from disk in every "
+            "epoch",
             size_mb,
             memory_limit_mb,
         )
-        return streamed
-    batches = list(streamed.batches(1000, labels=streamed.labelled))
-    _, images, *labels = (np.concatenate(part) for part in zip(*batches))
+        return examples
     return datasets.Examples(
-        images,
-        labels[0] if labels else None,
-        num_classes=streamed.num_classes,
+        readers.in_memory(examples.reader, examples.ids),
+        examples.labels,
+        num_classes=examples.num_classes,
     )

@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from kd_keras.data import datasets
 from kd_keras.data.sources import images, packages
-from kd_keras.models import image_spec
-from kd_keras.utils import digests, file_digests, keras_internals
+from kd_keras.utils import keras_internals
 
 _log = logging.getLogger(__name__)
 
@@ -51,15 +50,10 @@ def load(fields):
     shape = _image_shape(builder, fields.image_size)
     test = _test_split(builder)
 
-    def examples(split):
-        return images.in_memory_if_small(
-            _streamed(builder, split, shape), fields.memory_limit_mb
-        )
-
     return datasets.Dataset(
         name=fields.name,
-        train=examples("train"),
-        test=examples(test) if test else None,
+        train=_examples(builder, "train", shape),
+        test=_examples(builder, test, shape) if test else None,
         source=source,
         class_names=builder.info.features["label"].names,
     )
@@ -142,41 +136,27 @@ def _has_labels(builder, split):
     return not withheld
 
 
-def _streamed(builder, split, shape):
+def _examples(builder, split, shape):
     import tensorflow_datasets as tfds
 
     labelled = _has_labels(builder, split)
 
-    def read(i, example):
-        image = images.resize(example["image"], shape)
+    def read(example):
         label = tf.cast(example["label"], tf.int32)
-        return (i, image, label) if labelled else (i, image)
+        return images.resize(example["image"], shape), label
 
-    def open_stream():
-        # One file after the other: an example's position is its id.
-        stream = builder.as_dataset(
-            split=split,
-            shuffle_files=False,
-            read_config=tfds.ReadConfig(interleave_cycle_length=1),
-        )
-        return stream.enumerate().map(read, num_parallel_calls=tf.data.AUTOTUNE)
-
-    return datasets.StreamedExamples(
-        open_stream,
-        count=builder.info.splits[split].num_examples,
-        image_shape=shape,
-        labelled=labelled,
-        num_classes=builder.info.features["label"].num_classes,
-        image_spec=image_spec.UINT8,
-        contents_digest=lambda ids: _digest_of_files(builder, split),
+    # One file after the other: an example's position is its id.
+    stream = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        read_config=tfds.ReadConfig(interleave_cycle_length=1),
     )
-
-
-def _digest_of_files(builder, split):
-    """SHA-256 of the files that hold a split, in order."""
-    paths = map(str, builder.info.splits[split].filepaths)
-    return digests.sha256_of_text(
-        "\n".join(file_digests.sha256_of_files(paths))
+    stream = stream.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(1000)
+    parts = [np.concatenate(part) for part in zip(*stream.as_numpy_iterator())]
+    return datasets.Examples(
+        parts[0],
+        parts[1] if labelled else None,
+        num_classes=builder.info.features["label"].num_classes,
     )
 
 

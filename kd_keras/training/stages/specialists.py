@@ -96,13 +96,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         )
 
     def _check_size(self):
-        # Each specialist has a training set and checks its batch size.
-        if not hasattr(self.train, "at"):
-            raise ValueError(
-                "the specialist stage needs a set in memory, to choose "
-                "examples by their labels: raise data.memory_limit_mb. "
-                "Received: a streamed set"
-            )
+        """Nothing: each specialist checks its batch size by its own set."""
 
     def _build_generalist(self):
         """The generalist as a Keras model in float32."""

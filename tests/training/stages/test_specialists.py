@@ -8,7 +8,6 @@ import tensorflow as tf
 from stage_runs import Interrupted, interrupt_after_epochs, weights_of
 
 from kd_keras import config as config_lib
-from kd_keras.data import datasets
 from kd_keras.distillation import specialists
 from kd_keras.teachers import loading
 from kd_keras.training import runs
@@ -185,22 +184,3 @@ def test_invalid_fields_are_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=message):
         run("specialist", workdir="refused", savedmodels="none", **overrides)
     assert not (run.folder / "refused").exists()
-
-
-def test_a_streamed_set_is_refused(run, small_mnist):
-    whole = small_mnist.train
-    streamed = datasets.StreamedExamples(
-        lambda: tf.data.Dataset.from_tensor_slices((whole.ids, whole.images)),
-        count=len(whole),
-        image_shape=whole.image_shape,
-        labelled=True,
-        num_classes=10,
-    )
-    with pytest.raises(ValueError, match="raise data.memory_limit_mb"):
-        runs.run(
-            small_config(),
-            stages=["specialist"],
-            workdir=run.folder / "refused",
-            savedmodels=run.folder / "models",
-            dataset=datasets.Dataset("streamed", streamed, None, "here"),
-        )

@@ -38,7 +38,7 @@ def make_views(examples, ids, *, view, spec):
 
 
 def _views_alone(examples, ids, *, view, spec):
-    crop = augmentation.crop_of(spec, view)
+    crop = augmentation.crop_of(spec, view=view)
     images = examples.reader.read(ids, crop)
     return augmentation.make_views(images, ids, view=view, spec=spec)
 

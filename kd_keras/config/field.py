@@ -194,7 +194,9 @@ def names(choices):
     """Rule: a tuple of some of these names, each once at most."""
 
     def holds(values):
-        return len(set(values)) == len(values) and set(values) <= set(choices)
+        # First that they are names, which a set can hold.
+        known = all(value in choices for value in values)
+        return known and len(set(values)) == len(values)
 
     return Rule(f"a tuple of some of {', '.join(choices)}, each once", holds)
 

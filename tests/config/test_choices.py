@@ -11,6 +11,7 @@ import tensorflow as tf
 from kd_keras import config as config_lib
 from kd_keras.config import augment, distill, general, optimizer, store
 from kd_keras.data import augmentation
+from kd_keras.data.augmentation import table
 from kd_keras.distillation import distiller, losses
 from kd_keras.evaluation.comparison import evaluate_model
 from kd_keras.models import optimizers
@@ -66,6 +67,10 @@ def test_augmentation_has_the_fields_and_defaults_of_a_view():
         "cutmix": config.cutmix,
     }
     assert fields == dataclasses.asdict(augmentation.ViewSpec())
+
+
+def test_augmentations():
+    assert tuple(table.AUGMENTATIONS) == augment.AUGMENTATIONS
 
 
 def test_mirrors_differ():

@@ -32,7 +32,7 @@ def jitter(images, draws, *, brightness, contrast, saturation, hue, grey):
     if not images.dtype.is_integer:
         pixels = _whole(pixels)
     if brightness:
-        pixels = _blend(pixels, 0.0, _factor(draws, "brightness", brightness))
+        pixels = _whole(_factor(draws, "brightness", brightness) * pixels)
     if contrast:
         factor = _factor(draws, "contrast", contrast)
         pixels = _blend(pixels, _mean(to_grey(pixels)), factor)
@@ -95,7 +95,7 @@ def _of_image(values):
 
 def _blend(pixels, other, factor):
     """Moves pixels away from others, or towards them if `factor` < 1."""
-    return _whole(other + factor * (pixels - other))
+    return _whole(factor * pixels + (1.0 - factor) * other)
 
 
 def _whole(pixels):

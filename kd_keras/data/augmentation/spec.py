@@ -5,9 +5,8 @@ import dataclasses
 from kd_keras.config import augment
 from kd_keras.config.field import check, check_type
 from kd_keras.data.augmentation import mixing
-from kd_keras.data.augmentation.table import AUGMENTATIONS, CROPS
+from kd_keras.data.augmentation.table import ALL, AUGMENTATIONS, CROPS
 
-_ALL = {**CROPS, **AUGMENTATIONS}
 # The fields that stores have recorded from the first version on.
 _FIRST_FIELDS = ("seed", "translate", "mirror", "cutout", "mixup", "cutmix")
 
@@ -163,8 +162,8 @@ class ViewSpec:
             stores name without a version, in their first order.
         """
         used = [*filter(None, [self.crop]), *self.used]
-        versions = [_ALL[name].version for name in used]
-        first = [name for name in _ALL if name in used]
+        versions = [ALL[name].version for name in used]
+        first = [name for name in ALL if name in used]
         if not any(versions) and used == first:
             return []
         return [
@@ -179,9 +178,9 @@ class ViewSpec:
         """
         later = [
             field
-            for name in _ALL
+            for name in ALL
             if self._uses(name)
-            for field in _ALL[name].fields
+            for field in ALL[name].fields
             if field not in _FIRST_FIELDS
         ]
         record = {
@@ -195,7 +194,7 @@ class ViewSpec:
         return {name: getattr(self, name) for name in names}
 
     def _uses(self, name):
-        switches = self.values(_ALL[name].switches)
+        switches = self.values(ALL[name].switches)
         return any(
             value != _DEFAULTS[field] for field, value in switches.items()
         )

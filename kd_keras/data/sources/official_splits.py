@@ -1,0 +1,64 @@
+"""Chooses the examples to test on among the splits of a published set."""
+
+import logging
+
+from kd_keras.data import splits
+
+_log = logging.getLogger(__name__)
+
+_TRAIN, _TEST = "train", "test"
+# As sets of Hugging Face name it.
+_VALIDATION = ("validation", "valid", "val", "dev")
+
+
+def choose(names, *, has_labels, read, fields, what):
+    """Reads the splits that a run trains, validates and is tested on.
+
+    The test split is `test`, or the validation split where there is no other
+    or the labels of `test` are withheld. The validation split validates unless
+    `validation_examples` are held out. A set with only a train split is split
+    by `test_fraction`.
+
+    Args:
+        names: names of the splits.
+        has_labels: function of a name; False if all labels are withheld.
+        read: function `(name, labelled) -> Examples`.
+        fields: `config.data`.
+        what: str, the set's name for messages.
+
+    Returns:
+        Dict of `train`, `validation` and `test`: arguments of `Dataset`.
+
+    Raises:
+        ValueError: if there is no train split.
+    """
+    if _TRAIN not in names:
+        raise ValueError(
+            "a dataset must have the split 'train'. Received: "
+            f"{what} with {sorted(names)}"
+        )
+
+    def is_labelled(name):
+        labelled = has_labels(name)
+        if not labelled:
+            _log.info(
+                "%s: the labels of its split %r are withheld (-1) and not used",
+                what,
+                name,
+            )
+        return labelled
+
+    others = [name for name in (_TEST, *_VALIDATION) if name in names]
+    labelled = [name for name in others if is_labelled(name)]
+    train = read(_TRAIN, is_labelled(_TRAIN))
+    if not others and train.labelled:
+        train, test = splits.split_off(train, fields.test_fraction)
+        return {"train": train, "test": test}
+    parts = {"train": train, "test": None}
+    if labelled:
+        parts["test"] = read(labelled[0], True)
+        if others[0] == _TEST and labelled[0] != _TEST:
+            _log.info("%s: tested on its split %r", what, labelled[0])
+    if labelled[1:] and not fields.validation_examples:
+        parts["validation"] = read(labelled[1], True)
+    return parts

@@ -11,6 +11,7 @@ from pages import REPOSITORY
 WRITTEN = (
     "savedmodels/cifar10_specialists",
     "savedmodels/<name>",
+    "savedmodels/photos_",
 )
 
 

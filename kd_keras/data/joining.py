@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kd_keras.data import datasets
+from kd_keras.data import datasets, readers
 from kd_keras.models import image_spec
 
 
@@ -13,24 +13,20 @@ def join(parts):
     and so on.
 
     Args:
-        parts: list of `Dataset`, in memory, with labels and test examples.
+        parts: list of `Dataset` with labels and test examples.
 
     Returns:
         `Dataset`, named `<first>+<second>`.
 
     Raises:
-        ValueError: if a part is streamed, lacks labels, class names or test
-            examples, or has images of another size.
+        ValueError: if a part lacks labels, class names or test examples, or
+            has images of another size.
     """
     for part in parts:
-        if not (
-            isinstance(part.train, datasets.Examples)
-            and part.class_names
-            and part.test
-        ):
+        if not (part.class_names and part.test):
             raise ValueError(
-                "joined datasets must be in memory (data.memory_limit_mb), "
-                f"with labels and test examples. Received: {part.name}"
+                "joined datasets must have labels and test examples. "
+                f"Received: {part.name}"
             )
     for part in parts[1:]:
         image_spec.check_same(
@@ -52,7 +48,7 @@ def join(parts):
         examples = [getattr(part, split) for part in parts]
         labels = [x.labels + k for x, k in zip(examples, first_classes)]
         return datasets.Examples(
-            np.concatenate([x.images for x in examples]),
+            readers.join([(x.reader, x.ids) for x in examples]),
             np.concatenate(labels),
             num_classes=sum(counts),
         )

@@ -65,22 +65,27 @@ class ArrayReader(Reader):
         image_spec: `ImageSpec` of the set that the images are a part of; by
             default it is measured on the images.
         ids: int64 array `(n,)` without repetitions; by default 0 to n - 1.
+        original: `Reader` that parts of images are read from, where the array
+            holds resized ones; by default parts of the array are resized.
 
     Raises:
         ValueError: if there are no images, or one is not finite.
     """
 
-    def __init__(self, images, image_spec=None, ids=None):
+    def __init__(self, images, image_spec=None, *, ids=None, original=None):
         self._images = image_specs.as_array(images)
         self.image_spec = image_spec or image_specs.measure(self._images)
         self.image_shape = self._images.shape[1:]
         self.ids = np.arange(len(self._images), dtype="int64")
+        self.original = original
         self._order = None
         if ids is not None and not np.array_equal(ids, self.ids):
             self.ids = np.asarray(ids, "int64")
             self._order = np.argsort(self.ids)
 
     def read(self, ids, crop=None):
+        if crop is not None and self.original is not None:
+            return self.original.read(ids, crop)
         images = tf.gather(self._tensor, self._rows(ids))
         if crop is None:
             return images
@@ -166,13 +171,81 @@ class EncodedReader(Reader):
         }
 
 
+class _JoinedReader(Reader):
+    """Images of several readers, numbered anew in a row.
+
+    Args:
+        parts: list of `(reader, ids)`, which images of which reader.
+    """
+
+    def __init__(self, parts):
+        self._readers = [reader for reader, _ in parts]
+        self._ids = [ids for _, ids in parts]
+        self._starts = np.cumsum([0, *map(len, self._ids)])
+        self.ids = np.arange(self._starts[-1], dtype="int64")
+        self.image_shape = self._readers[0].image_shape
+        self.image_spec = self._readers[0].image_spec
+        self.parallel_batches = max(x.parallel_batches for x in self._readers)
+
+    def read(self, ids, crop=None):
+        part = tf.searchsorted(self._starts[1:], ids, side="right")
+        count = len(self._readers)
+        split = tf.dynamic_partition(ids, part, count)
+        places = tf.dynamic_partition(tf.range(tf.size(ids)), part, count)
+        read = [self._read_part(k, split[k], crop) for k in range(count)]
+        return tf.dynamic_stitch(places, read)
+
+    def _read_part(self, number, ids, crop):
+        reader, start = self._readers[number], self._starts[number]
+        own = tf.gather(self._ids[number], ids - start)
+        if crop is None:
+            return reader.read(own)
+        order = np.argsort(self._ids[number])
+
+        def part(own, *sizes):
+            places = tf.searchsorted(self._ids[number][order], own)
+            return crop(tf.gather(order, places) + start, *sizes)
+
+        return reader.read(own, part)
+
+    def record(self, ids):
+        part = np.searchsorted(self._starts[1:], ids, side="right")
+        records = [
+            reader.record(own[ids[part == k] - self._starts[k]])
+            for k, (reader, own) in enumerate(zip(self._readers, self._ids))
+        ]
+        text = f"{digests.sha256_of_arrays(ids)} {records}"
+        return {"fingerprint": digests.sha256_of_text(text)}
+
+
+def join(parts):
+    """Joins images of several readers into one reader with new ids.
+
+    Args:
+        parts: list of `(reader, ids)`, which images of which reader.
+
+    Returns:
+        `Reader`, in memory if all of them are.
+    """
+    if not all(type(reader) is ArrayReader for reader, _ in parts):
+        return _JoinedReader(parts)
+    original = None
+    if any(reader.original for reader, _ in parts):
+        originals = [(reader.original or reader, ids) for reader, ids in parts]
+        original = _JoinedReader(originals)
+    arrays = [reader.array(ids) for reader, ids in parts]
+    return ArrayReader(np.concatenate(arrays), original=original)
+
+
 def in_memory(reader, ids):
-    """Reads images into memory: an `ArrayReader`."""
+    """Reads images into memory: an `ArrayReader` of the images `ids`."""
     batches = [
         reader.read(ids[start : start + 1000]).numpy()
         for start in range(0, len(ids), 1000)
     ]
-    return ArrayReader(np.concatenate(batches), reader.image_spec)
+    return ArrayReader(
+        np.concatenate(batches), reader.image_spec, ids=ids, original=reader
+    )
 
 
 def _crop_of_one(crop, example_id):

@@ -58,7 +58,7 @@ def in_memory_if_small(examples, memory_limit_mb):
     """Reads examples into memory if their images fit the limit.
 
     Args:
-        examples: `Examples`, all of a reader.
+        examples: `Examples`.
         memory_limit_mb: int.
 
     Returns:
@@ -77,4 +77,5 @@ def in_memory_if_small(examples, memory_limit_mb):
         readers.in_memory(examples.reader, examples.ids),
         examples.labels,
         num_classes=examples.num_classes,
+        ids=examples.ids,
     )

@@ -25,8 +25,9 @@ def _stop_after_the_flags(name):
     module = importlib.import_module(name)
 
     def main():
-        if hasattr(module, "run_flags"):
-            module.run_flags.config()
+        for name in ("run_flags", "config_flags"):
+            if hasattr(module, name):
+                getattr(module, name).config()
         if hasattr(module, "data_flags"):
             module.data_flags.data()
 

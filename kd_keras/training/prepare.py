@@ -65,7 +65,26 @@ def prepare(
     tf.config.experimental.enable_op_determinism()
     if dataset is None:
         dataset = sources.load_dataset(config.data)
-    parts = splits.split(
+    split = parts(dataset, config)
+    return Context(
+        config=config,
+        strategy=strategy,
+        dataset=dataset,
+        parts=split,
+        transfer_parts=transfer_parts(split, config),
+        workdir=pathlib.Path(workdir),
+        savedmodels=pathlib.Path(savedmodels),
+        command=command,
+        extend=extend,
+    )
+
+
+def parts(dataset, config):
+    """The parts of a dataset: dict of `train`, `validation` and `test`.
+
+    One line of the log says what was loaded.
+    """
+    split = splits.split(
         dataset,
         validation_examples=config.data.validation_examples,
         max_train_examples=config.data.max_train_examples,
@@ -74,20 +93,10 @@ def prepare(
         "data: %s from %s: %s examples of %s",
         dataset.name,
         dataset.source,
-        ", ".join(f"{len(part)} {name}" for name, part in parts.items()),
+        ", ".join(f"{len(part)} {name}" for name, part in split.items()),
         " x ".join(map(str, dataset.train.image_shape)),
     )
-    return Context(
-        config=config,
-        strategy=strategy,
-        dataset=dataset,
-        parts=parts,
-        transfer_parts=transfer_parts(parts, config),
-        workdir=pathlib.Path(workdir),
-        savedmodels=pathlib.Path(savedmodels),
-        command=command,
-        extend=extend,
-    )
+    return split
 
 
 def transfer_parts(parts, config):

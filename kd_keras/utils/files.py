@@ -37,21 +37,24 @@ def write_text(path, text):
         temporary.write_text(text)
 
 
-def write_output(path, text, *, by):
+def write_output(path, contents, *, by):
     """Writes a file that a user named; it must hold `MARK` and the command.
 
     Args:
         path: str or path. The target of a symbolic link is written.
-        text: str.
+        contents: str or bytes.
         by: str, the command that writes it: `report`.
 
     Raises:
         ValueError: as `check_output`.
     """
-    head = text[:_HEAD_BYTES]
-    assert f"{MARK} {by}" in head, "an output file must hold the mark"
+    if isinstance(contents, str):
+        contents = contents.encode()
+    head = contents[:_HEAD_BYTES]
+    assert f"{MARK} {by}".encode() in head, "an output file must hold the mark"
     check_output(path, by=by)
-    write_text(pathlib.Path(path).resolve(), text)
+    with replacing_file(pathlib.Path(path).resolve()) as temporary:
+        temporary.write_bytes(contents)
 
 
 def write_json_output(path, value, *, by, command):

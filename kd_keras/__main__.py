@@ -17,13 +17,13 @@ from kd_keras.utils import suggestions
 # Each command's module and the first line of its docstring. Written out here:
 # importing the modules would make --help slow.
 COMMANDS = {
-    "views": "Shows the augmented views of a configuration in one image",
     "train": "Trains a teacher on labels, and a student from it without labels",
     "label": "Stores a teacher's predictions, to train many students from them",
     "evaluate": "Measures a model against its teacher and a baseline",
     "export": "Exports a model to LiteRT, ONNX or a C array",
     "latency": "Times models of any format side by side on this machine",
     "report": "Writes one HTML page that compares a student with its teacher",
+    "views": "Shows the augmented views of a configuration in one image",
 }
 USAGE_ERROR = 2
 

@@ -7,7 +7,7 @@ import pytest
 from commands import assert_one_line, command, environment, run
 
 
-@pytest.mark.parametrize("module", ["train", "label"])
+@pytest.mark.parametrize("module", ["train", "label", "views"])
 def test_help_config_shows_all_fields_without_tensorflow(tmp_path, module):
     result = subprocess.run(
         [

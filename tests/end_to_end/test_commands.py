@@ -10,6 +10,7 @@ from commands import REPOSITORY, assert_one_line, command, environment, run
 @pytest.mark.parametrize(
     ("module", "words"),
     [
+        ("views", ("--config", "--count", "--views", "--output", "Examples")),
         ("train", ("--stage", "--config", "--workdir", "restart", "Examples")),
         ("label", ("--shard", "--config", "--workdir", "store", "Examples")),
         ("evaluate", ("--model", "--teacher", "--split", "--output", "Examp")),

@@ -21,6 +21,7 @@ PAPER_RUN = {"--workdir": ["teacher/seed0/teacher"]}
 TARGETS = {
     "kd_keras.evaluate": [((f"--model={MODEL}",), {"--output": [""]})],
     "kd_keras.latency": [((f"--models={MODEL}",), {"--output": [""]})],
+    "kd_keras.views": [(("--count=1", "--views=1"), {"--output": [""]})],
     "kd_keras.report": [(("--name=mnist",), {"--output": [""]})],
     "kd_keras.export": [
         (

@@ -3,8 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import datasets, readers
-from kd_keras.data.sources import images as sources_images
+from kd_keras.data import datasets, decoding, readers
 from kd_keras.utils import digests
 
 
@@ -32,7 +31,7 @@ class PngReader(readers.EncodedReader):
     """Images of an array that are encoded as PNG, to be decoded when read."""
 
     def __init__(self, array):
-        super().__init__(len(array), sources_images.Decoding(array.shape[1:]))
+        super().__init__(len(array), decoding.Decoding(array.shape[1:]))
         self._encoded = np.array(
             [tf.io.encode_png(image).numpy() for image in array]
         )

@@ -12,6 +12,17 @@ _COLUMNS = Rule(
     "table, hugging_face, array_record or a set of TensorFlow Datasets",
     lambda name: not set(name.split("+")) <= {"mnist", "folder"},
 )
+_RESIZED = Rule("above 0", lambda size: size > 0)
+_COLOUR = Rule(
+    "three whole numbers from 0 to 255",
+    lambda colour: (
+        len(colour) == 3
+        and all(
+            field.is_of_type(value, int) and 0 <= value <= 255
+            for value in colour
+        )
+    ),
+)
 
 
 def _check(config):
@@ -46,10 +57,51 @@ SECTION = Section(
         Field(
             "image_size",
             0,
-            "Resizes images to this height and width; 0 keeps their size, "
-            "which must then be the same for all.",
+            "Resizes images to this height, and to this width unless "
+            "image_width is set; 0 keeps their size, which must then be the "
+            "same for all.",
             field.PIXELS,
             used_with=("name", _FROM_DISK),
+        ),
+        Field(
+            "image_width",
+            0,
+            "Width that images are resized to; 0 for that of a square.",
+            field.PIXELS,
+            used_with=("image_size", _RESIZED),
+        ),
+        Field(
+            "resize",
+            "crop",
+            "How an image of another aspect ratio is resized: crop cuts off "
+            "the ends of its longer side, pad fills up with background, "
+            "squash changes its aspect ratio.",
+            field.one_of(("crop", "pad", "squash")),
+            used_with=("image_size", _RESIZED),
+        ),
+        Field(
+            "antialias",
+            True,
+            "Averages all pixels where an image is made smaller. False is "
+            "plain bilinear, as in many older pipelines.",
+            used_with=("image_size", _RESIZED),
+        ),
+        Field(
+            "background",
+            (255, 255, 255),
+            "Red, green and blue, from 0 to 255, under transparent pixels "
+            "and beside padded images.",
+            _COLOUR,
+            used_with=("name", _FROM_DISK),
+        ),
+        Field(
+            "decoding",
+            "exact",
+            "fast decodes JPEG files at a half, a quarter or an eighth of "
+            "their size where that is still as large as image_size: several "
+            "times faster for large photos.",
+            field.one_of(("exact", "fast")),
+            used_with=("image_size", _RESIZED),
         ),
         Field(
             "validation_examples",

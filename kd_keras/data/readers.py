@@ -121,11 +121,7 @@ class EncodedReader(Reader):
 
     Args:
         count: int, the number of images. Their ids are 0 to `count - 1`.
-        decode: function of `(encoded, crop)`, a scalar string tensor and None
-            or a function of `(height, width)`, int32 scalars, that returns
-            int32 `(4,)`: see `Reader.read`. Returns a uint8 tensor
-            `decode.shape`. `decode.key` is a str of all that the pixels
-            depend on.
+        decode: `decoding.Decoding`.
     """
 
     image_spec = image_specs.UINT8
@@ -150,11 +146,9 @@ class EncodedReader(Reader):
         """SHA-256 of what some images are read from: 64 hex digits."""
 
     def read(self, ids, crop=None):
-        def read_one(example_id, encoded):
-            part = None if crop is None else _crop_of_one(crop, example_id)
-            return self.decode(encoded, part)
-
-        return _in_parallel(read_one, (ids, self.encoded(ids)))
+        return self.decode.read(
+            self.encoded(ids), ids, name=self.name, crop=crop
+        )
 
     def record(self, ids):
         chosen = digests.sha256_of_arrays(ids)
@@ -246,21 +240,3 @@ def in_memory(reader, ids):
     return ArrayReader(
         np.concatenate(batches), reader.image_spec, ids=ids, original=reader
     )
-
-
-def _crop_of_one(crop, example_id):
-    def part(height, width):
-        return crop(example_id[tf.newaxis], height[None], width[None])[0]
-
-    return part
-
-
-def _in_parallel(function, parts):
-    """Calls a function on each element of a batch; stacks what it returns."""
-    dataset = tf.data.Dataset.from_tensor_slices(parts)
-    dataset = dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE)
-    dataset = dataset.batch(tf.shape(parts[0], tf.int64)[0])
-    options = tf.data.Options()
-    # Its wake-ups delay the end of a dataset: see `pipeline`.
-    options.autotune.enabled = False
-    return dataset.with_options(options).get_single_element()

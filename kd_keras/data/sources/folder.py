@@ -6,7 +6,7 @@ import pathlib
 
 import tensorflow as tf
 
-from kd_keras.data import datasets, image_files, readers, splits
+from kd_keras.data import datasets, decoding, image_files, readers, splits
 from kd_keras.data.sources import images
 from kd_keras.utils import digests, file_digests, files, progress
 
@@ -120,10 +120,10 @@ def _read_train(root, fields):
 def _read(root, class_names, fields):
     """Reads the images of a folder: `Examples`."""
     paths, labels = _list_images(root, class_names)
-    shape = _check_images(paths, fields.image_size)
+    shape = _check_images(paths, fields)
 
     examples = datasets.Examples(
-        FileReader(paths, images.Decoding(shape)),
+        FileReader(paths, decoding.of(fields, shape)),
         labels if class_names else None,
         num_classes=len(class_names) or None,
     )
@@ -180,7 +180,7 @@ def _list_images(root, class_names):
     return paths, labels
 
 
-def _check_images(paths, image_size):
+def _check_images(paths, fields):
     """Reads every image once.
 
     Returns:
@@ -195,15 +195,13 @@ def _check_images(paths, image_size):
     bar = progress.bar(len(paths), "image", verbose=0 if silent else None)
     for count, path in enumerate(paths, start=1):
         header = image_files.read_header(path)
-        image_files.decode(path)
         size = header.height, header.width
         if shape is None:
             # Transparency is dropped.
             channels = 1 if header.channels <= 2 else 3
             shape = (*size, channels)
-            if image_size:
-                shape = (image_size, image_size, channels)
-        if not image_size and size != shape[:2]:
+            shape = decoding.shape_of(fields, shape)
+        if not fields.image_size and size != shape[:2]:
             raise ValueError(
                 f"images must have one size ({shape[0]} x {shape[1]} like "
                 "the first), or data.image_size must be set. Received: "

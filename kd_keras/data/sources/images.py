@@ -1,6 +1,5 @@
 """Resizes images and loads them into memory, for sources on disk."""
 
-import dataclasses
 import logging
 
 import numpy as np
@@ -30,28 +29,6 @@ def resize(image, shape):
         lambda: tf.saturate_cast(tf.round(resized), tf.uint8),
     )
     return tf.ensure_shape(image, shape)
-
-
-@dataclasses.dataclass(frozen=True)
-class Decoding:
-    """Decodes encoded images into arrays of one shape.
-
-    Attributes:
-        shape: `(height, width, channels)`.
-    """
-
-    shape: tuple
-
-    @property
-    def key(self):
-        """What the pixels depend on: str."""
-        return str(self.shape)
-
-    def __call__(self, encoded, crop=None):
-        image = tf.io.decode_image(
-            encoded, channels=self.shape[-1], expand_animations=False
-        )
-        return resize(image, self.shape)
 
 
 def in_memory_if_small(examples, memory_limit_mb):

@@ -1,5 +1,6 @@
 """Small runs of the stages that the tests of training share."""
 
+import itertools
 import json
 
 import keras
@@ -98,6 +99,17 @@ def interrupt_after_batches(monkeypatch, batches):
     monkeypatch.setattr(
         callbacks.StopOnNaN, "on_train_batch_end", on_train_batch_end
     )
+
+
+def save_every_minute(monkeypatch):
+    """Lets every step last a minute for the times of checkpoints."""
+    original = callbacks.SaveCheckpoint.__init__
+
+    def init(self, *args, **options):
+        minutes = itertools.count()
+        original(self, *args, clock=lambda: 60 * next(minutes), **options)
+
+    monkeypatch.setattr(callbacks.SaveCheckpoint, "__init__", init)
 
 
 def interrupt_after_epochs(monkeypatch, epochs):

@@ -2,7 +2,7 @@
 
 import re
 
-from kd_keras.config.field import SEED, Field, Rule, one_of
+from kd_keras.config.field import SEED, Field, Rule, number, one_of
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
@@ -63,5 +63,13 @@ FIELDS = (
             f"'auto' or a whole number from 1 to {_MOST_DEVICES}",
             _is_auto_or_count,
         ),
+    ),
+    Field(
+        "checkpoint_minutes",
+        10.0,
+        "Minutes between two checkpoints within an epoch, from which a killed "
+        "training resumes; 0 saves at the end of each epoch alone. The result "
+        "does not depend on it.",
+        number(least=0, most=1_000_000),
     ),
 )

@@ -67,6 +67,24 @@ def whole_batch_gradients(gradients, optimizer):
     return [gradient / replicas for gradient in gradients]
 
 
+def local_variables(strategy, variables, *, first=0):
+    """The variables on each replica that are behind variables of Keras.
+
+    Args:
+        strategy: `tf.distribute.Strategy` that the variables were made in.
+        variables: list of `keras.Variable`.
+        first: int, the first replica whose variables are returned.
+
+    Returns:
+        List of `tf.Variable`, which can be read and assigned one by one.
+    """
+    return [
+        local
+        for variable in variables
+        for local in strategy.experimental_local_results(variable.value)[first:]
+    ]
+
+
 def check_compile(strategy, optimizer, options):
     """Raises a ValueError for settings that fail in Keras on replicas.
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.distillation import divergence
+from kd_keras.training import checkpoints
 
 _log = logging.getLogger(__name__)
 _COLOURS = {"teacher": (31, 119, 180), "student": (255, 127, 14)}
@@ -26,15 +27,23 @@ class MetricsLog(keras.callbacks.Callback):
         num_examples: int, examples an epoch.
         first_epoch: int; lines of later epochs, from an interrupted run, are
             dropped.
+        seconds: float, of the steps of the first epoch that another process
+            has trained.
     """
 
-    def __init__(self, run_dir, *, num_examples, first_epoch):
+    def __init__(self, run_dir, *, num_examples, first_epoch, seconds=0.0):
         super().__init__()
         self._run_dir = run_dir
         self._num_examples = num_examples
+        self._before = seconds
         self._lines = [
             line for line in run_dir.metrics() if line["epoch"] <= first_epoch
         ]
+
+    @property
+    def seconds(self):
+        """The time of the steps of this epoch: float."""
+        return self._before + self._trained - self._began
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = self._trained = time.perf_counter()
@@ -43,7 +52,7 @@ class MetricsLog(keras.callbacks.Callback):
         self._trained = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = self._trained - self._began
+        seconds, self._before = self.seconds, 0.0
         self._lines.append(
             {
                 "epoch": epoch + 1,
@@ -106,11 +115,9 @@ class StopOnNaN(keras.callbacks.Callback):
 
     def _stop(self, received):
         kept = ""
-        if self._epoch:
-            kept = (
-                f". The state after epoch {self._epoch} is kept in "
-                f"{self._checkpoints_dir}"
-            )
+        saved = checkpoints.saved_positions(self._checkpoints_dir)
+        if saved:
+            kept = f". The state {saved[-1]} is kept in {self._checkpoints_dir}"
         raise ValueError(
             f"loss and weights must stay finite. Received: {received}{kept}; "
             "a lower learning rate or a clip_norm may help (with --restart)"
@@ -118,18 +125,64 @@ class StopOnNaN(keras.callbacks.Callback):
 
 
 class SaveCheckpoint(keras.callbacks.Callback):
-    """Saves the state after each epoch.
+    """Saves the state after each epoch, now and then, and when interrupted.
 
     Args:
-        checkpoints: `checkpoints.Checkpoints`.
+        states: `checkpoints.Checkpoints`.
+        minutes: float, the time between two states within an epoch; 0 for
+            none.
+        steps_per_epoch: int.
+        log: `MetricsLog` of the same training, which comes before.
+        interruption: `interruption.Deferral`.
+        clock: function that returns seconds.
     """
 
-    def __init__(self, checkpoints):
+    def __init__(
+        self,
+        states,
+        *,
+        minutes,
+        steps_per_epoch,
+        log,
+        interruption,
+        clock=time.monotonic,
+    ):
         super().__init__()
-        self._checkpoints = checkpoints
+        self._states = states
+        self._minutes = minutes
+        self._steps_per_epoch = steps_per_epoch
+        self._log = log
+        self._interruption = interruption
+        self._clock = clock
+
+    def on_train_begin(self, logs=None):
+        self._saved_at = self._clock()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        # The last step's state follows, with the epoch's record.
+        if batch + 1 < self._steps_per_epoch:
+            if self._interruption.has_come or self._is_due():
+                self._save_within_epoch(batch + 1)
+            self._interruption.deliver()
 
     def on_epoch_end(self, epoch, logs=None):
-        self._checkpoints.save(epoch + 1)
+        self._states.save(checkpoints.Position(epoch + 1))
+        self._saved_at = self._clock()
+        self._interruption.deliver()
+
+    def _is_due(self):
+        minutes = (self._clock() - self._saved_at) / 60
+        return 0 < self._minutes <= minutes
+
+    def _save_within_epoch(self, steps):
+        # Where it has diverged, a later check stops the training.
+        if divergence.is_finite(self.model.network):
+            position = checkpoints.Position(self._epoch, steps)
+            self._states.save(position, seconds=self._log.seconds)
+            self._saved_at = self._clock()
 
 
 class SampleViews(keras.callbacks.Callback):

@@ -4,42 +4,83 @@ import logging
 import pathlib
 import re
 import shutil
+import typing
 
 import tensorflow as tf
 
+from kd_keras.distillation import replicas
 from kd_keras.utils import files, scratch
 
 _KEPT = 2
 _NAME = "ckpt"
-# A state's files, with the number of its epochs. The others are the list of
-# states of version 0.1, and what its killed processes left.
+_POSITION = r"(\d+)(?:-(\d+))?"
+# A state's files, with its position. The others are the list of states of
+# version 0.1, and what its killed processes left.
 _OLD_FILE = re.compile(
-    rf"{_NAME}-(\d+)\.(?:index|data-\S+)|checkpoint(?:\.tmp.*)?"
+    rf"{_NAME}-{_POSITION}\.(?:index|data-\S+)|checkpoint(?:\.tmp.*)?"
 )
-_OLD_FOLDER = re.compile(rf"{_NAME}-\d+_temp")
+_OLD_FOLDER = re.compile(rf"{_NAME}-{_POSITION}_temp")
+_INDEX = re.compile(rf"{_NAME}-{_POSITION}\.index")
 _log = logging.getLogger(__name__)
 
 
-class Checkpoints:
-    """A network's and its optimizer's state after each epoch.
+class Position(typing.NamedTuple):
+    """A position in a training, between two steps.
 
-    Holds every variable by its position, including the states of random
-    generators, which Keras leaves out of its own files.
+    Attributes:
+        epochs: int, the epochs that are finished.
+        steps: int, the steps of the next epoch that are finished.
+    """
+
+    epochs: int
+    steps: int = 0
+
+    def __str__(self):
+        step = f", step {self.steps}" if self.steps else ""
+        return f"after epoch {self.epochs}{step}"
+
+
+class Checkpoints:
+    """The state of a training after each epoch, or within one.
+
+    Holds every variable of the network and of the optimizer by its position,
+    including the states of random generators, which Keras leaves out of its
+    own files. On several replicas it also holds the variables that differ
+    between them, and within an epoch the sums of the metrics.
 
     Args:
         directory: path.
-        network: Keras model.
-        optimizer: built Keras optimizer.
+        model: `ExactTrainer`, with a built optimizer.
+
+    Attributes:
+        seconds: float, of the steps of the epoch that `restore` entered.
     """
 
-    def __init__(self, directory, network, optimizer):
+    def __init__(self, directory, model):
         self._directory = pathlib.Path(directory)
-        self._checkpoint = tf.train.Checkpoint(
-            network=[v.value for v in network.variables],
-            optimizer=[v.value for v in optimizer.variables],
+        network, optimizer = model.network, model.optimizer
+        self._whole = {
+            "network": [v.value for v in network.variables],
+            "optimizer": [v.value for v in optimizer.variables],
+        }
+        # Each replica has moving averages of BatchNorm of its own.
+        self._unequal = _Copies(
+            replicas.local_variables(
+                model.distribute_strategy,
+                network.non_trainable_variables,
+                first=1,
+            )
         )
-        # Part of the checkpoints of earlier versions; made when first read.
-        _ = self._checkpoint.save_counter
+        self._metrics = _Copies(
+            replicas.local_variables(
+                model.distribute_strategy, model.metrics_variables
+            )
+        )
+        self._seconds = tf.Variable(0.0, dtype=tf.float64)
+
+    @property
+    def seconds(self):
+        return float(self._seconds)
 
     def restore(self):
         """Restores the last state that is whole.
@@ -47,26 +88,26 @@ class Checkpoints:
         Training from an earlier state leads to the same weights.
 
         Returns:
-            int, the number of epochs that the state follows; 0 where none
-            was saved.
+            `Position` that the state follows; (0, 0) where none was saved.
 
         Raises:
             ValueError: if states were saved and none of them is whole.
         """
         damaged = []
-        saved = saved_epochs(self._directory)
-        for epochs in reversed(saved):
-            path = self._path(epochs)
-            if not _is_whole(path):
+        saved = saved_positions(self._directory)
+        for position in reversed(saved):
+            path = self._path(position)
+            names = _names_if_whole(path)
+            if names is None:
                 damaged.append(path)
                 continue
             if damaged:
                 _log.warning("%s is damaged; takes %s", damaged[0], path)
-            self._restore(path)
+            self._restore(path, names)
             self._remove_others()
-            return epochs
+            return position
         # Version 0.1 could leave half of its first state when it was killed.
-        if damaged and saved[-1] > 1:
+        if damaged and saved != [Position(1)]:
             raise ValueError(
                 "a run resumes from a checkpoint that is whole. Received: "
                 f"{', '.join(map(str, damaged))}, damaged; start over with "
@@ -77,22 +118,55 @@ class Checkpoints:
                 "%s holds no checkpoint that is whole; trains from the start",
                 self._directory,
             )
-        return 0
+        return Position(0)
 
-    def save(self, epochs):
-        """Saves the state after that many epochs, and removes older ones."""
+    def restore_metrics(self):
+        """Gives the metrics what they had where `restore` entered an epoch."""
+        self._metrics.give_back()
+
+    def save(self, position, *, seconds=0.0):
+        """Saves the state, and removes older ones.
+
+        Args:
+            position: `Position`.
+            seconds: float, of the steps of an epoch that is not finished.
+        """
+        self._unequal.take()
+        self._metrics.take()
+        self._seconds.assign(seconds)
+        parts = {"replicas", "epoch"} if position.steps else {"replicas"}
         # The index comes after the data: without one there is no checkpoint.
         with files.adding_files(self._directory) as new:
-            self._checkpoint.write(str(new / f"{_NAME}-{epochs}"))
+            self._checkpoint(parts).write(str(new / self._path(position).name))
         self._remove_others()
 
-    def _path(self, epochs):
-        return self._directory / f"{_NAME}-{epochs}"
+    def _checkpoint(self, parts):
+        """A `tf.train.Checkpoint` with some of the optional parts.
 
-    def _restore(self, path):
+        Those of earlier versions have none, those of one replica no
+        `replicas`.
+        """
+        optional = {
+            "replicas": self._unequal.copies,
+            "epoch": [self._seconds, *self._metrics.copies],
+        }
+        chosen = {part: optional[part] for part in parts if optional[part]}
+        checkpoint = tf.train.Checkpoint(**self._whole, **chosen)
+        # Part of the checkpoints of earlier versions; made when first read.
+        _ = checkpoint.save_counter
+        return checkpoint
+
+    def _path(self, position):
+        steps = f"-{position.steps}" if position.steps else ""
+        return self._directory / f"{_NAME}-{position.epochs}{steps}"
+
+    def _restore(self, path, names):
+        parts = {"replicas", "epoch"} & {name.split("/")[0] for name in names}
         try:
             with scratch.literal(path.parent) as directory:
-                status = self._checkpoint.restore(str(directory / path.name))
+                status = self._checkpoint(parts).restore(
+                    str(directory / path.name)
+                )
                 status.assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise ValueError(
@@ -100,28 +174,56 @@ class Checkpoints:
                 f"Received: {path}, another network's; start over with "
                 "--restart, or take another --workdir"
             ) from error
+        if "replicas" in parts:
+            self._unequal.give_back()
 
     def _remove_others(self):
         """Removes all older states, and files of killed processes."""
         scratch.clear(self._directory)
-        kept = saved_epochs(self._directory)[-_KEPT:]
+        kept = saved_positions(self._directory)[-_KEPT:]
         for path in list(self._directory.iterdir()):
             match = _OLD_FILE.fullmatch(path.name)
-            if match and (not match[1] or int(match[1]) not in kept):
+            if match and (not match[1] or _position(match) not in kept):
                 path.unlink()
             elif _OLD_FOLDER.fullmatch(path.name):
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def saved_epochs(directory):
-    """The states in a directory: sorted list of the epochs they follow."""
-    pattern = re.compile(rf"{_NAME}-(\d+)\.index")
-    found = map(pattern.fullmatch, (path.name for path in directory.glob("*")))
-    return sorted(int(match[1]) for match in found if match)
+class _Copies:
+    """Copies of variables that cannot be saved by themselves.
+
+    TensorFlow saves one value of a variable that differs between replicas:
+    that of the first replica, or the sum.
+
+    Args:
+        originals: list of `tf.Variable`.
+    """
+
+    def __init__(self, originals):
+        self._originals = originals
+        self.copies = [tf.Variable(original) for original in originals]
+
+    def take(self):
+        for copy, original in zip(self.copies, self._originals):
+            copy.assign(original)
+
+    def give_back(self):
+        for copy, original in zip(self.copies, self._originals):
+            original.assign(copy)
 
 
-def _is_whole(path):
-    """Whether every tensor of a checkpoint can be read.
+def saved_positions(directory):
+    """The states in a directory: sorted list of their `Position`s."""
+    found = map(_INDEX.fullmatch, (path.name for path in directory.glob("*")))
+    return sorted(_position(match) for match in found if match)
+
+
+def _position(match):
+    return Position(int(match[1]), int(match[2] or 0))
+
+
+def _names_if_whole(path):
+    """The names of a checkpoint's tensors if each can be read, or None.
 
     TensorFlow compares each with its checksum. It raises errors of many
     kinds on damaged bytes.
@@ -129,8 +231,9 @@ def _is_whole(path):
     try:
         with scratch.literal(path.parent) as directory:
             reader = tf.train.load_checkpoint(str(directory / path.name))
-            for name in reader.get_variable_to_shape_map():
+            names = list(reader.get_variable_to_shape_map())
+            for name in names:
                 reader.get_tensor(name)
     except Exception:
-        return False
-    return True
+        return None
+    return names

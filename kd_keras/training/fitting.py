@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from kd_keras.data import pipeline
 from kd_keras.models import image_spec, optimizers
-from kd_keras.training import callbacks, checkpoints, devices
-from kd_keras.utils import progress, tables
+from kd_keras.training import callbacks, checkpoints, devices, resuming
+from kd_keras.utils import interruption, progress, tables
 
 _log = logging.getLogger(__name__)
 
@@ -66,58 +66,83 @@ def fit(stage, network, model):
         stage: `stages.base.Stage`.
         network, model: as `compile_network` returns them.
     """
-    states = checkpoints.Checkpoints(
-        stage.run_dir.checkpoints_dir, network, model.optimizer
-    )
-    first_epoch = states.restore()
-    if first_epoch:
-        _log.info(
-            "%s: resumes after epoch %d of %d, from %s",
-            stage.name,
-            first_epoch,
-            stage.fields.epochs,
-            stage.run_dir.checkpoints_dir,
-        )
-        recorded = len(stage.run_dir.metrics())
-        if recorded < first_epoch:
-            _log.warning(
-                "%s: %s holds %d of these epochs; the seconds of the others "
-                "are not counted",
-                stage.name,
-                stage.run_dir.metrics_path,
-                recorded,
-            )
-    if first_epoch == stage.fields.epochs:
+    states = checkpoints.Checkpoints(stage.run_dir.checkpoints_dir, model)
+    start = states.restore()
+    if start != checkpoints.Position(0):
+        _log_resuming(stage, start)
+    if start.epochs == stage.fields.epochs:
         return
-    model.fit(
-        stage.training_batches(first_epoch),
-        epochs=stage.fields.epochs,
-        initial_epoch=first_epoch,
-        steps_per_epoch=_steps_per_epoch(stage),
-        shuffle=False,
-        verbose=progress.verbosity(),
-        validation_data=stage.validation_batches(),
-        callbacks=_callbacks(stage, network, states, first_epoch),
+    with interruption.deferred() as deferral:
+        model.fit(
+            stage.training_batches(start.epochs, start.steps),
+            epochs=stage.fields.epochs,
+            initial_epoch=start.epochs,
+            steps_per_epoch=_steps_per_epoch(stage),
+            shuffle=False,
+            verbose=progress.verbosity(),
+            validation_data=stage.validation_batches(),
+            callbacks=resuming.ResumedCallbacks(
+                _callbacks(stage, network, states, start, deferral),
+                first_step=start.steps,
+                restore_metrics=states.restore_metrics,
+                model=model,
+                add_history=True,
+                add_progbar=True,
+                verbose=progress.verbosity(),
+                epochs=stage.fields.epochs,
+                steps=_steps_per_epoch(stage),
+            ),
+        )
+
+
+def _log_resuming(stage, start):
+    step = ""
+    if start.steps:
+        step = f", step {start.steps} of {_steps_per_epoch(stage)}"
+    _log.info(
+        "%s: resumes after epoch %d of %d%s, from %s",
+        stage.name,
+        start.epochs,
+        stage.fields.epochs,
+        step,
+        stage.run_dir.checkpoints_dir,
     )
+    recorded = len(stage.run_dir.metrics())
+    if recorded < start.epochs:
+        _log.warning(
+            "%s: %s holds %d of these epochs; the seconds of the others "
+            "are not counted",
+            stage.name,
+            stage.run_dir.metrics_path,
+            recorded,
+        )
 
 
-def _callbacks(stage, network, states, first_epoch):
+def _callbacks(stage, network, states, start, deferral):
+    log = callbacks.MetricsLog(
+        stage.run_dir,
+        num_examples=len(stage.train),
+        first_epoch=start.epochs,
+        seconds=states.seconds,
+    )
     return [
         callbacks.StopOnNaN(
             steps_per_epoch=_steps_per_epoch(stage),
             checkpoints_dir=stage.run_dir.checkpoints_dir,
         ),
-        callbacks.MetricsLog(
-            stage.run_dir,
-            num_examples=len(stage.train),
-            first_epoch=first_epoch,
-        ),
+        log,
         keras.callbacks.TensorBoard(
             str(stage.run_dir.tensorboard_dir), write_graph=False
         ),
         _sample_views(stage, network),
         # Last: an epoch is recorded before its state is saved.
-        callbacks.SaveCheckpoint(states),
+        callbacks.SaveCheckpoint(
+            states,
+            minutes=stage.config.checkpoint_minutes,
+            steps_per_epoch=_steps_per_epoch(stage),
+            log=log,
+            interruption=deferral,
+        ),
     ]
 
 

@@ -25,7 +25,7 @@ CONFIG_NAME = "config.json"
 _RUN_FILES = (
     r"config\.json|versions\.json|metrics\.jsonl|report\.json",
     re.escape(manifests.NAME),
-    r"checkpoints/(checkpoint|ckpt-\d+(_temp/part-\S+)?\.\S+)",
+    r"checkpoints/(checkpoint|ckpt-\d+(-\d+)?(_temp/part-\S+)?\.\S+)",
     r"checkpoints/checkpoint\.tmp\S+",
     r"tensorboard/(\w+/)?events\.out\.tfevents\.\S+",
 )

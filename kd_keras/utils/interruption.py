@@ -12,6 +12,10 @@ import threading
 
 EXIT_CODE = 130
 MESSAGE = "interrupted; run the same command again to continue"
+_DEFERRED_MESSAGE = (
+    "interrupted: the state is saved after this step; a second interruption "
+    "ends at once"
+)
 
 
 def exit_at_once():
@@ -62,6 +66,69 @@ def ignored():
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class Deferral:
+    """An interruption (SIGINT) or termination (SIGTERM) that waits.
+
+    Attributes:
+        has_come: bool, whether one waits.
+    """
+
+    def __init__(self):
+        self.has_come = False
+        self._handlers = {}
+
+    def deliver(self):
+        """Lets the signal that waits, if there is one, have its effect."""
+        if self.has_come:
+            self.has_come = False
+            signal.signal(self._number, self._handlers[self._number])
+            signal.raise_signal(self._number)
+
+    def take_over(self):
+        """Handles the signals that nobody else does, in the main thread."""
+        usual = {
+            signal.SIGINT: (signal.default_int_handler, _raise_error),
+            signal.SIGTERM: (signal.SIG_DFL,),
+        }
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number, handlers in usual.items():
+            before = signal.getsignal(number)
+            if before in handlers:
+                self._handlers[number] = before
+                signal.signal(number, self._receive)
+
+    def give_back(self):
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number, frame):
+        """A signal handler."""
+        self._number = number
+        if self.has_come:
+            self.deliver()
+            return
+        self.has_come = True
+        with contextlib.suppress(OSError):
+            os.write(2, f"\n{_DEFERRED_MESSAGE}\n".encode())
+
+
+@contextlib.contextmanager
+def deferred():
+    """Yields a `Deferral` of interruptions to where they lose nothing.
+
+    The work inside calls its `deliver` there; the end of the context is such
+    a place, too. A second interruption is not deferred.
+    """
+    deferral = Deferral()
+    deferral.take_over()
+    try:
+        yield deferral
+    finally:
+        deferral.give_back()
+    deferral.deliver()
 
 
 _happened = threading.Event()

@@ -18,6 +18,7 @@ from commands import (
     run_forked,
 )
 
+from kd_keras.training import checkpoints
 from kd_keras.utils import locks
 
 pytestmark = pytest.mark.slow
@@ -104,6 +105,8 @@ def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
         "--stage=teacher",
         "--config.data.max_train_examples=6400",
         "--config.teacher.epochs=4",
+        # A state after every step.
+        "--config.checkpoint_minutes=1e-6",
     ]
     whole = run(*flags, "--workdir=whole", "--savedmodels=a", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
@@ -120,9 +123,12 @@ def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
             run_dir = tmp_path / "killed" / "teacher"
             stop_in_epoch(process, log, epoch, run_dir=run_dir)
         assert not (tmp_path / "killed/teacher/report.json").exists()
+    *_, last = checkpoints.saved_positions(run_dir / "checkpoints")
     rest = run(*flags, "--workdir=killed", "--savedmodels=b", cwd=tmp_path)
     assert rest.returncode == 0, rest.stderr
-    assert "resumes after epoch" in rest.stderr
+    step = f", step {last.steps} of 100" if last.steps else ""
+    resumed = f"resumes after epoch {last.epochs} of 4{step}, from"
+    assert resumed in rest.stderr
     networks = [
         keras.models.load_model(tmp_path / f"{name}/teacher/teacher.keras")
         for name in ("whole", "killed")
@@ -158,6 +164,7 @@ def test_an_interrupted_run_exits_with_130(tmp_path):
         run_dir = tmp_path / "runs" / "mnist" / "teacher"
         stop_in_epoch(process, log, 1, run_dir=run_dir, by=signal.SIGINT)
     assert process.returncode == 130
+    assert checkpoints.saved_positions(run_dir / "checkpoints")
     text = errors.read_text()
     assert text.splitlines()[-1].startswith("interrupted; ")
     assert "Traceback" not in text

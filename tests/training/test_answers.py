@@ -9,9 +9,10 @@ import tensorflow as tf
 from stage_runs import (
     Interrupted,
     export_dummy_teacher,
-    interrupt_after_epochs,
+    interrupt_after_batches,
     read_metrics,
     same_bits,
+    save_every_minute,
     small_config,
     store_config,
     weights_of,
@@ -20,7 +21,7 @@ from stage_runs import (
 from kd_keras.data import datasets
 from kd_keras.teachers import loading
 from kd_keras.teachers.teacher import Teacher
-from kd_keras.training import runs
+from kd_keras.training import checkpoints, runs
 from kd_keras.utils import locks
 
 
@@ -128,12 +129,17 @@ def test_the_store_of_a_transfer_set_holds_no_other_examples(
 def test_an_interrupted_student_from_a_store_ends_in_the_same_bits(
     run, tmp_path, monkeypatch, taught
 ):
-    run("student", config=store_config(), workdir="whole")
+    config = store_config(checkpoint_minutes=2.0)
+    run("student", config=config, workdir="whole")
     with monkeypatch.context() as patch:
-        interrupt_after_epochs(patch, 2)
+        # The first batches of the third epoch, whose view is the first.
+        save_every_minute(patch)
+        interrupt_after_batches(patch, 2 * 7 + 4)
         with pytest.raises(Interrupted):
-            run("student", config=store_config(), workdir="cut")
-    run("student", config=store_config(), workdir="cut")
+            run("student", config=config, workdir="cut")
+    saved = checkpoints.saved_positions(tmp_path / "cut/student/checkpoints")
+    assert saved == [(2, 2), (2, 4)]
+    run("student", config=config, workdir="cut")
     assert same_bits(
         tmp_path / "whole" / "student" / "student.keras",
         tmp_path / "cut" / "student" / "student.keras",

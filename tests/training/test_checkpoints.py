@@ -1,7 +1,7 @@
 """Checkpoints: all that a training needs to resume.
 
 That a resumed run ends in the bits of an uninterrupted one is tested in
-`test_fitting.py`.
+`test_resuming.py`.
 """
 
 import os
@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import kd_keras
+from kd_keras.distillation import trainer
 from kd_keras.training import checkpoints
+from kd_keras.training.checkpoints import Position
 
 
 def test_a_checkpoint_restores_optimizer_and_random_state(tmp_path):
@@ -22,15 +24,15 @@ def test_a_checkpoint_restores_optimizer_and_random_state(tmp_path):
         distiller = kd_keras.Distiller(network, nets.make_network())
         distiller.compile(optimizer=optimizer)
         optimizer.build(network.trainable_variables)
-        return distiller, checkpoints.Checkpoints(tmp_path, network, optimizer)
+        return distiller, checkpoints.Checkpoints(tmp_path, distiller)
 
     images = nets.make_images(16)
     first, states = make()
-    assert states.restore() == 0
+    assert states.restore() == (0, 0)
     first.fit(images, epochs=2, verbose=0)
-    states.save(2)
+    states.save(Position(2))
     second, states = make()
-    assert states.restore() == 2
+    assert states.restore() == (2, 0)
     for a, b in zip(
         [*first.network.variables, *first.optimizer.variables],
         [*second.network.variables, *second.optimizer.variables],
@@ -43,9 +45,10 @@ def test_a_checkpoint_restores_optimizer_and_random_state(tmp_path):
 
 def small_network():
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    optimizer = keras.optimizers.SGD()
-    optimizer.build(network.trainable_variables)
-    return network, optimizer
+    model = trainer.SupervisedTrainer(network)
+    model.compile("sgd")
+    model.optimizer.build(network.trainable_variables)
+    return network, model
 
 
 @pytest.fixture
@@ -54,17 +57,17 @@ def saved(tmp_path):
 
     The only weight is the number of epochs.
     """
-    network, optimizer = small_network()
+    network, model = small_network()
 
     def open_states():
         network.set_weights([np.zeros((1, 1)), np.zeros(1)])
-        states = checkpoints.Checkpoints(tmp_path, network, optimizer)
+        states = checkpoints.Checkpoints(tmp_path, model)
         return states, lambda: network.get_weights()[0].item()
 
     states, _ = open_states()
     for epochs in (1, 2):
         network.set_weights([np.full((1, 1), epochs), np.zeros(1)])
-        states.save(epochs)
+        states.save(Position(epochs))
     return open_states
 
 
@@ -76,7 +79,7 @@ def test_the_list_of_version_0_1_is_not_needed(saved, tmp_path, content):
     if content is not None:
         (tmp_path / "checkpoint").write_bytes(content)
     states, weight = saved()
-    assert states.restore() == 2 and weight() == 2
+    assert states.restore() == (2, 0) and weight() == 2
 
 
 def test_what_is_too_old_or_left_by_a_killed_process_is_removed(
@@ -90,8 +93,8 @@ def test_what_is_too_old_or_left_by_a_killed_process_is_removed(
     (tmp_path / "ckpt-3.data-00000-of-00001").touch()
     (tmp_path / "thesis.txt").touch()
     states, _ = saved()
-    assert states.restore() == 2
-    states.save(3)
+    assert states.restore() == (2, 0)
+    states.save(Position(3))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "ckpt-2.data-00000-of-00001",
         "ckpt-2.index",
@@ -116,25 +119,25 @@ def test_a_process_killed_while_it_saves_leaves_the_state_before(
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
-            states.save(3)
-    assert checkpoints.saved_epochs(tmp_path) == [1, 2]
+            states.save(Position(3))
+    assert checkpoints.saved_positions(tmp_path) == [(1, 0), (2, 0)]
     states, weight = saved()
-    assert states.restore() == 2 and weight() == 2
+    assert states.restore() == (2, 0) and weight() == 2
     assert not list(tmp_path.glob("ckpt-3*"))
 
 
 def test_no_other_folder_matches_the_path_of_checkpoints(tmp_path):
-    network, optimizer = small_network()
+    network, model = small_network()
     folder, other = tmp_path / "[a]*", tmp_path / "ab"
     for path in (other, folder):
-        states = checkpoints.Checkpoints(path, network, optimizer)
+        states = checkpoints.Checkpoints(path, model)
         for epochs in (1, 2, 3):
             network.set_weights([np.full((1, 1), epochs), np.zeros(1)])
-            states.save(epochs)
+            states.save(Position(epochs))
         assert len(list(path.iterdir())) == 4
     network.set_weights([np.zeros((1, 1)), np.zeros(1)])
-    states = checkpoints.Checkpoints(folder, network, optimizer)
-    assert states.restore() == 3 and network.get_weights()[0].item() == 3
+    states = checkpoints.Checkpoints(folder, model)
+    assert states.restore() == (3, 0) and network.get_weights()[0].item() == 3
     assert len(list(other.iterdir())) == 4
 
 
@@ -146,8 +149,43 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     content[len(content) // 2] ^= 1
     (tmp_path / name).write_bytes(content)
     states, weight = saved()
-    assert states.restore() == 1 and weight() == 1
+    assert states.restore() == (1, 0) and weight() == 1
     assert "ckpt-2 is damaged; takes" in caplog.text
+
+
+def test_states_within_epochs_are_ordered_and_give_way_like_the_others(
+    saved, tmp_path, caplog
+):
+    states, weight = saved()
+    states.save(Position(2, 9), seconds=0.5)
+    states.save(Position(2, 10), seconds=1.5)
+    assert checkpoints.saved_positions(tmp_path) == [(2, 9), (2, 10)]
+    states, _ = saved()
+    assert states.restore() == (2, 10) and states.seconds == 1.5
+    (tmp_path / "ckpt-2-10.index").write_bytes(b"damaged")
+    states, _ = saved()
+    assert states.restore() == (2, 9) and states.seconds == 0.5
+    assert "ckpt-2-10 is damaged; takes" in caplog.text
+    states.save(Position(3))
+    assert checkpoints.saved_positions(tmp_path) == [(2, 10), (3, 0)]
+    states, _ = saved()
+    assert states.restore() == (3, 0) and states.seconds == 0
+
+
+def test_the_first_state_of_all_is_not_left_out_where_it_is_damaged(
+    saved, tmp_path
+):
+    for path in tmp_path.glob("*"):
+        path.rename(tmp_path / path.name.replace("ckpt-1.", "ckpt-0-5."))
+    for path in tmp_path.glob("*.index"):
+        path.write_bytes(b"")
+    states, _ = saved()
+    with pytest.raises(ValueError, match="ckpt-2.*ckpt-0-5, damaged; start"):
+        states.restore()
+    for path in tmp_path.glob("ckpt-2*"):
+        path.unlink()
+    with pytest.raises(ValueError, match="Received: .*ckpt-0-5, damaged"):
+        states.restore()
 
 
 def test_a_training_never_starts_over_where_all_states_are_damaged(
@@ -161,4 +199,4 @@ def test_a_training_never_starts_over_where_all_states_are_damaged(
     # Of its first state, a process that was killed may leave half.
     (tmp_path / "ckpt-2.index").unlink()
     states, weight = saved()
-    assert states.restore() == 0 and weight() == 0
+    assert states.restore() == (0, 0) and weight() == 0

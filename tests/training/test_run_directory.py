@@ -18,6 +18,8 @@ RUN_FILES = [
     "checkpoints/ckpt-2.index",
     "checkpoints/ckpt-2.data-00000-of-00001",
     "checkpoints/ckpt-3_temp/part-00000-of-00001.data-00000-of-00001",
+    "checkpoints/ckpt-2-40.index",
+    "checkpoints/ckpt-2-40.data-00000-of-00001",
     "checkpoints/checkpoint.tmp1a2b",
     "tensorboard/train/events.out.tfevents.1.host.2.0.v2",
     "tensorboard/views/events.out.tfevents.1.host.2.1.v2",

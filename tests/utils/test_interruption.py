@@ -1,6 +1,8 @@
 """Interruptions: who handles them, and when."""
 
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -44,3 +46,46 @@ def test_a_handler_of_somebody_else_stays():
     interruption.exit_at_once()
     interruption.raise_error()
     assert handler() is signal.SIG_IGN
+
+
+def test_a_deferred_interruption_waits_until_it_is_delivered():
+    with interruption.deferred() as deferral:
+        deferral.deliver()
+        signal.raise_signal(signal.SIGINT)
+        assert deferral.has_come
+        with pytest.raises(KeyboardInterrupt):
+            deferral.deliver()
+        assert not deferral.has_come
+    assert handler() is signal.default_int_handler
+
+
+def test_a_second_interruption_and_the_end_of_the_context_deliver_the_first():
+    with interruption.deferred(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interruption.deferred():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_ignored_interruption_is_not_deferred():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interruption.deferred() as deferral:
+        signal.raise_signal(signal.SIGINT)
+        assert not deferral.has_come
+
+
+def test_a_deferred_termination_ends_the_process_by_its_signal():
+    script = """
+import signal
+from kd_keras.utils import interruption
+with interruption.deferred() as deferral:
+    signal.raise_signal(signal.SIGTERM)
+    print("the state is saved", flush=True)
+    deferral.deliver()
+    print("never")
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert ended.returncode == -signal.SIGTERM
+    assert ended.stdout == "the state is saved\n"

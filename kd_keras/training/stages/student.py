@@ -103,9 +103,12 @@ class StudentStage(training_stage.TrainingStage):
             soft_loss_options=config_lib.loss_options(self.config),
         )
 
-    def training_batches(self, first_epoch):
+    def training_batches(self, first_epoch, first_step):
         return super().training_batches(
-            first_epoch, view_of=self.view_of, join=self.answers.join
+            first_epoch,
+            first_step,
+            view_of=self.view_of,
+            join=self.answers.join,
         )
 
     def validation_batches(self):

@@ -60,14 +60,15 @@ class TrainingStage(base.Stage):
         if self.answers is not None:
             self.answers.open()
 
-    def training_batches(self, first_epoch, **options):
-        """The batches of the epochs from `first_epoch` on."""
+    def training_batches(self, first_epoch, first_step, **options):
+        """The batches from a step of the epoch `first_epoch` on."""
         return pipeline.training_batches(
             self.train,
             batch_size=self.fields.batch_size,
             seed=self.config.seed,
             epochs=self.fields.epochs,
             first_epoch=first_epoch,
+            first_step=first_step,
             spec=self.view_spec,
             labels=self.uses_labels,
             **options,

@@ -35,4 +35,5 @@ def test_every_stage_of_the_table_is_complete(name):
     assert {"model", "widths"} <= set(config[stage.role])
     assert {"epochs", "batch_size"} <= set(config[stage.section])
     assert "optimizer" in config[name]
-    assert stage.depends_on(config)["seed"] == 0
+    depends_on = stage.depends_on(config)
+    assert depends_on["seed"] == 0 and "checkpoint_minutes" not in depends_on

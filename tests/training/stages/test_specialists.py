@@ -5,12 +5,17 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from stage_runs import Interrupted, interrupt_after_epochs, weights_of
+from stage_runs import (
+    Interrupted,
+    interrupt_after_batches,
+    save_every_minute,
+    weights_of,
+)
 
 from kd_keras import config as config_lib
 from kd_keras.distillation import specialists
 from kd_keras.teachers import loading
-from kd_keras.training import runs
+from kd_keras.training import checkpoints, fitting, runs
 
 
 def small_config(**overrides):
@@ -118,22 +123,24 @@ def test_a_student_learns_from_the_combination(run, report):
 
 
 @pytest.mark.slow
-def test_an_interruption_after_one_specialist_ends_in_the_same_bits(
-    run, report
-):
+def test_an_interruption_within_a_specialist_ends_in_the_same_bits(run, report):
     alone = run("specialist", workdir="cut", **{"specialist.only": 1})
     assert alone["classes"] == report["class_sets"][1]
     folder = run.folder / "cut" / "specialist"
     assert [path.name for path in folder.iterdir()] == ["1"]
 
     with pytest.MonkeyPatch.context() as patch:
-        saved = interrupt_after_epochs(patch, 1)
+        save_every_minute(patch)
+        interrupt_after_batches(patch, 4)
         with pytest.raises(Interrupted):
-            run("specialist", workdir="cut")
-        again = run("specialist", workdir="cut")
+            run("specialist", workdir="cut", checkpoint_minutes=2.0)
+    saved = checkpoints.saved_positions(folder / "0" / "checkpoints")
+    assert saved == [(0, 2), (0, 4)]
+    again = run("specialist", workdir="cut")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "fit", None)
         # What is finished is not trained again.
         assert run("specialist", workdir="cut") == again
-    assert saved == [0, 1]
     for key in ("class_sets", "test_errors", "by_coverage"):
         assert again[key] == report[key]
     for m in (0, 1):

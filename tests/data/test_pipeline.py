@@ -49,6 +49,30 @@ def test_starting_at_a_later_epoch_gives_the_same_batches(kind):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("kind", [in_memory, encoded])
+def test_an_epoch_is_entered_at_a_step_without_reading_what_comes_before(
+    kind, monkeypatch
+):
+    examples, seen = kind(numbered(100)), []
+    whole = list(training_batches(examples, epochs=3))
+    read = type(examples.reader).read
+
+    def spy(self, ids, crop=None):
+        tf.numpy_function(lambda x: seen.extend(x.tolist()), [ids], [])
+        return read(self, ids, crop)
+
+    monkeypatch.setattr(type(examples.reader), "read", spy)
+    rest = list(
+        training_batches(examples, epochs=3, first_epoch=1, first_step=3)
+    )
+    # The last step of the second epoch, and the third epoch.
+    assert len(rest) == 1 + 4
+    for (a, _), (b, _) in zip(whole[-5:], rest, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(seen) == 25 + 100
+    assert set(seen[:25]) == set(examples.ids[numbers(rest[0][0])])
+
+
 def test_another_seed_gives_another_order():
     first, second = (
         np.concatenate(

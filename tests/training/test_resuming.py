@@ -51,6 +51,17 @@ ANNEALED = {
 }
 
 
+def spy_on_seconds(monkeypatch, seen):
+    """Lists the seconds of an epoch that a training is entered with."""
+    original = callbacks.MetricsLog.__init__
+
+    def init(self, *args, seconds, **options):
+        seen.append(seconds)
+        original(self, *args, seconds=seconds, **options)
+
+    monkeypatch.setattr(callbacks.MetricsLog, "__init__", init)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "role", "overrides"),
@@ -62,7 +73,7 @@ ANNEALED = {
     ids=["teacher", "student-annealed-float16", "baseline-two-devices"],
 )
 def test_a_run_interrupted_within_an_epoch_ends_in_the_bits_of_a_whole_one(
-    run, tmp_path, caplog, stage, role, overrides, taught
+    run, tmp_path, caplog, monkeypatch, stage, role, overrides, taught
 ):
     caplog.set_level("INFO")
     config = config_of(role, **overrides)
@@ -79,7 +90,10 @@ def test_a_run_interrupted_within_an_epoch_ends_in_the_bits_of_a_whole_one(
     assert not (folder / "report.json").exists()
     # The result does not depend on it.
     config.checkpoint_minutes = 0.0
+    seconds = []
+    spy_on_seconds(monkeypatch, seconds)
     run(stage, config=config, workdir="broken")
+    assert len(seconds) == 1 and seconds[0] > 0
     assert "resumes after epoch 2 of 3, step 4 of 7, from " in caplog.text
     assert same_bits(whole / f"{stage}.keras", folder / f"{stage}.keras")
     for line, expected in zip(

@@ -23,6 +23,12 @@ _COLOUR = Rule(
         )
     ),
 )
+_FILES = Rule(
+    "folder or table",
+    lambda name: not {"folder", "table"}.isdisjoint(name.split("+")),
+)
+_CHANNELS = Rule("1 or 3", lambda value: value in (1, 3))
+_TABLE = Rule("table", lambda name: "table" in name.split("+"))
 
 
 def _check(config):
@@ -43,16 +49,48 @@ SECTION = Section(
             "name",
             "mnist",
             "mnist (in the package), cifar10, any name of TensorFlow "
-            "Datasets, or folder: PNG and JPEG images in data_dir, flat "
-            "(without labels, for the student stage) or with one subfolder "
-            "per class. Names joined by + are one set of all their classes.",
+            "Datasets, folder (image files in data_dir, flat or with one "
+            "subfolder per class) or table (data_dir is a CSV, TSV or Parquet "
+            "file that lists image files). Names joined by + are one set of "
+            "all their classes.",
         ),
         Field(
             "data_dir",
             "",
-            "Folder of the images or of prepared sets; empty for the default "
-            "of TensorFlow Datasets.",
+            "Folder of the images, or several with commas between; a table of "
+            "images; or the folder of prepared sets, empty for the default of "
+            "TensorFlow Datasets.",
             used_with=("name", _FROM_DISK),
+        ),
+        Field(
+            "labels",
+            "auto",
+            "auto takes labels from the names of class folders or the column "
+            "of a table; none uses all images without labels.",
+            field.one_of(("auto", "none")),
+            used_with=("name", _FILES),
+        ),
+        Field(
+            "channels",
+            3,
+            "Channels that images are converted to: 3 for colour, 1 for grey.",
+            _CHANNELS,
+            used_with=("name", _FILES),
+        ),
+        Field(
+            "on_error",
+            "stop",
+            "What happens if image files cannot be read: stop lists all of "
+            "them and ends, skip leaves them out.",
+            field.one_of(("stop", "skip")),
+            used_with=("name", _FILES),
+        ),
+        Field(
+            "split_column",
+            "",
+            "Column of a table that says train, val or test; by default one "
+            "named so that it is recognised, such as split.",
+            used_with=("name", _TABLE),
         ),
         Field(
             "image_size",

@@ -11,9 +11,10 @@ from kd_keras.config import flat, schema
 
 _log = logging.getLogger(__name__)
 
-# Records of version 0.1 lack these entries.
+# Records of version 0.1 lack these entries. Its images had the channels of the
+# first one; their fingerprint tells.
 _NEWER = re.compile(
-    r"data\.(train|validation|test)\..+|code\..+|(store\.)?teacher\.graph"
+    r"data\.channels|data\.(train|validation|test)\..+|code\..+|(store\.)?teacher\.graph"
     r"|(store\.)?parts\.\w+\.contents"
 )
 # Entries about the contents of files: errors name the files.

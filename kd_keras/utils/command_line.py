@@ -133,7 +133,12 @@ def _one_line(error):
             "files must exist and be readable, or be free to write. Received: "
             f"{error.strerror}: {error.filename}"
         )
-    # TensorFlow puts the node of its graph before the message.
+    # TensorFlow puts its own words before and the traceback behind an error of
+    # ours that is raised while it reads a batch.
+    ours = re.search(r"ValueError: (.+)\nTraceback \(most recent", text)
+    if ours:
+        text = ours[1]
+    # It puts the node of its graph before its own message.
     text = re.sub(r"^\{\{.*?\}\} ?", "", text.strip())
     return " ".join(text.split())
 

@@ -1,8 +1,10 @@
 """Folders of images."""
 
+import os
+
 import numpy as np
 import pytest
-import tensorflow as tf
+from PIL import Image
 
 from kd_keras import config
 from kd_keras.data.sources import folder
@@ -10,134 +12,211 @@ from kd_keras.data.sources import folder
 
 def load(path, **options):
     fields = config.default_config().data
-    fields.update(data_dir=str(path), **options)
+    fields.update(name="folder", data_dir=str(path), channels=1, **options)
     return folder.load(fields)
 
 
-def write_images(path, images):
-    path.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(images):
-        data = tf.io.encode_png(image)
-        (path / f"{i:03d}.png").write_bytes(data.numpy())
+def put(root, *names, size=(4, 4), mode="L"):
+    """Writes images whose value is their number."""
+    for number, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new(mode, size[::-1], number).save(path)
+
+
+def values(examples):
+    """The value and the label of each image."""
+    return list(zip(examples.images[:, 0, 0, 0], examples.labels))
 
 
 @pytest.mark.parametrize("memory_limit_mb", [100, 0])
 def test_a_flat_folder_is_a_transfer_set_without_labels(
     tmp_path, mnist, memory_limit_mb
 ):
-    write_images(tmp_path, mnist.test.images[:12])
+    for number, image in enumerate(mnist.test.images[:12]):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{number:02d}.png")
     dataset = load(tmp_path, memory_limit_mb=memory_limit_mb)
     assert not dataset.train.labelled and dataset.test is None
-    assert dataset.train.image_shape == (28, 28, 1)
-    batches = dataset.train.batches(5, labels=False)
-    images = np.concatenate([images for _, images in batches])
-    np.testing.assert_array_equal(images, mnist.test.images[:12])
+    np.testing.assert_array_equal(dataset.train.images, mnist.test.images[:12])
 
 
-def test_a_folder_with_a_subfolder_per_class_has_labels(tmp_path, mnist):
-    for name, label in (("cat", 3), ("ant", 1)):
-        write_images(
-            tmp_path / name, mnist.test.images[mnist.test.labels == label][:10]
-        )
-    dataset = load(tmp_path, test_fraction=0.2)
-    assert dataset.class_names == ["ant", "cat"]
-    assert (len(dataset.train), len(dataset.test)) == (16, 4)
-    ones = mnist.test.images[mnist.test.labels == 1][:10]
-    for image, label in zip(dataset.train.images, dataset.train.labels):
-        is_one = (ones == image).all(axis=(1, 2, 3)).any()
-        assert label == (0 if is_one else 1)
-
-
-def test_a_folder_may_hold_train_and_test_folders(tmp_path):
-    for part, count in (("train", 6), ("test", 3)):
-        for label, name in enumerate("ab"):
-            images = np.full((count, 8, 8, 1), label * 100, np.uint8)
-            write_images(tmp_path / part / name, images)
-    dataset = load(tmp_path)
+@pytest.mark.parametrize("memory_limit_mb", [100, 0])
+def test_class_folders_may_be_deep_and_of_any_format(tmp_path, memory_limit_mb):
+    put(tmp_path, "b/1.bmp", "a/deep/er/0.tif", "a/0.png", "b/x/2.gif")
+    put(tmp_path, ".git/0.png", "__MACOSX/a/0.png", "a/._0.png", "b/.x/0.png")
+    (tmp_path / "a" / "notes.txt").write_text("no image")
+    (tmp_path / "README.md").write_text("no image")
+    dataset = load(tmp_path, memory_limit_mb=memory_limit_mb, test_fraction=0)
     assert dataset.class_names == ["a", "b"]
-    assert (len(dataset.train), len(dataset.test)) == (12, 6)
-    for examples in (dataset.train, dataset.test):
-        np.testing.assert_array_equal(
-            examples.images[:, 0, 0, 0], examples.labels * 100
-        )
+    assert values(dataset.train) == [(2, 0), (1, 0), (0, 1), (3, 1)]
 
 
-def test_images_of_several_sizes_need_image_size(tmp_path):
-    write_images(tmp_path, [np.zeros((8, 8, 3), np.uint8)])
-    write_images(tmp_path / "b", [np.full((6, 9, 3), 200, np.uint8)])
-    (tmp_path / "b" / "000.png").rename(tmp_path / "odd.png")
-    (tmp_path / "b").rmdir()
-    with pytest.raises(ValueError, match=r"Received: 6 x 9 in .*odd\.png"):
-        load(tmp_path)
-    dataset = load(tmp_path, image_size=10)
-    assert dataset.train.images.shape == (2, 10, 10, 3)
-    assert (dataset.train.images[1] == 200).all()
+def test_a_flat_folder_may_lie_beside_hidden_folders(tmp_path):
+    put(tmp_path, "0.png", "1.png", ".ipynb_checkpoints/0.png")
+    assert len(load(tmp_path).train) == 2
 
 
-def test_an_empty_or_missing_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="none in"):
-        load(tmp_path)
-    with pytest.raises(ValueError, match="nowhere"):
-        load(tmp_path / "nowhere")
-
-
-def test_the_error_for_a_damaged_image_has_its_path(tmp_path, mnist):
-    write_images(tmp_path, mnist.test.images[:3])
-    (tmp_path / "001.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
-    with pytest.raises(ValueError, match=r"damaged one: .*001\.png"):
-        load(tmp_path)
+def test_a_test_set_is_held_out_of_class_folders(tmp_path):
+    put(tmp_path, *(f"{c}/{i}.png" for c in "ab" for i in range(10)))
+    dataset = load(tmp_path, test_fraction=0.2)
+    assert (len(dataset.train), len(dataset.test)) == (16, 4)
+    both = values(dataset.train) + values(dataset.test)
+    assert sorted(both) == [(i, i // 10) for i in range(20)]
 
 
 @pytest.mark.parametrize(
-    ("folders", "message"),
+    ("train", "validation", "test"),
+    [
+        ("train", "val", "test"),
+        ("train", "valid", None),
+        ("Training", "validation", "Testing"),
+        ("train", None, "test"),
+        ("train", None, None),
+    ],
+)
+def test_a_folder_may_be_split(tmp_path, train, validation, test):
+    names = {"train": train, "validation": validation, "test": test}
+    for part, count in (("train", 4), ("validation", 2), ("test", 1)):
+        if names[part]:
+            put(
+                tmp_path / names[part],
+                *(f"{c}/{i}.png" for c in "ab" for i in range(count)),
+            )
+    (tmp_path / "README.md").write_text("no image")
+    dataset = load(tmp_path, test_fraction=0)
+    assert dataset.class_names == ["a", "b"]
+    assert len(dataset.train) == 8
+    assert len(dataset.validation or ()) == (4 if validation else 0)
+    assert len(dataset.test or ()) == (2 if test else 0)
+    for part in filter(None, (dataset.train, dataset.test)):
+        half = len(part) // 2
+        assert part.labels.tolist() == [0] * half + [1] * half
+
+
+def test_train_may_be_the_name_of_a_class(tmp_path):
+    put(tmp_path, *(f"{c}/{i}.png" for c in ("train", "car") for i in "01"))
+    assert load(tmp_path).class_names == ["car", "train"]
+
+
+def test_a_part_may_lack_classes(tmp_path):
+    put(tmp_path, "train/a/0.png", "train/b/0.png", "test/b/0.png")
+    dataset = load(tmp_path)
+    assert dataset.test.labels.tolist() == [1]
+    assert dataset.test.num_classes == 2
+
+
+def test_all_images_of_any_tree_may_be_without_labels(tmp_path):
+    put(tmp_path, "0.png", "a/1.png", "a/b/2.png", "empty/.hidden.png")
+    dataset = load(tmp_path, labels="none")
+    assert len(dataset.train) == 3 and not dataset.train.labelled
+    assert dataset.class_names is None and dataset.test is None
+    # Those to test on stay apart.
+    put(tmp_path, "split/train/a/0.png", "split/test/a/0.png")
+    assert len(load(tmp_path / "split", labels="none").train) == 1
+
+
+def test_several_folders_are_one_set_of_all_their_classes(
+    tmp_path, monkeypatch
+):
+    put(tmp_path / "x", "a/0.png", "b/1.png")
+    put(tmp_path / "y", "b/0.png", "c/1.png")
+    put(tmp_path / "z", "train/a/0.png", "test/c/1.png")
+    monkeypatch.chdir(tmp_path)
+    dataset = load("x, y,z")
+    assert dataset.class_names == ["a", "b", "c"]
+    assert values(dataset.train) == [(0, 0), (1, 1), (0, 1), (1, 2), (0, 0)]
+    assert values(dataset.test) == [(1, 2)]
+    assert dataset.name == "x, y, z"
+    # A folder of the very name goes first.
+    put(tmp_path / "x,y", "0.png")
+    assert len(load("x,y").train) == 1
+    for names in ("x,x", "x,x/a", "y,x/a,x", "./x,x"):
+        with pytest.raises(ValueError, match="must not lie in each other"):
+            load(names)
+
+
+def test_images_are_colour_unless_channels_are_1(tmp_path):
+    put(tmp_path, "train/a/0.png", "train/b/1.png")
+    put(tmp_path, "test/a/0.png", "test/b/1.png", mode="RGB")
+    dataset = load(tmp_path)
+    assert dataset.train.image_shape == dataset.test.image_shape == (4, 4, 1)
+    fields = config.default_config().data
+    fields.update(name="folder", data_dir=str(tmp_path))
+    dataset = folder.load(fields)
+    assert dataset.train.image_shape == dataset.test.image_shape == (4, 4, 3)
+
+
+def test_images_of_several_sizes_need_image_size(tmp_path):
+    put(tmp_path, "0.png")
+    put(tmp_path, "odd.png", size=(6, 9))
+    with pytest.raises(
+        ValueError, match=r"set data.image_size, .*6 x 9 in .*odd\.png"
+    ):
+        load(tmp_path)
+    dataset = load(tmp_path, image_size=10)
+    assert dataset.train.image_shape == (10, 10, 1)
+
+
+def test_all_that_cannot_be_read_is_listed_or_left_out(tmp_path, caplog):
+    put(tmp_path, *(f"{c}/{i}.png" for c in "abc" for i in range(3)))
+    for name in ("a/0.png", "b/1.png", "c/0.png", "c/1.png", "c/2.png"):
+        (tmp_path / name).write_bytes(b"\x89PNG no more")
+    with pytest.raises(ValueError) as caught:
+        load(tmp_path)
+    message = str(caught.value)
+    assert "5 that cannot be read" in message and "\n" not in message
+    assert all(f"{c}/{i}.png" in message for c, i in ("a0", "b1", "c2"))
+    with pytest.raises(ValueError, match="none in c$"):
+        load(tmp_path, on_error="skip")
+    put(tmp_path, "c/0.png")
+    dataset = load(tmp_path, on_error="skip", test_fraction=0)
+    assert dataset.train.labels.tolist() == [0, 0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
     [
         (
             ["train/a", "train/b", "test/a", "test/c"],
             r"subfolders of train/.*Received: c in .*, a, b in train/",
         ),
-        (["train/a", "train/b", "test"], "none in .*test"),
+        (["train/a", "train/b", "val/c"], r"validation images must.*: c in"),
+        (["train/a", "train/b", "test"], "must lie in one subfolder"),
         (["train", "test"], "test images need labels"),
-        (["a", "b", "."], "images beside a, b"),
-        (["a", "a/nested", "c/nested"], "with none in c"),
-        (["a"], "two classes or more"),
+        (["test/a", "val/a"], "must have those of training in train/"),
+        (["train/a", "val/a", "valid/a"], "one folder of validation images"),
+        (["a", "b", "."], "data.labels=none.*0.png beside a, b"),
+        (["a/nested", "b"], "1 class|none in c"),
+        (["a/nested"], "two classes or more.*data.data_dir=.*/a;"),
     ],
 )
-def test_folders_that_are_no_classes_are_refused(tmp_path, folders, message):
-    for name in folders:
-        write_images(tmp_path / name, np.zeros((3, 8, 8, 1), np.uint8))
+def test_folders_that_are_no_classes_are_refused(tmp_path, names, message):
+    for name in names:
+        put(tmp_path, *(f"{name}/{i}.png" for i in range(3)))
+    if message.endswith("c"):
+        (tmp_path / "c" / "empty").mkdir(parents=True)
     with pytest.raises(ValueError, match=message):
         load(tmp_path)
 
 
-def test_hidden_folders_and_missing_test_classes_are_no_error(tmp_path):
-    for name in ("train/a", "train/b", "test/b", "train/.cache/x"):
-        write_images(tmp_path / name, np.zeros((3, 8, 8, 1), np.uint8))
-    dataset = load(tmp_path)
-    assert dataset.class_names == ["a", "b"]
-    assert dataset.test.labels.tolist() == [1, 1, 1]
+def test_an_empty_or_missing_folder_is_refused(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name, message in (
+        ("photos", "must have images.* none .*photos"),
+        ("photo", "Received: '.*photo'.* Did you mean '.*photos'"),
+        ("photos,other", "Received: 'other'"),
+        ("list.csv", "data.name=table. Received: '.*list.csv'"),
+    ):
+        path = name if "," in name else tmp_path / name
+        with pytest.raises(ValueError, match=message):
+            load(str(path).replace("photos,", f"{tmp_path}/photos,"))
+    with pytest.raises(ValueError, match="must be a folder.* Received: ''"):
+        load("")
 
 
-def said(caplog):
-    return [record.getMessage() for record in caplog.records]
-
-
-def test_what_is_lost_of_an_image_is_said(tmp_path, caplog):
-    generator = np.random.default_rng(0)
-    for name, channels, count in (("a", 1, 2), ("b", 3, 3), ("c", 4, 1)):
-        images = generator.integers(0, 256, (count, 5, 5, channels), np.uint8)
-        write_images(tmp_path / name, images)
-    (tmp_path / "b" / "animation.gif").write_bytes(b"GIF89a")
-    dataset = load(tmp_path, test_fraction=0)
-    assert dataset.train.image_shape == (5, 5, 1)
-    left_out, dropped, converted = said(caplog)
-    assert "1 images that are not PNG or JPEG" in left_out
-    assert left_out.endswith("animation.gif")
-    assert dropped == "the transparency of 1 images is dropped"
-    assert "4 images of colour are converted to grey" in converted
-
-
-def test_nothing_is_said_where_nothing_is_lost(tmp_path, caplog):
-    for name, channels in (("a", 3), ("b", 1)):
-        write_images(tmp_path / name, np.zeros((2, 5, 5, channels), np.uint8))
-    assert load(tmp_path, test_fraction=0).train.image_shape == (5, 5, 3)
-    assert not said(caplog)
+def test_a_file_that_vanishes_is_named_when_it_is_read(tmp_path):
+    put(tmp_path, "0.png", "1.png")
+    dataset = load(tmp_path, memory_limit_mb=0)
+    os.remove(tmp_path / "1.png")
+    with pytest.raises(Exception, match=r"1\.png"):
+        np.asarray(dataset.train.images)

@@ -35,6 +35,7 @@ def place(tmp_path_factory):
     config.name = "tiny"
     config.data.name = "folder"
     config.data.data_dir = str(root / "images")
+    config.data.channels = nets.IMAGE_SHAPE[-1]
     config.distill.temperature = report_runs.TEMPERATURE
     # A recorded path that no longer exists; the page takes the teacher beside
     # the student.

@@ -27,6 +27,7 @@ def test_the_student_learns_from_a_flat_folder_without_labels(
             "name": "own",
             "data.name": "folder",
             "data.data_dir": str(folder),
+            "data.channels": 1,
             "teacher.path": str(tmp_path / "models" / "small_teacher"),
         }
     )
@@ -50,6 +51,7 @@ def test_all_stages_run_from_a_folder_with_classes(run, tmp_path, small_mnist):
         **{
             "data.name": "folder",
             "data.data_dir": str(tmp_path / "sorted"),
+            "data.channels": 1,
             "data.validation_examples": 0,
             "teacher.batch_size": 16,
             "student.batch_size": 16,

@@ -83,6 +83,12 @@ def test_help_shows_the_docstring_and_the_flags(tmp_path, arguments):
             "raise ValueError('Traceback (most recent call last)')",
             "error: Traceback",
         ),
+        (
+            # As TensorFlow wraps an error of ours in a pipeline.
+            "raise ValueError('{{node}} In f: ValueError: gone: a.png\\n"
+            "Traceback (most recent call last):\\n  File f\\n')",
+            "error: gone: a.png",
+        ),
     ],
 )
 def test_an_error_about_the_input_is_one_line(tmp_path, body, line):

@@ -5,6 +5,7 @@
 The photo is `china.jpg` of scikit-learn; the mixing partner is `flower.jpg`.
 """
 
+import io
 import os
 import pathlib
 import shutil
@@ -46,37 +47,40 @@ ROWS = {
 SIZE, VIEWS = 96, 5
 
 
-def draw():
-    """Returns the sheet, a `PIL.Image`."""
+def draw(views):
+    """Draws so many views of each row: the bytes of a JPEG file."""
     with tempfile.TemporaryDirectory() as folder:
         for photo in sklearn.datasets.load_sample_images().filenames:
             shutil.copy(photo, folder)
         fields = config_lib.default_config().data
         fields.name, fields.data_dir = "folder", folder
         fields.image_size, fields.test_fraction = SIZE, 0.0
-        return _sheet(sources.load_dataset(fields).train)
+        sheet = _sheet(sources.load_dataset(fields).train, views)
+    contents = io.BytesIO()
+    sheet.save(contents, "JPEG", quality=80)
+    return contents.getvalue()
 
 
-def _sheet(photos):
+def _sheet(photos, views):
     rows = [
         view_sheet.columns_of(
             photos,
             augmentation.ViewSpec(seed=1, **settings),
             count=1,
-            views=VIEWS,
+            views=views,
         )
         for settings in ROWS.values()
     ]
     return view_sheet.draw(
         [np.concatenate(column) for column in zip(*rows)],
-        column_names=["original", *(f"view {i}" for i in range(VIEWS))],
+        column_names=["original", *(f"view {i}" for i in range(views))],
         row_names=list(ROWS),
     )
 
 
 def main():
     with files.replacing_file(PATH) as temporary:
-        draw().save(temporary, "JPEG", quality=80)
+        temporary.write_bytes(draw(VIEWS))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 # Pages whose commands run; `test_commands.py` checks the flags of the others.
 # Of the README it is the command for photos.
 RUN = {
+    "docs/guides/augmentations.md": "",
     "README.md": "--config=photos",
     "docs/guides/missing_classes.md": "",
     "docs/guides/store.md": "",

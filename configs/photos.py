@@ -15,7 +15,7 @@ What to change first: `data.image_size` (96 to 224), `teacher.epochs` and
 and batches of 128 for 10,000 images or more.
 """
 
-from kd_keras.config import default_config
+from kd_keras.config import augment_recipe, default_config
 
 
 def get_config():
@@ -25,8 +25,7 @@ def get_config():
     config.data.name = "folder"
     config.data.image_size = 128
     config.data.validation_examples = 0.1
-    config.data.augment.mirror = "random"
-    config.data.augment.translate = 12
+    config.data.augment.update(augment_recipe("photos_light"))
 
     for role, widths, epochs in (
         ("teacher", (32, 64, 128, 256), 40),

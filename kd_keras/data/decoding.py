@@ -63,7 +63,7 @@ class Decoding:
             uint8 tensor of `shape`.
 
         Raises:
-            tf.errors.InvalidArgumentError: if the image cannot be decoded.
+            ValueError, tf.errors.InvalidArgumentError: as `read`.
         """
 
         def crops(ids, heights, widths):
@@ -92,8 +92,8 @@ class Decoding:
             uint8 tensor `(n, *shape)`.
 
         Raises:
-            tf.errors.InvalidArgumentError: if an image cannot be decoded; its
-                message begins with one line that names the file.
+            ValueError: if an image cannot be decoded, with its name.
+            tf.errors.InvalidArgumentError: the same in a pipeline.
         """
         inputs = [encoded, ids]
         if crop is not None:
@@ -154,7 +154,8 @@ class Decoding:
     def _least_scale(self, box, height, width):
         """The least scale at which no pixel of the part must be enlarged."""
         *_, high, wide = self._box((height, width), box)
-        return max(self.shape[0] / high, self.shape[1] / wide)
+        fitted = min if box is None and self.resize == "pad" else max
+        return fitted(self.shape[0] / high, self.shape[1] / wide)
 
     def _box(self, size, box):
         """The part of an image of a size that is shown."""

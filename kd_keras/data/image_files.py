@@ -8,7 +8,6 @@ import dataclasses
 import io
 import os
 
-import PIL
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -105,13 +104,20 @@ def open_image(file, *, size, name):
             f"Received: {size:,} in {name}"
         )
     start = file.read(_START)
-    if not any(Image.OPEN[kind][1](start) is True for kind in FORMATS):
+    file.seek(0)
+    openers = (Image.OPEN[kind] for kind in FORMATS)
+    opener = next(
+        (opener for opener, fits in openers if fits(start) is True), None
+    )
+    if opener is None:
         raise UnknownFormatError(
             f"an image must be of the formats {', '.join(FORMATS)}. "
             f"Received: another one in {name}"
         )
     try:
-        image = Image.open(file, formats=FORMATS)
+        # Not by `Image.open`, which would print a warning of many pixels and
+        # hide the reason of an error.
+        image = opener(file, "")
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"an image must be of 1 to {MAX_PIXELS:,} pixels. Received: "
@@ -166,8 +172,7 @@ def orientation_of(image):
 
 def unreadable(name, error):
     """The ValueError about a file whose image cannot be read."""
-    unidentified = isinstance(error, PIL.UnidentifiedImageError)
-    reason = "its header" if unidentified else " ".join(str(error).split())
+    reason = " ".join(str(error).split()) or type(error).__name__
     return ValueError(
         "every image must be a complete, readable file. Received a damaged "
         f"one: {name} ({reason})"

@@ -123,10 +123,11 @@ def _parse_flags(argv, main):
     except Exception as error:
         if "--debug" in argv:
             raise
-        _fail(_one_line(error))
+        _fail(one_line(error))
 
 
-def _one_line(error):
+def one_line(error):
+    """The message of an error, in one line."""
     text = str(error) or repr(error)
     if isinstance(error, OSError) and error.filename:
         text = (
@@ -140,6 +141,11 @@ def _one_line(error):
         text = ours[1]
     # It puts the node of its graph before its own message.
     text = re.sub(r"^\{\{.*?\}\} ?", "", text.strip())
+    # Of a Python function in tf.data: where it was called, its kind of error,
+    # its message and its traceback.
+    text, *traceback = text.split("\nTraceback (most recent call last)")
+    if traceback:
+        text = re.sub(r"^.*?\b\w*Error: ", "", text)
     return " ".join(text.split())
 
 
@@ -167,7 +173,7 @@ def _guarded(main, argv):
             _end_interrupted()
         if _DEBUG.value or not _is_expected(error):
             raise
-        _fail(_one_line(error))
+        _fail(one_line(error))
 
 
 def _end_interrupted():

@@ -5,7 +5,7 @@ import logging
 import keras
 import tensorflow as tf
 
-from kd_keras.data import pipeline
+from kd_keras.data import pipeline, splits
 from kd_keras.models import image_spec, optimizers
 from kd_keras.training import callbacks, checkpoints, devices, resuming
 from kd_keras.utils import interruption, progress, tables
@@ -147,7 +147,7 @@ def _callbacks(stage, network, states, start, deferral):
 
 
 def _sample_views(stage, network):
-    (ids,) = next(iter(stage.train.id_batches(_SAMPLE_VIEWS, labels=False)))
+    ids = tf.constant(splits.spread(stage.train, _SAMPLE_VIEWS).ids)
 
     def sample(epoch):
         view = stage.view_of(epoch)

@@ -4,6 +4,7 @@ import nets
 import numpy as np
 import pytest
 import tensorflow as tf
+from example_sets import encoded, in_memory
 
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets, pipeline
@@ -50,8 +51,9 @@ def test_each_batch_is_half_special_and_no_example_repeats():
         EnrichedExamples(examples, [5], share=0.5)
 
 
-def test_a_specialist_sees_the_generalist_s_views(small_mnist):
-    enriched = EnrichedExamples(small_mnist.train, [1, 2], share=0.5)
+@pytest.mark.parametrize("kind", [in_memory, encoded])
+def test_a_specialist_sees_the_generalist_s_views(small_mnist, kind):
+    enriched = EnrichedExamples(kind(small_mnist.train), [1, 2], share=0.5)
     spec = views.ViewSpec(translate=1)
     batches = pipeline.training_batches(
         enriched, batch_size=32, seed=0, epochs=2, spec=spec, labels=True

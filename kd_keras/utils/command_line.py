@@ -141,11 +141,6 @@ def one_line(error):
         text = ours[1]
     # It puts the node of its graph before its own message.
     text = re.sub(r"^\{\{.*?\}\} ?", "", text.strip())
-    # Of a Python function in tf.data: where it was called, its kind of error,
-    # its message and its traceback.
-    text, *traceback = text.split("\nTraceback (most recent call last)")
-    if traceback:
-        text = re.sub(r"^.*?\b\w*Error: ", "", text)
     return " ".join(text.split())
 
 

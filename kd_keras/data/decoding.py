@@ -10,8 +10,6 @@ import tensorflow as tf
 
 from kd_keras.data import pixels as pixels_lib
 
-WHITE = (255, 255, 255)
-
 
 @dataclasses.dataclass(frozen=True)
 class Decoding:
@@ -39,7 +37,7 @@ class Decoding:
     shape: tuple
     resize: str | None = None
     antialias: bool = True
-    background: tuple = WHITE
+    background: tuple = pixels_lib.WHITE
     fast: bool = False
 
     @property

@@ -177,15 +177,3 @@ def unreadable(name, error):
         "every image must be a complete, readable file. Received a damaged "
         f"one: {name} ({reason})"
     )
-
-
-def decode(path, channels=0):
-    """Decodes a whole file whose header was checked: uint8 tensor."""
-    import tensorflow as tf
-
-    try:
-        return tf.io.decode_image(
-            tf.io.read_file(path), channels=channels, expand_animations=False
-        )
-    except tf.errors.OpError as error:
-        raise unreadable(path, "truncated") from error

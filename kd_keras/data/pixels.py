@@ -15,6 +15,7 @@ from PIL import Image
 
 from kd_keras.data import image_files
 
+WHITE = (255, 255, 255)
 # How an image is fitted to a size of another aspect ratio.
 RESIZE_MODES = ("crop", "pad", "squash")
 _PIXEL_TYPES = {
@@ -48,7 +49,7 @@ def size_of(contents, name):
     return header.height, header.width
 
 
-def decode(contents, name, *, channels, background, least_scale=None):
+def decode(contents, name, *, channels, background=WHITE, least_scale=None):
     """Decodes an image file.
 
     Args:

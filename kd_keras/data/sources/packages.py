@@ -12,9 +12,8 @@ import subprocess
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
-from kd_keras.data import image_files
+from kd_keras.data import pixels
 from kd_keras.utils import archives, digests
 
 _CIFAR10_SHA256 = {
@@ -118,11 +117,12 @@ def _read_cifar10(package):
 
     def images(*names):
         # Each PNG file has one image per row.
-        paths = [str(package / f"{name}.png") for name in names]
-        for path in paths:
-            image_files.read_header(path)
-        sheets = [image_files.decode(path, channels=3) for path in paths]
-        return tf.concat(sheets, axis=0).numpy().reshape(-1, 32, 32, 3)
+        paths = [package / f"{name}.png" for name in names]
+        sheets = [
+            pixels.decode(path.read_bytes(), str(path), channels=3)[0]
+            for path in paths
+        ]
+        return np.concatenate(sheets).reshape(-1, 32, 32, 3)
 
     def labels(name):
         return np.array(json.loads((package / name).read_text()), np.uint8)

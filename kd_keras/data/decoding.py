@@ -229,6 +229,34 @@ def of(fields, shape):
     )
 
 
+def resized_parts(images, boxes):
+    """Enlarges a part of each image to the size of the image.
+
+    Args:
+        images: uint8 tensor `(n, height, width, channels)`.
+        boxes: int32 tensor `(n, 4)`: top, left, height and width in pixels.
+
+    Returns:
+        uint8 tensor of the shape of `images`.
+    """
+
+    def resize(images, boxes):
+        resized = np.empty_like(images)
+
+        def resize_one(i):
+            part = pixels_lib.part(images[i], boxes[i].tolist())
+            resized[i] = pixels_lib.resize(part, images.shape[1:3])
+
+        _for_each(resize_one, len(images))
+        return resized
+
+    resized = tf.numpy_function(
+        resize, [images, boxes], tf.uint8, stateful=False
+    )
+    resized.set_shape(images.shape)
+    return resized
+
+
 def _sizes(encoded, ids, *, name):
     """Heights and widths of a batch: int32 array `(n, 2)`."""
     sizes = np.empty((len(encoded), 2), np.int32)

@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.data import decoding
 from kd_keras.models import image_spec as image_specs
 from kd_keras.utils import digests
 
@@ -89,7 +90,11 @@ class ArrayReader(Reader):
         images = tf.gather(self._tensor, self._rows(ids))
         if crop is None:
             return images
-        raise NotImplementedError
+        size = tf.ones_like(ids, tf.int32)
+        height, width, _ = self.image_shape
+        return decoding.resized_parts(
+            images, crop(ids, height * size, width * size)
+        )
 
     def array(self, ids):
         if ids is self.ids:

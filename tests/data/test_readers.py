@@ -114,3 +114,12 @@ def test_an_array_and_files_are_joined():
     first, second = numbered(20), encoded(numbered(50))
     joined = readers.join([(first.reader, first.ids), (second.reader, [7, 3])])
     assert numbers(joined.read(np.arange(22))).tolist() == [*range(20), 7, 3]
+
+
+def test_random_crops_of_numbers_that_are_no_bytes_are_refused():
+    images = np.zeros((4, 8, 8, 3), "float32")
+    images[0] = 200.5
+    with pytest.raises(ValueError, match="integers from 0 to 255. Received: f"):
+        pipeline.check_views(
+            datasets.Examples(images), ViewSpec(crop_scale=(0.5, 1.0))
+        )

@@ -9,7 +9,7 @@ import tensorflow as tf
 from kd_keras.data import order
 from kd_keras.data.augmentation import mixing
 from kd_keras.data.augmentation.spec import ViewSpec
-from kd_keras.data.augmentation.table import AUGMENTATIONS, CROPS
+from kd_keras.data.augmentation.table import ALL, AUGMENTATIONS, CROPS
 
 __all__ = ["ViewSpec", "check", "crop_of", "make_views", "mix", "partners"]
 
@@ -67,8 +67,8 @@ def check(spec, image_shape, image_spec):
         image_shape: `(height, width, channels)`.
         image_spec: `ImageSpec` of the images.
     """
-    for name in spec.used:
-        step = AUGMENTATIONS[name]
+    for name in [*filter(None, [spec.crop]), *spec.used]:
+        step = ALL[name]
         if step.check:
             step.check(image_shape, image_spec, **spec.values(step.fields))
 

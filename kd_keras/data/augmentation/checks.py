@@ -14,6 +14,20 @@ def require_range(image_spec, what):
         )
 
 
+def require_integers(image_spec, what):
+    """Raises a ValueError unless images are integers from 0 to 255.
+
+    Args:
+        image_spec: `ImageSpec` of the images.
+        what: str, the field and what it does.
+    """
+    if image_spec.dtype != "uint8":
+        raise ValueError(
+            f"{what}: images must be integers from 0 to 255. Received: "
+            f"{image_spec}"
+        )
+
+
 def require_at_most(name, value, most, image_shape):
     """Raises a ValueError for a number of pixels that is too large.
 

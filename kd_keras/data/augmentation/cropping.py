@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kd_keras.data.augmentation import random_boxes
+from kd_keras.data.augmentation import checks, random_boxes
 
 
 def random_crop(draws, heights, widths, *, crop_scale, crop_ratio):
@@ -25,6 +25,19 @@ def random_crop(draws, heights, widths, *, crop_scale, crop_ratio):
     )
     centre = _centre_box(heights, widths, *crop_ratio)
     return tf.where(fits[:, tf.newaxis], boxes, centre)
+
+
+def check_images(image_shape, image_spec, **fields):
+    """Raises a ValueError for images whose parts cannot be resized.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        image_spec: `ImageSpec` of the images.
+        **fields: as in `ViewSpec`.
+    """
+    what = "data.augment.crop_scale resizes images of integers"
+    checks.require_integers(image_spec, what)
+    checks.require_channels(image_shape, (1, 3), what)
 
 
 def _centre_box(heights, widths, low, high):

@@ -98,6 +98,7 @@ CROPS = {
         cropping.random_crop,
         switches=("crop_scale",),
         options=("crop_ratio",),
+        check=cropping.check_images,
     )
 }
 

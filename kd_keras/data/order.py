@@ -112,7 +112,7 @@ class Draws:
 
     Each purpose has a draw of its own, which makes its random numbers
     independent of all others: a name, such as `hue`, or one of the numbers 0
-    to 10, which are older.
+    to 14, which are older.
 
     Attributes:
         ids: int64 tensor `(batch,)`, the examples' ids.

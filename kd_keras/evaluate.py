@@ -47,6 +47,11 @@ _TEMPERATURE = flags.DEFINE_float(
     config_lib.DEFAULT_TEMPERATURE,
     "Temperature of the training, for the softened KL.",
 )
+_RESIZE = flags.DEFINE_bool(
+    "resize",
+    False,
+    "Resize the images for each model that takes another size.",
+)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results.")
 
 
@@ -74,6 +79,7 @@ def main():
         split=_SPLIT.value,
         temperature=_TEMPERATURE.value,
         mean=_MEAN.value,
+        resize=_RESIZE.value,
     )
     print(summary.summary(results))
     if _OUTPUT.value:

@@ -14,6 +14,14 @@ def fields(model):
             "a name of keras.applications, or module:function of your own.",
         ),
         Field(
+            "image_size",
+            0,
+            "Height and width in pixels that the network takes. Its first "
+            "layers resize the images to it (bilinear, antialiased), also in "
+            "what is exported; 0 for the size of the images.",
+            field.PIXELS,
+        ),
+        Field(
             "widths",
             (),
             "Filters or units of each group of layers; empty for the "

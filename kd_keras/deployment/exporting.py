@@ -83,7 +83,9 @@ def _export(model, formats, output, data, calibration_examples, command):
     reference = loading.load_classifier(model)
     parts = comparison.load_parts(data)
     test = comparison.part(parts, "test")
-    comparison.check_fit(reference, test)
+    comparison.check_fit(reference, test, class_names=parts["class_names"])
+    # Read here, since a copy of the model has no records.
+    class_names = reference.class_names
     with quiet.without_messages():
         source = source_lib.Source(
             model, reference.image_spec or parts["train"].image_spec
@@ -96,6 +98,8 @@ def _export(model, formats, output, data, calibration_examples, command):
     calibration = Calibration(source, reference, images)
 
     common = {"images": source.image_spec.record(), "model": str(model)}
+    if class_names:
+        common["class_names"] = class_names
     weights = {"weights_sha256": fingerprint.fingerprint(model)}
     rows = [verifier.model_row(model) | common | weights]
     for format in chosen:

@@ -8,6 +8,7 @@ from kd_keras.data import datasets, sources, splits
 from kd_keras.distillation import losses
 from kd_keras.evaluation import chance, metrics, outputs, predict
 from kd_keras.models import activations, image_spec
+from kd_keras.models import class_names as class_name_checks
 from kd_keras.teachers import ensemble, loading
 from kd_keras.teachers import teacher as teachers
 from kd_keras.teachers.classifier import Classifier
@@ -27,6 +28,7 @@ def evaluate_model(
     split="test",
     temperature=config_lib.DEFAULT_TEMPERATURE,
     mean="arithmetic",
+    resize=False,
     batch_size=500,
     verbose=None,
 ):
@@ -44,6 +46,9 @@ def evaluate_model(
             `config.data.validation_examples` is set.
         temperature: float, the one that the student was trained with.
         mean: `arithmetic` or `geometric`; see `ensemble.combine`.
+        resize: bool; True resizes the images for each model that takes
+            another size than the data's (bilinear, antialiased), False
+            refuses such a model.
         batch_size: int.
         verbose: 0, 1 or 2, as in Keras; by default 1 in a terminal, else 0.
 
@@ -60,7 +65,9 @@ def evaluate_model(
     """
     losses.check_temperature(temperature)
     # Models first: they are where a typing error is likely.
-    classifiers = _classifiers(mean, model, teacher, baseline)
+    classifiers = _classifiers(
+        model, teacher, baseline, mean=mean, resize=resize
+    )
     parts = load_parts(data)
     examples = part(parts, split)
     if not examples.labelled and teacher is None:
@@ -69,7 +76,15 @@ def evaluate_model(
             "Received: neither; labelled images lie in one subfolder per class"
         )
     for classifier in classifiers.values():
-        check_fit(classifier, examples, labels=examples.labelled)
+        check_fit(
+            classifier,
+            examples,
+            labels=examples.labelled,
+            class_names=parts["class_names"],
+        )
+    ensemble.common_class_names(
+        {x.path: x.class_names for x in classifiers.values()}
+    )
 
     options = {"batch_size": batch_size, "verbose": verbose}
     labels, logits = predict.predict(classifiers, examples, **options)
@@ -91,11 +106,11 @@ def evaluate_model(
     return results
 
 
-def _classifiers(mean, model, teacher, baseline):
+def _classifiers(model, teacher, baseline, **options):
     """The classifiers of the roles that are given: a dict."""
     given = {"model": model, "teacher": teacher, "baseline": baseline}
     return {
-        role: as_classifier(value, mean=mean)
+        role: as_classifier(value, **options)
         for role, value in given.items()
         if value is not None
     }
@@ -184,28 +199,34 @@ def test_results(network, test, *, answers=None):
 
 
 def load_parts(data):
-    """Loads a dataset: its `name`, and `train`, `validation` and `test`.
+    """Loads a dataset: its parts `train`, `validation` and `test`.
 
     Args:
         data: as `evaluate_model` takes it. A `datasets.Dataset` has no
             validation examples.
 
     Returns:
-        Dict; without the parts that do not exist.
+        Dict of the parts that exist, and of `name` and `class_names`, which
+        may be None.
     """
     if isinstance(data, str):
         fields = config_lib.default_config().data
         fields.name = data
         data = fields
     if isinstance(data, datasets.Dataset):
-        return {"name": data.name, **splits.split(data, validation_examples=0)}
+        return {
+            "name": data.name,
+            "class_names": data.class_names,
+            **splits.split(data, validation_examples=0),
+        }
     dataset = sources.load_dataset(data)
     parts = splits.split(
         dataset,
         validation_examples=data.validation_examples,
         max_train_examples=data.max_train_examples,
     )
-    return {"name": dataset.name, **parts}
+    names = {"name": dataset.name, "class_names": dataset.class_names}
+    return {**names, **parts}
 
 
 def part(parts, split):
@@ -227,16 +248,19 @@ def part(parts, split):
     return parts[split]
 
 
-def as_classifier(model, *, mean="arithmetic"):
+def as_classifier(model, *, mean="arithmetic", resize=False):
     """Makes a `Classifier` of a path, a Keras model or a function.
 
     A list of several is one classifier, their ensemble: see
-    `ensemble.combine`.
+    `ensemble.combine`. `resize` makes each take images of any size; see
+    `Classifier.resizing`.
     """
+    if resize and not isinstance(model, (list, tuple)):
+        return as_classifier(model).resizing()
     if isinstance(model, (str, pathlib.Path)):
         return loading.load_classifier(model)
     if isinstance(model, (list, tuple)):
-        members = [as_classifier(member) for member in model]
+        members = [as_classifier(member, resize=resize) for member in model]
         if len(members) == 1:
             return members[0]
         combined = ensemble.combine(list(map(_as_member, members)), mean=mean)
@@ -247,6 +271,7 @@ def as_classifier(model, *, mean="arithmetic"):
             image_shape=combined.image_shape,
             num_classes=combined.num_classes,
             image_spec=combined.image_spec,
+            class_names=combined.class_names,
         )
     function, num_classes = teachers.logits_function(model)
     meaning = _meaning_of_outputs(model, num_classes)
@@ -292,16 +317,19 @@ def _as_member(classifier):
         kind=classifier.kind,
         image_shape=classifier.image_shape,
         num_classes=classifier.num_classes,
+        image_spec=classifier.image_spec,
+        class_names=classifier.class_names,
     )
 
 
-def check_fit(classifier, examples, *, labels=True):
+def check_fit(classifier, examples, *, labels=True, class_names=None):
     """Raises a ValueError if a classifier does not fit the examples.
 
     Args:
         classifier: `Classifier`.
         examples: `Examples`.
         labels: bool; whether they must have labels.
+        class_names: list of str, the classes of the examples, or None.
     """
     if labels and not examples.labelled:
         raise ValueError(
@@ -312,13 +340,17 @@ def check_fit(classifier, examples, *, labels=True):
         # A single logit is that of class 1 of two.
         num_classes = max(classifier.num_classes, 2)
         _check_classes(classifier.path, num_classes, examples.num_classes)
+    class_name_checks.check_same(
+        classifier.class_names, class_names, model=classifier.path
+    )
     pairs = zip(classifier.image_shape, examples.image_shape)
     if any(a not in (None, b) for a, b in pairs):
         raise ValueError(
             "models and data must have the same image size and channels. "
             "Received: "
             f"{classifier.path} with {classifier.image_shape}, data with "
-            f"{tuple(examples.image_shape)} (data.image_size resizes)"
+            f"{tuple(examples.image_shape)} (data.image_size resizes the "
+            "images for all models, evaluate --resize for each)"
         )
     image_spec.check_same(
         classifier.image_spec,

@@ -11,6 +11,7 @@ from kd_keras.models import (
     first_layer,
     image_spec,
     interface,
+    resizing,
 )
 from kd_keras.models.networks import MODELS
 from kd_keras.utils import suggestions
@@ -28,6 +29,7 @@ def build_model(
     widths=(),
     dropout=(),
     max_norm=0.0,
+    image_size=0,
 ):
     """Builds a classifier by name.
 
@@ -37,7 +39,7 @@ def build_model(
             `image_shape` and `num_classes`, and with `widths`, `dropout` and
             `max_norm` if given. It returns a Keras model that takes images of
             the data's range and ends in logits.
-        image_shape: `(height, width, channels)`.
+        image_shape: `(height, width, channels)` of the images.
         num_classes: int, the number of logits.
         images: uint8 or float32 array `(n, height, width, channels)` of
             training images; the first `STATISTICS_EXAMPLES` set the input
@@ -47,6 +49,9 @@ def build_model(
         dropout: tuple of floats, dropout rates; empty for none.
         max_norm: float, largest norm of a hidden unit's incoming weights;
             0 for no limit.
+        image_size: int, height and width that the network is built for. The
+            model resizes the images to it; see `resizing.resized`. 0 for the
+            size of the images.
 
     Returns:
         A built `keras.Model`, `(batch, *image_shape)` -> float32 logits
@@ -59,11 +64,17 @@ def build_model(
     """
     options = _given(widths=widths, dropout=dropout, max_norm=max_norm)
     build = _find(name, options)
+    images = images[:STATISTICS_EXAMPLES]
+    size, view_size = (image_size, image_size), image_shape[:2]
+    if image_size and size != tuple(view_size):
+        resized = resizing.resize_array(images, size)
+        images = image_spec.to_dtype(resized, images.dtype)
+        image_shape = (*size, image_shape[-1])
     arguments = {"image_shape": image_shape, "num_classes": num_classes}
     if ":" in name:
         model = _call_user_function(name, build, {**arguments, **options})
     else:
-        arguments["images"] = images[:STATISTICS_EXAMPLES]
+        arguments["images"] = images
         model = build(**arguments, **options)
     outputs = keras.tree.flatten(interface.outputs_of(model))
     shapes = [tuple(getattr(output, "shape", ())) for output in outputs]
@@ -78,6 +89,8 @@ def build_model(
         model=f"the first layer of {name!r}",
     )
     activations.check_logits(model, role=f"model {name!r}")
+    if tuple(view_size) != tuple(image_shape[:2]):
+        return resizing.resized(model, view_size, model_size=image_shape[:2])
     return model
 
 

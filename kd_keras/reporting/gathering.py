@@ -89,10 +89,13 @@ def _onnx_file(exported, *, needed):
 def _predictions(config, models):
     """The test set with its labels, and each model's logits for it."""
     dataset = sources.load_dataset(config.data)
-    test = comparison.part(comparison.load_parts(dataset), "test")
+    parts = comparison.load_parts(dataset)
+    test = comparison.part(parts, "test")
     for model in models:
         _log.info("%s: %s", model.role, ", ".join(map(str, model.paths)))
-        comparison.check_fit(model.classifier, test)
+        comparison.check_fit(
+            model.classifier, test, class_names=parts["class_names"]
+        )
     labels, logits = predict.predict(
         {model.role: model.classifier for model in models}, test
     )

@@ -28,6 +28,7 @@ class StoredAnswers:
             for key, value in manifests.comparable(manifest).items()
         }
         self.num_classes = manifest["num_classes"]
+        self.class_names = manifest.get("class_names")
 
     def __call__(self, ids, view, images):
         """The stored `Outputs` for a view of some examples.

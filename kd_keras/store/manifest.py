@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 
 from kd_keras import config as config_lib
+from kd_keras.models import class_names
 from kd_keras.utils import digests, files, records
 
 FORMAT = 1
@@ -41,6 +42,7 @@ def plan(
     dtype="float16",
     top_k=0,
     shard_views=50_000,
+    names=None,
 ):
     """Plans a store: its manifest, whose `checksums` are still empty.
 
@@ -55,6 +57,8 @@ def plan(
         top_k: int, the number of classes whose logits are kept, the most
             likely ones; 0 for all.
         shard_views: int, approximate number of views in a file.
+        names: list of str, the classes in the order of the logits, or None if
+            they are unknown.
 
     Returns:
         dict of JSON values.
@@ -81,6 +85,7 @@ def plan(
         "top_k": top_k,
         "parts": described,
         "checksums": {},
+        **({"class_names": list(names)} if names else {}),
     }
 
 
@@ -106,8 +111,10 @@ def comparable(manifest):
 
     Two stores with the same contents hold the same logits.
     """
+    # Class names may be unknown on either side; see `check_class_names`.
+    apart = ("checksums", "class_names")
     fields = config_lib.flatten(
-        {key: value for key, value in manifest.items() if key != "checksums"}
+        {key: value for key, value in manifest.items() if key not in apart}
     )
     return {
         key: value
@@ -168,6 +175,7 @@ def is_finished(path, manifest):
     if existing is None:
         _check_free(path)
         return False
+    check_class_names(existing, manifest.get("class_names"), path)
     check_same(comparable(existing), comparable(manifest), path)
     return not damaged_files(path, existing)
 
@@ -206,6 +214,19 @@ def check_same(was, now, path):
             "another --workdir, or remove this store"
         )
     config_lib.log_incomparable(was, now, path)
+
+
+def check_class_names(manifest, names, path):
+    """Raises a ValueError if a store's logits are of other classes.
+
+    Args:
+        manifest: dict, the store's.
+        names: list of str, the classes of the data, or None.
+        path: path of the store.
+    """
+    class_names.check_same(
+        manifest.get("class_names"), names, model=f"the store {path}"
+    )
 
 
 def remove(path):

@@ -32,11 +32,14 @@ class LiveAnswers:
         load: function without arguments that returns the teacher, a
             `Teacher`. Called once, when the teacher is needed.
         record: dict of JSON values that identifies the teacher.
+        class_names: list of str, the classes that are recorded with the
+            teacher, or None.
     """
 
-    def __init__(self, load, *, record):
+    def __init__(self, load, *, record, class_names=None):
         self._load = load
         self._teacher = None
+        self.class_names = class_names
         # A training's result depends on it.
         self.record = {f"teacher.{key}": value for key, value in record.items()}
 

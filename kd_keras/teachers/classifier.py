@@ -16,6 +16,8 @@ class Classifier:
         arena_bytes: int, memory of a C array's tensors; None for other kinds.
         image_spec: `ImageSpec` of the images that it takes, or None if that
             is unknown.
+        class_names: list of str in the order of the logits, or None if they
+            are unknown.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Classifier:
         num_classes,
         arena_bytes=None,
         image_spec=None,
+        class_names=None,
     ):
         self._run = run
         self.path = str(path)
@@ -36,6 +39,7 @@ class Classifier:
         self.num_classes = num_classes
         self.arena_bytes = arena_bytes
         self.image_spec = image_spec
+        self.class_names = class_names
 
     def __call__(self, images):
         """Computes the logits of a batch.
@@ -47,3 +51,25 @@ class Classifier:
             float32 array `(batch, num_classes)`.
         """
         return self._run(np.ascontiguousarray(images))
+
+    def resizing(self):
+        """Makes a classifier of images of any size, resized for this one.
+
+        Returns:
+            `Classifier`; itself if it takes images of any size.
+        """
+        height, width, channels = self.image_shape or (None, None, None)
+        if None in (height, width):
+            return self
+        # Imported here, since it needs TensorFlow.
+        from kd_keras.models import resizing
+
+        return Classifier(
+            lambda images: self(resizing.resize_array(images, (height, width))),
+            path=self.path,
+            kind=self.kind,
+            image_shape=(None, None, channels),
+            num_classes=self.num_classes,
+            image_spec=self.image_spec,
+            class_names=self.class_names,
+        )

@@ -6,8 +6,8 @@ import math
 import tensorflow as tf
 
 from kd_keras import config
-from kd_keras.models import image_spec
-from kd_keras.teachers import fingerprint, loading
+from kd_keras.models import class_names, image_spec
+from kd_keras.teachers import fingerprint, loading, trained_on
 from kd_keras.teachers.teacher import Teacher
 from kd_keras.utils import suggestions
 
@@ -56,6 +56,9 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
             model=known[0].path,
             images=f"images of {member.path}",
         )
+    names = common_class_names(
+        {member.path: member.class_names for member in members}
+    )
 
     def logits(images):
         each = [member(images) for member in members]
@@ -70,7 +73,29 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
         image_shape=members[0].image_shape,
         num_classes=members[0].num_classes,
         image_spec=known[0].image_spec if known else None,
+        class_names=names,
     )
+
+
+def common_class_names(names):
+    """The class names of several models, which must be the same.
+
+    Args:
+        names: dict of paths to lists of str, or to None where the names are
+            unknown.
+
+    Returns:
+        List of str, or None if all are unknown.
+
+    Raises:
+        ValueError: if they differ, also in their order.
+    """
+    known = [(path, found) for path, found in names.items() if found]
+    for path, found in known[1:]:
+        class_names.check_same(
+            known[0][1], found, model=known[0][0], data=f"the model {path}"
+        )
+    return known[0][1] if known else None
 
 
 def _softmax_logits(shares, mean, logits):
@@ -104,10 +129,14 @@ class TeacherFiles:
         weights: tuple of floats; see `combine`.
         mean: str; see `combine`.
         activation: `softmax` or `sigmoid`; see `combine`.
+        image_size: int, height and width that each teacher takes: the images
+            are resized to it. 0 for images of the teachers' own size.
 
     Attributes:
         paths: list of str.
         activation: str.
+        class_names: list of str, the classes that are recorded with the
+            models, or None.
         record: dict of JSON values that identifies the teacher.
 
     Raises:
@@ -122,6 +151,7 @@ class TeacherFiles:
         weights=(),
         mean="arithmetic",
         activation="softmax",
+        image_size=0,
     ):
         _shares(weights, len(paths))
         self.paths = [str(path) for path in paths]
@@ -129,11 +159,17 @@ class TeacherFiles:
         self._weights = weights
         self._mean = mean
         self.activation = activation
+        self.class_names = common_class_names(
+            {path: trained_on.class_names(path) for path in self.paths}
+        )
+        self._image_size = image_size
         self.record = {
             "fingerprint": " ".join(map(fingerprint.fingerprint, paths)),
             "graph": " ".join(map(fingerprint.graph_fingerprint, paths)),
             "outputs": outputs,
         }
+        if image_size:
+            self.record["image_size"] = image_size
         if len(paths) > 1:
             self.record |= {"mean": mean, "weights": list(weights)}
             if activation != "softmax":
@@ -146,6 +182,12 @@ class TeacherFiles:
             loading.load_teacher(path, outputs=self._outputs)
             for path in self.paths
         ]
+        if self._image_size:
+            size = (self._image_size, self._image_size)
+            members = [
+                member.resizing_to(size, field="teacher.image_size")
+                for member in members
+            ]
         if len(members) == 1:
             return members[0]
         return combine(

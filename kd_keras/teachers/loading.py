@@ -53,11 +53,12 @@ def load_classifier(path, *, threads=None):
             "and return logits (batch, num_classes). Received: "
             f"{path} with image shape {shape}, {num_classes} classes"
         )
-    classifier.image_spec = trained_on.find(path) or classifier.image_spec
+    classifier.image_spec = trained_on.images(path) or classifier.image_spec
+    classifier.class_names = trained_on.class_names(path)
     return classifier
 
 
-def load_teacher(path, *, outputs="logits"):
+def load_teacher(path, *, outputs="logits", image_size=0):
     """Loads a frozen teacher from a SavedModel directory or `.keras` file.
 
     Args:
@@ -69,6 +70,9 @@ def load_teacher(path, *, outputs="logits"):
             p)` are used; or the name of the output that holds the logits,
             of a `.keras` file also its index. A single output, or one named
             `logits`, need not be named.
+        image_size: int, or `(height, width)`, the size that the model takes:
+            the teacher then takes images of any size and resizes them
+            (bilinear, antialiased). 0 for images of the model's size.
 
     Returns:
         `Teacher`: images `(batch, height, width, channels)` of any dtype, ->
@@ -77,19 +81,23 @@ def load_teacher(path, *, outputs="logits"):
     Raises:
         FileNotFoundError: if nothing exists at `path`.
         ValueError: if it is not such a model, is damaged, has several
-            outputs and none is named `outputs`, or returns probabilities for
-            logits.
+            outputs and none is named `outputs`, returns probabilities for
+            logits, or takes images of another size than `image_size`.
     """
     path = pathlib.Path(path)
     kind = find_teacher_kind(path)
     check_whole(path)
     teacher = kind.load_teacher(path, outputs)
-    teacher.image_spec = trained_on.find(path) or teacher.image_spec
-    # Imported here, since it needs TensorFlow.
+    teacher.image_spec = trained_on.images(path) or teacher.image_spec
+    teacher.class_names = trained_on.class_names(path)
+    # Imported here, since they need TensorFlow.
+    from kd_keras.models import resizing
     from kd_keras.teachers import trial
 
     trial.check_outputs(teacher)
-    return teacher
+    if not image_size:
+        return teacher
+    return teacher.resizing_to(resizing.as_size(image_size))
 
 
 def network_weights(path):

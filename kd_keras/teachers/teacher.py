@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.models import first_layer, interface
+from kd_keras.models import first_layer, interface, resizing
 from kd_keras.teachers import (
     classifier,
     functions,
@@ -37,6 +37,8 @@ class Teacher:
         num_classes: int, or None if its output shape does not have it.
         image_spec: `ImageSpec` of the images that it takes, or None if that
             is unknown.
+        class_names: list of str in the order of the logits, or None if they
+            are unknown.
         outputs_activation: `softmax` or `sigmoid` if the logits are computed
             from such outputs, else None.
     """
@@ -49,6 +51,7 @@ class Teacher:
         image_shape,
         num_classes,
         image_spec=None,
+        class_names=None,
         outputs_activation=None,
     ):
         self._logits = logits
@@ -56,6 +59,7 @@ class Teacher:
         self.image_shape = image_shape
         self.num_classes = num_classes
         self.image_spec = image_spec
+        self.class_names = class_names
         self.outputs_activation = outputs_activation
 
     def __call__(self, images):
@@ -65,6 +69,34 @@ class Teacher:
             images, self.image_spec, teacher=self.path
         )
         return self._logits(images)
+
+    def resizing_to(self, size, *, field="image_size"):
+        """Makes a teacher of images of any size, which resizes them itself.
+
+        Args:
+            size: `(height, width)` that this teacher takes.
+            field: str, the option that gave the size, for errors.
+
+        Returns:
+            `Teacher`; its images are resized in float32, antialiased.
+
+        Raises:
+            ValueError: if this teacher takes images of another size.
+        """
+        resizing.check_size(
+            self.image_shape, size, model=self.path, field=field
+        )
+        return Teacher(
+            # Its images were checked before: resized ones overshoot, and
+            # are no integers.
+            lambda images: self._logits(resizing.resize(images, size)),
+            path=self.path,
+            image_shape=(None, None, *self.image_shape[2:]),
+            num_classes=self.num_classes,
+            image_spec=self.image_spec,
+            class_names=self.class_names,
+            outputs_activation=self.outputs_activation,
+        )
 
 
 def logits_function(teacher, output=None):
@@ -165,6 +197,7 @@ def classifier_of(teacher, *, kind=None):
         image_shape=teacher.image_shape,
         num_classes=teacher.num_classes,
         image_spec=teacher.image_spec,
+        class_names=teacher.class_names,
     )
 
 

@@ -1,4 +1,4 @@
-"""Finds the record of the images that a model file was trained on."""
+"""Finds the record of the data that a model file was trained on."""
 
 import json
 import pathlib
@@ -6,7 +6,7 @@ import pathlib
 from kd_keras.models import image_spec
 
 
-def find(path):
+def images(path):
     """The `ImageSpec` that is recorded with a model.
 
     Args:
@@ -17,17 +17,37 @@ def find(path):
         `ImageSpec`, or None if nothing is on record, as with models of other
         programs and those that older versions wrote.
     """
+    return image_spec.from_record(_record(path).get("images"))
+
+
+def class_names(path):
+    """The names of the classes that are recorded with a model.
+
+    Args:
+        path: as in `images`.
+
+    Returns:
+        List of str in the order of the logits, or None if nothing is on
+        record.
+    """
+    names = _record(path).get("class_names")
+    is_list = isinstance(names, list) and names
+    return [str(name) for name in names] if is_list else None
+
+
+def _record(path):
+    """The entries about a model: a dict, empty if there are none."""
     path = pathlib.Path(path)
     if path.is_dir():
-        return image_spec.from_record(_read(path / "report.json").get("images"))
+        return _read(path / "report.json")
     report = _read(path.parent / "report.json")
     if path.name == f"{report.get('stage')}.keras":
-        return image_spec.from_record(report.get("images"))
+        return report
     rows = _read(path.parent / "exports.json").get("formats")
     for row in rows if isinstance(rows, list) else []:
         if isinstance(row, dict) and row.get("file") == path.name:
-            return image_spec.from_record(row.get("images"))
-    return None
+            return row
+    return {}
 
 
 def _read(path):

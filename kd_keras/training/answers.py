@@ -5,6 +5,7 @@ import logging
 from kd_keras import store
 from kd_keras.distillation import losses
 from kd_keras.store import answers as stored
+from kd_keras.store import manifest as manifests
 from kd_keras.teachers import answers as live
 from kd_keras.training import labelling, teacher_files, teacher_measure
 
@@ -31,7 +32,7 @@ def student_answers(context, parts, spec):
     """
     path = context.config.store.path
     if not path:
-        files = teacher_files.find(context.config, context.savedmodels)
+        files = _files(context)
         return live_answers(files, parts)
     if path == "auto":
         return _labelled(context, parts, spec)
@@ -49,14 +50,30 @@ def live_answers(files, parts):
         `LiveAnswers`.
     """
     return live.LiveAnswers(
-        lambda: teacher_files.load(files, parts), record=files.record
+        lambda: teacher_files.load(files, parts),
+        record=files.record,
+        class_names=files.class_names,
+    )
+
+
+def _files(context):
+    return teacher_files.find(
+        context.config,
+        context.savedmodels,
+        class_names=context.dataset.class_names,
     )
 
 
 def _labelled(context, parts, spec):
     """Answers of `<workdir>/store`, which is written when it is needed."""
-    files = teacher_files.find(context.config, context.savedmodels)
-    manifest = labelling.plan(context.config, parts, files, spec)
+    files = _files(context)
+    manifest = labelling.plan(
+        context.config,
+        parts,
+        files,
+        spec,
+        class_names=context.dataset.class_names,
+    )
 
     def write_and_open():
         path = context.workdir / "store"
@@ -75,9 +92,13 @@ def _opened(context, parts, spec):
     files = None
     # A finished store replaces the teacher, which need not exist any more.
     if teacher_files.is_given(context.config, context.savedmodels):
-        files = teacher_files.find(context.config, context.savedmodels)
+        files = _files(context)
     activation = losses.activation_of(context.config.distill.loss)
-    opened = _open(context.config.store.path, parts, spec, files, activation)
+    path = context.config.store.path
+    opened = _open(path, parts, spec, files, activation)
+    manifests.check_class_names(
+        opened.manifest, context.dataset.class_names, path
+    )
     return stored.StoredAnswers(
         lambda: _measured(opened, parts), manifest=opened.manifest
     )

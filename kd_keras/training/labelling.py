@@ -9,7 +9,7 @@ from kd_keras.utils import locks, progress, scratch
 _log = logging.getLogger(__name__)
 
 
-def plan(config, parts, files, spec):
+def plan(config, parts, files, spec, *, class_names=None):
     """The manifest of the store that `config.store` describes.
 
     Args:
@@ -17,6 +17,7 @@ def plan(config, parts, files, spec):
         parts: dict of the parts of the dataset.
         files: `ensemble.TeacherFiles`.
         spec: `augmentation.ViewSpec` of the training examples.
+        class_names: list of str, the classes of the data, or None.
 
     Returns:
         dict; see `store.plan`.
@@ -30,6 +31,7 @@ def plan(config, parts, files, spec):
         parts,
         teacher=files.record,
         num_classes=num_classes,
+        names=class_names or files.class_names,
         spec=spec,
         views_count=fields.views,
         dtype=fields.dtype,

@@ -2,6 +2,7 @@
 
 import json
 
+from kd_keras.models import class_names
 from kd_keras.training import extension
 from kd_keras.utils import tables
 
@@ -11,6 +12,7 @@ def model_card(
     name,
     training,
     network,
+    image_size,
     config,
     dataset,
     train,
@@ -24,6 +26,8 @@ def model_card(
         name: str, the model's name.
         training: str, a sentence about how the model was trained.
         network: str, the name of its architecture.
+        image_size: int, height and width that the model resizes images to; 0
+            if it takes them as they are.
         config: the resolved configuration.
         dataset: `datasets.Dataset`.
         train: `Examples` that it was trained on.
@@ -43,8 +47,8 @@ def model_card(
 
 - Input: `images`, {spec.dtype} `[batch, height, width, channels]`, {shape}, \
 {spec.low:g} to {spec.high:g};
-  the normalisation is inside.
-- Output: `logits` and `probabilities`, float32.
+  the normalisation{_resizing(image_size)} inside.
+- Output: `logits` and `probabilities`, float32{_classes(report)}.
 - Data: {text(dataset.name)}, {len(train):,} training examples, from
   {text(dataset.source)}; the test set was read once, after training.
 - Network: {text(network)}
@@ -73,6 +77,20 @@ def _warned(training, report):
     if "warning" in report:
         return f"**Not for use.** {report['warning']}\n\n{training}"
     return training
+
+
+def _resizing(image_size):
+    if not image_size:
+        return " is"
+    return f" and the resizing to {image_size} x {image_size} are"
+
+
+def _classes(report):
+    names = report.get("class_names")
+    if not names:
+        return ""
+    described = tables.markdown_text(class_names.described(names))
+    return f",\n  of the classes {described}"
 
 
 def _measures(config, report):

@@ -52,11 +52,17 @@ def measured(stage, network, num_macs):
         "parameters": network.count_params(),
         "macs": num_macs,
         "images": stage.train.image_spec.record(),
+        **_class_names(stage),
         **comparison.test_results(
             network, stage.parts.get("test"), answers=stage.answers
         ),
         **outcome.warnings(stage, network),
     }
+
+
+def _class_names(stage):
+    names = stage.class_names
+    return {"class_names": list(names)} if names else {}
 
 
 def publish(stage, network, report):
@@ -192,6 +198,7 @@ def _export(stage, model, report):
         name=stage.model_name,
         training=stage.card_sentence(report),
         network=stage.network_fields.model,
+        image_size=stage.network_fields.image_size,
         config=stage.config,
         dataset=stage.context.dataset,
         train=stage.train,

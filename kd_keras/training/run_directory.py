@@ -15,6 +15,7 @@ import pathlib
 import re
 
 from kd_keras import config as config_lib
+from kd_keras.models import class_names as class_name_checks
 from kd_keras.training import environments, extension, run_records
 from kd_keras.utils import files, manifests, provenance
 
@@ -51,7 +52,7 @@ class RunDir:
         # `check` and `check_removable` have found whose files they are.
         self._outputs = files.OutputDirectory(self.path, all_ours=True)
 
-    def check(self, depends_on, places=None):
+    def check(self, depends_on, places=None, class_names=None):
         """Checks that the directory is new, or holds the same run.
 
         Args:
@@ -59,6 +60,7 @@ class RunDir:
                 fields of the configuration, fingerprints of data, teacher
                 and code.
             places: dict of `data` and `teacher` to their places, for errors.
+            class_names: list of str, the classes of the data, or None.
 
         Raises:
             ValueError: if it holds another run, or files of somebody else.
@@ -67,6 +69,11 @@ class RunDir:
         recorded = self.recorded()
         if recorded is None:
             return
+        class_name_checks.check_same(
+            recorded.get("class_names"),
+            class_names,
+            model=f"the run in {self.path}",
+        )
         lines = config_lib.differing(recorded["depends_on"], depends_on, places)
         if lines:
             raise ValueError(
@@ -79,7 +86,9 @@ class RunDir:
             recorded["depends_on"], depends_on, self.path
         )
 
-    def start(self, config, depends_on, *, command, environment):
+    def start(
+        self, config, depends_on, *, command, environment, class_names=None
+    ):
         """Creates the directory and records what is about to run.
 
         Warns of a training that resumes in another environment.
@@ -89,6 +98,7 @@ class RunDir:
             depends_on: as `check`.
             command: str, as it was typed.
             environment: dict, as `environments.current` returns it.
+            class_names: as `check`.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         # Those of earlier versions are not listed yet.
@@ -104,6 +114,8 @@ class RunDir:
             "depends_on": depends_on,
             "environments": self._environments(environment),
         }
+        if class_names:
+            record["class_names"] = list(class_names)
         # A run that is extended is not finished any more.
         self.report_path.unlink(missing_ok=True)
         self.write_json(CONFIG_NAME, record)

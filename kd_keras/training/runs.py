@@ -99,9 +99,17 @@ def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
     )
     stage = stage_class("student")(context)
     pipeline.check_views(stage.train, stage.view_spec)
-    files = teacher_files.find(context.config, context.savedmodels)
+    files = teacher_files.find(
+        context.config,
+        context.savedmodels,
+        class_names=context.dataset.class_names,
+    )
     manifest = labelling.plan(
-        context.config, stage.parts, files, stage.view_spec
+        context.config,
+        stage.parts,
+        files,
+        stage.view_spec,
+        class_names=context.dataset.class_names,
     )
     path = context.workdir / "store"
     finished = labelling.write(

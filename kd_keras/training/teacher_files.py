@@ -4,6 +4,7 @@ import logging
 import pathlib
 
 from kd_keras.distillation import losses
+from kd_keras.models import class_names as class_name_checks
 from kd_keras.models import image_spec
 from kd_keras.teachers import answers as live
 from kd_keras.teachers import ensemble
@@ -12,17 +13,19 @@ from kd_keras.training import teacher_measure
 _log = logging.getLogger(__name__)
 
 
-def find(config, savedmodels, *, activation=None):
+def find(config, savedmodels, *, class_names=None, activation=None):
     """The files of the teacher, as `ensemble.TeacherFiles`; loads nothing.
 
     Args:
         config: the resolved configuration.
         savedmodels: path; see `prepare.Context`.
+        class_names: list of str, the classes of the data, or None.
         activation: `softmax` or `sigmoid`, how its logits are read; by
             default as `distill.loss` reads them.
 
     Raises:
-        ValueError: if a file does not exist.
+        ValueError: if a file does not exist, or is recorded to be of other
+            classes.
     """
     fields = config.teacher
     paths = [part.strip() for part in fields.path.split(",") if part.strip()]
@@ -35,13 +38,21 @@ def find(config, savedmodels, *, activation=None):
                 f"SavedModel or .keras file. Received: {path}, which does "
                 "not exist"
             )
-    return ensemble.TeacherFiles(
+    files = ensemble.TeacherFiles(
         paths,
         outputs=fields.outputs,
         weights=fields.weights,
         mean=fields.mean,
         activation=activation or losses.activation_of(config.distill.loss),
+        # What the teacher stage exports resizes the images itself.
+        image_size=fields.image_size if fields.path else 0,
     )
+    class_name_checks.check_same(
+        files.class_names,
+        class_names,
+        model=f"the teacher {', '.join(files.paths)}",
+    )
+    return files
 
 
 def place(config, savedmodels):
@@ -114,7 +125,8 @@ def _check_image_shape(teacher, train):
         raise ValueError(
             "teacher and data must have the same image size and channels. "
             f"Received: teacher {expected}, data {tuple(train.image_shape)} "
-            "(data.image_size changes the size)"
+            "(teacher.image_size resizes the images for the teacher alone, "
+            "data.image_size for teacher and student)"
         )
 
 

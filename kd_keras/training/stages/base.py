@@ -64,6 +64,11 @@ class Stage(abc.ABC):
             context.workdir / self.name, self.name
         )
 
+    @property
+    def class_names(self):
+        """The classes in the order of the logits: list of str, or None."""
+        return self.context.dataset.class_names
+
     @staticmethod
     @abc.abstractmethod
     def config_fields(config):
@@ -179,7 +184,7 @@ class Stage(abc.ABC):
                 self.config, self.context.savedmodels
             ),
         }
-        self.run_dir.check(depends_on, places)
+        self.run_dir.check(depends_on, places, self.class_names)
         report = self.run_dir.read_report()
         if report is None:
             return None
@@ -217,6 +222,7 @@ class Stage(abc.ABC):
             image_shape=self.train.image_shape,
             num_classes=num_classes,
             images=self.train.sample(build.STATISTICS_EXAMPLES),
+            image_size=self.network_fields.image_size,
             **self._network_options(),
         )
 

@@ -23,6 +23,7 @@ class SpecialistFields:
         # The generalist's file and training are known by its fingerprint.
         teacher_fields = (
             "model",
+            "image_size",
             "widths",
             "dropout",
             "max_norm",

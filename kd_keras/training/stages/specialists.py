@@ -69,6 +69,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
             depends_on,
             command=self.context.command,
             environment=environments.current(self.context.strategy),
+            class_names=self.class_names,
         )
         reports = [member.run(restart=False) for member in members]
         return self._combine(generalist, members, reports)
@@ -78,7 +79,10 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
 
     def find_inputs(self):
         self._files = teacher_files.find(
-            self.config, self.context.savedmodels, activation="softmax"
+            self.config,
+            self.context.savedmodels,
+            class_names=self.context.dataset.class_names,
+            activation="softmax",
         )
         if len(self._files.paths) > 1:
             raise ValueError(

@@ -26,6 +26,11 @@ class StudentStage(training_stage.TrainingStage):
     def activation(self):
         return losses.activation_of(self.config.distill.loss)
 
+    @property
+    def class_names(self):
+        # Images without labels are of the teacher's classes.
+        return super().class_names or self.answers.class_names
+
     @staticmethod
     def config_fields(config):
         return {

@@ -38,6 +38,7 @@ class TrainingStage(base.Stage):
             depends_on,
             command=self.context.command,
             environment=environments.current(self.context.strategy),
+            class_names=self.class_names,
         )
         fitting.fit(self, network, model)
         final = publishing.build_in_float32(self, num_classes)

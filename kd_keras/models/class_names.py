@@ -1,0 +1,44 @@
+"""Compares the names and the order of the classes of models and data."""
+
+# More names make no line that can be read.
+_SHOWN = 8
+
+
+def check_same(expected, received, *, model, data="the data"):
+    """Raises a ValueError if classes have other names, or another order.
+
+    A model's logits are in the order of its classes, so that other data
+    would be measured, or taught, as the wrong classes.
+
+    Args:
+        expected: list of str, the classes of the model in the order of its
+            logits; None if they are unknown.
+        received: list of str, those of the data, or None.
+        model: str, for the message, such as a path.
+        data: str, for the message.
+    """
+    if not expected or not received or list(expected) == list(received):
+        return
+    is_order = sorted(expected) == sorted(received)
+    raise ValueError(
+        f"the classes of {data} must be those of {model}, in the same order: "
+        f"{described(expected)}. Received: {described(received)}"
+        f"{_first_difference(expected, received)}"
+        + ("; they are the same in another order" if is_order else "")
+    )
+
+
+def described(names):
+    """Names of classes as text, of many the first ones: `cat, dog`."""
+    rest = len(names) - _SHOWN
+    more = f" and {rest} more" if rest > 0 else ""
+    return ", ".join(map(str, names[:_SHOWN])) + more
+
+
+def _first_difference(expected, received):
+    """The first class that differs, where the lists do not show it."""
+    pairs = enumerate(zip(expected, received))
+    found = next((i for i, (a, b) in pairs if a != b), None)
+    if found is None or found < _SHOWN:
+        return ""
+    return f"; class {found} is {received[found]} instead of {expected[found]}"

@@ -1,0 +1,135 @@
+"""Resizes the images of a model inside the model.
+
+TensorFlow's antialiased resizing is an operation that LiteRT and ONNX lack.
+For images of one size it is two products with constant matrices, which every
+runtime has.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.models import interface
+
+
+def resize(images, size):
+    """Resizes images as `tf.image.resize` does: bilinear, antialiased.
+
+    Args:
+        images: tensor, array or `keras.KerasTensor` `(batch, height, width,
+            channels)` of known height and width.
+        size: `(height, width)`.
+
+    Returns:
+        float32 `(batch, *size, channels)`.
+    """
+    ops = keras.ops
+    images = ops.cast(images, "float32")
+    old_height, old_width = images.shape[1:3]
+    if (old_height, old_width) == tuple(size):
+        return images
+    height, width = size
+    # Products with the last axis, which int8 runtimes compute the best.
+    images = ops.transpose(images, (0, 3, 1, 2))
+    images = ops.matmul(images, _matrix(old_width, width))
+    images = ops.transpose(images, (0, 1, 3, 2))
+    images = ops.matmul(images, _matrix(old_height, height))
+    return ops.transpose(images, (0, 3, 2, 1))
+
+
+def resize_array(images, size, *, batch_size=100):
+    """Resizes an array of images, a part at a time.
+
+    Args:
+        images: array `(n, height, width, channels)`.
+        size: `(height, width)`.
+        batch_size: int, images at once.
+
+    Returns:
+        float32 array `(n, *size, channels)`.
+    """
+    starts = range(0, len(images), batch_size)
+    return np.concatenate(
+        [resize(images[i : i + batch_size], size).numpy() for i in starts]
+    )
+
+
+def resized(model, image_size, *, model_size=None):
+    """Makes a model of images of another size, which resizes them itself.
+
+    The new model shares the layers of `model`, which is one of its own: the
+    last entry of `layers`. It takes part in training, and is saved and
+    exported with its resizing: bilinear, antialiased, in float32.
+
+    Args:
+        model: Keras model of one input, the images.
+        image_size: int, or `(height, width)`: the size of the images that
+            the new model takes.
+        model_size: int, or `(height, width)` that the images are resized to;
+            None for the only size that the model takes.
+
+    Returns:
+        Functional `keras.Model`.
+
+    Raises:
+        ValueError: if the model takes images of no fixed size and
+            `model_size` is None, or of a fixed size that is another.
+    """
+    shape = interface.input_shape(model)
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise ValueError(
+            "a model that images are resized for must take one input (batch, "
+            f"height, width, channels). Received: {model.name} with {shape}"
+        )
+    new = as_size(model_size) if model_size else shape[1:3]
+    check_size(shape[1:], new, model=model.name, field="model_size")
+    inputs = keras.Input((*as_size(image_size), shape[-1]), name="images")
+    return keras.Model(
+        inputs, model(resize(inputs, new)), name=f"{model.name}_resized"
+    )
+
+
+def as_size(size):
+    """`(height, width)` of an int, for a square, or of two ints."""
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def check_size(image_shape, size, *, model, field):
+    """Raises a ValueError unless a model takes images of a size.
+
+    Args:
+        image_shape: `(height, width, channels)` of the model, None for any
+            size; empty if it is unknown.
+        size: `(height, width)`; None where it is not given.
+        model: str, for the message.
+        field: str, the option that gave the size.
+    """
+    if None in size:
+        raise ValueError(
+            f"{field} must be set for a model that takes images of any size. "
+            f"Received: {model}"
+        )
+    pairs = zip(image_shape[:2], size)
+    if any(taken not in (None, given) for taken, given in pairs):
+        raise ValueError(
+            f"{field} must be the size that the model takes, "
+            f"{described(image_shape[:2])} (or 0 if it is that of the images)."
+            f" Received: {described(size)} for {model}"
+        )
+
+
+def described(size):
+    """A size as text: `224 x 224`."""
+    return " x ".join("any" if x is None else str(x) for x in size)
+
+
+@functools.lru_cache(maxsize=64)
+def _matrix(old, new):
+    """Weights of the old pixels of a line: float32 array `(old, new)`."""
+    # Each image of a single pixel shows that pixel's weights.
+    single = np.eye(old, dtype="float32")[None, :, :, None]
+    with tf.init_scope():
+        resized = tf.image.resize(single, (new, old), antialias=True)
+        return np.ascontiguousarray(resized[0, :, :, 0].numpy().T)

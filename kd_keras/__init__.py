@@ -10,6 +10,7 @@ _PUBLIC = {
     "evaluate_model": "kd_keras.evaluation.comparison",
     "load_teacher": "kd_keras.teachers.loading",
     "losses": "kd_keras.distillation.losses",
+    "resized": "kd_keras.models.resizing",
 }
 
 __all__ = [*_PUBLIC]

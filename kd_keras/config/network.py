@@ -4,8 +4,13 @@ from kd_keras.config import field
 from kd_keras.config.field import Field
 
 
-def fields(model):
-    """Returns the fields, with `model` as the default network."""
+def fields(model, *, image_size=""):
+    """Returns the fields of a network.
+
+    Args:
+        model: str, the default network.
+        image_size: str, the end of the description of `image_size`.
+    """
     return (
         Field(
             "model",
@@ -18,7 +23,7 @@ def fields(model):
             0,
             "Height and width in pixels that the network takes. Its first "
             "layers resize the images to it (bilinear, antialiased), also in "
-            "what is exported; 0 for the size of the images.",
+            "what is exported; 0 for the size of the images." + image_size,
             field.PIXELS,
         ),
         Field(

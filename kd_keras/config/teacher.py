@@ -26,7 +26,12 @@ SECTION = Section(
     "teacher",
     "The teacher.",
     (
-        *network.fields(model="cnn"),
+        *network.fields(
+            model="cnn",
+            image_size=" With teacher.path: the size that this model takes, "
+            "which the images are resized to for it; 0 if they have that size, "
+            "as for a model that the teacher stage exported.",
+        ),
         Field(
             "path",
             "",

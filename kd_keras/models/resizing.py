@@ -1,8 +1,8 @@
 """Resizes the images of a model inside the model.
 
 TensorFlow's antialiased resizing is an operation that LiteRT and ONNX lack.
-For images of one size it is two products with constant matrices, which every
-runtime has.
+For images of one size it is two products with constant matrices. These are
+written as convolutions of 1 x 1, which every runtime has, also in int8.
 """
 
 import functools
@@ -30,12 +30,8 @@ def resize(images, size):
     old_height, old_width = images.shape[1:3]
     if (old_height, old_width) == tuple(size):
         return images
-    height, width = size
-    # Products with the last axis, which int8 runtimes compute the best.
-    images = ops.transpose(images, (0, 3, 1, 2))
-    images = ops.matmul(images, _matrix(old_width, width))
-    images = ops.transpose(images, (0, 1, 3, 2))
-    images = ops.matmul(images, _matrix(old_height, height))
+    images = _lines(ops.transpose(images, (0, 3, 1, 2)), size[1])
+    images = _lines(ops.transpose(images, (0, 1, 3, 2)), size[0])
     return ops.transpose(images, (0, 3, 2, 1))
 
 
@@ -115,14 +111,21 @@ def check_size(image_shape, size, *, model, field):
     if any(taken not in (None, given) for taken, given in pairs):
         raise ValueError(
             f"{field} must be the size that the model takes, "
-            f"{described(image_shape[:2])} (or 0 if it is that of the images)."
-            f" Received: {described(size)} for {model}"
+            f"{described(image_shape[:2])}. Received: {described(size)} for "
+            f"{model}"
         )
 
 
 def described(size):
     """A size as text: `224 x 224`."""
     return " x ".join("any" if x is None else str(x) for x in size)
+
+
+def _lines(images, new):
+    """Resizes the last axis of a tensor of 4 axes."""
+    weights = _matrix(images.shape[-1], new)
+    # Not `matmul`, which reshapes by operations that small runtimes lack.
+    return keras.ops.conv(images, weights[None, None], padding="valid")
 
 
 @functools.lru_cache(maxsize=64)

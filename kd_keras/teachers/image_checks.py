@@ -30,9 +30,18 @@ def check_shape(images, image_shape, *, teacher):
     if image_shape and not expected.is_compatible_with(images.shape):
         raise ValueError(
             f"images for the teacher {teacher} must have the shape {expected}. "
-            f"Received: {images.shape}; images without an axis of channels "
-            "need one (images[..., None])"
+            f"Received: {images.shape}; {_remedy(expected, images.shape)}"
         )
+
+
+def _remedy(expected, received):
+    if received.rank != expected.rank or received[3:] != expected[3:]:
+        return "images without an axis of channels need one (images[..., None])"
+    return (
+        "kd_keras.resized(model, image_size) and load_teacher(path, "
+        "image_size=...) make a teacher that resizes them "
+        "(--config.teacher.image_size on the command line)"
+    )
 
 
 def checked(images, spec, *, teacher):

@@ -149,9 +149,13 @@ def _function_of_layer(layer, output):
         dtype = _input_dtype(layer.call_endpoint_fn)
 
     image_spec = first_layer.expected_images(layer)
+    image_shape = _image_shape(layer)
 
     # The function hides the model from Keras's and TensorFlow's tracking.
     def logits(images):
+        if image_shape:
+            images = tf.convert_to_tensor(images)
+            image_checks.check_shape(images, image_shape, teacher=layer.name)
         if image_spec is not None:
             images = image_checks.checked(
                 tf.convert_to_tensor(images), image_spec, teacher=layer.name
@@ -163,6 +167,16 @@ def _function_of_layer(layer, output):
         return interface.logits_of(layer, outputs, output, **choice)
 
     return logits, interface.num_classes(layer, output, **choice)
+
+
+def _image_shape(layer):
+    """The images that a model takes, `()` if they are unknown or no images.
+
+    A subclassed model knows only those of its first batch.
+    """
+    shape = getattr(layer, "input_shape", None)
+    is_of_images = isinstance(shape, tuple) and len(shape) == 4
+    return shape[1:] if is_of_images else ()
 
 
 def _input_dtype(endpoint):

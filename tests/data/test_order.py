@@ -84,38 +84,6 @@ def test_an_epochs_order_is_that_of_the_hash_by_hand():
     )
 
 
-def permuted_by_hand(place, *, count, seed, epoch):
-    half_bits = max(-(-(count - 1).bit_length() // 2), 1)
-    mask = 2**half_bits - 1
-    while True:
-        left, right = place >> half_bits, place & mask
-        for draw in (11, 12, 13, 14):
-            mixed = hashed(seed=seed, draw=draw, view=epoch, example=right)
-            left, right = right, left ^ mixed & mask
-        place = left << half_bits | right
-        if place < count:
-            return place
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 16, 17, 1000, 1025])
-def test_a_computed_order_is_a_permutation(count):
-    found = order.permuted(tf.range(count), count=count, seed=2, epoch=4)
-    assert sorted(found.numpy().tolist()) == list(range(count))
-    expected = [
-        permuted_by_hand(place, count=count, seed=2, epoch=4)
-        for place in range(count)
-    ]
-    assert found.numpy().tolist() == expected
-
-
-def test_a_computed_order_stays_what_it_was():
-    """The first places of many examples, which no process sorts."""
-    found = order.permuted(tf.range(5), count=10**9, seed=3, epoch=7)
-    assert found.numpy().tolist() == []
-    other = order.permuted(tf.range(5), count=10**9, seed=3, epoch=8)
-    assert not set(found.numpy()) & set(other.numpy())
-
-
 def test_each_purpose_has_a_draw_number_of_its_own():
     modules = [
         importlib.import_module(f"{augmentation.__name__}.{module.name}")

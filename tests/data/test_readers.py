@@ -91,6 +91,21 @@ def test_a_part_is_read_from_the_original_not_from_the_array():
     assert not small.read(ids).numpy().any()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_part_of_an_array_is_that_of_an_encoded_image(channels):
+    images = np.random.default_rng(0).integers(0, 256, (9, 12, 10, channels))
+    images = images.astype("uint8")
+    ids = np.array([7, 2, 8])
+    parts = readers.ArrayReader(images).read(ids, first_rows)
+    assert parts.dtype == tf.uint8 and parts.shape == (3, 12, 10, channels)
+    np.testing.assert_array_equal(
+        parts, PngReader(images).read(ids, first_rows)
+    )
+    read = tf.function(readers.ArrayReader(images).read, autograph=False)
+    in_graph = read(tf.constant(ids), first_rows)
+    np.testing.assert_array_equal(in_graph, parts)
+
+
 @pytest.mark.parametrize("kind", [in_memory, encoded])
 @pytest.mark.parametrize("crop", [None, first_rows])
 def test_joined_readers_read_as_one(kind, crop):

@@ -1,5 +1,7 @@
 """Plans of stores, and refusal of other plans."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import stores
@@ -7,6 +9,7 @@ from example_sets import encoded, numbered
 
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets
+from kd_keras.data.augmentation import table
 from kd_keras.store import manifest as manifest_lib
 
 
@@ -38,6 +41,26 @@ def test_another_plan_is_refused_with_its_differences(
     stores.write(tmp_path, parts, teacher, num_shards=2)
     with pytest.raises(ValueError, match=r"Differing: dtype \(was"):
         stores.write(tmp_path, parts, teacher, dtype="float16")
+
+
+def test_another_version_of_an_augmentation_is_refused(
+    parts, teacher, tmp_path, monkeypatch
+):
+    few = {"train": parts["train"].subset(np.arange(20))}
+    spec = views.ViewSpec(seed=1, erasing=0.5, mirror="random")
+    assert stores.write(tmp_path, few, teacher, spec=spec)
+    assert stores.write(tmp_path, few, teacher, spec=spec)
+    changed = dataclasses.replace(spec, order=("erasing", "translate_mirror"))
+    with pytest.raises(ValueError, match=r"Differing: spec\.steps \(was"):
+        stores.write(tmp_path, few, teacher, spec=changed)
+    newer = dataclasses.replace(table.ALL["erasing"], version=2)
+    monkeypatch.setitem(table.ALL, "erasing", newer)
+    with pytest.raises(
+        ValueError,
+        match=r"spec\.steps \(was \['translate_mirror 0', 'erasing 1'\], "
+        r"is \['translate_mirror 0', 'erasing 2'\]",
+    ):
+        stores.write(tmp_path, few, teacher, spec=spec)
 
 
 def test_the_size_of_files_makes_no_other_store(

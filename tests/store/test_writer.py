@@ -181,6 +181,39 @@ def test_mixed_views_are_stored_as_the_teacher_saw_them(
     )
 
 
+def test_crops_and_colours_are_stored_as_the_teacher_saw_them(
+    parts, teacher, tmp_path
+):
+    """From memory and from encoded images alike."""
+    spec = views.ViewSpec(
+        seed=1,
+        crop_scale=(0.2, 1.0),
+        mirror="random",
+        contrast=0.4,
+        blur=0.5,
+        blur_sigma=(0.1, 1.0),
+        erasing=0.5,
+    )
+    train = parts["train"].subset(np.arange(120))
+    images = np.zeros((train.ids.max() + 1, *train.image_shape), "uint8")
+    images[train.ids] = train.images
+    written = []
+    for name, examples in {
+        "memory": train,
+        "encoded": datasets.Examples(PngReader(images), ids=train.ids),
+    }.items():
+        path = tmp_path / name
+        stores.write(path, {"train": examples}, teacher, spec=spec)
+        opened = kd_keras.LogitStore.open(path)
+        written.append(opened.logits(train.ids[::3], 1))
+        np.testing.assert_allclose(
+            written[-1],
+            stores.live_logits(teacher, examples, train.ids[::3], 1, spec),
+            atol=1e-4,
+        )
+    np.testing.assert_array_equal(*written)
+
+
 def test_a_bar_shows_the_rate_and_the_time_that_is_left(
     parts, teacher, tmp_path, capsys
 ):

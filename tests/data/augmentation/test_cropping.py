@@ -10,6 +10,7 @@ from scipy import stats
 
 from kd_keras.data import augmentation
 from kd_keras.data.augmentation import ViewSpec
+from kd_keras.models import image_spec
 
 SPEC = ViewSpec(seed=3, crop_scale=(0.08, 1.0))
 
@@ -105,6 +106,23 @@ def test_narrow_images_are_cropped_to_a_pixel_at_least():
 
 def test_without_a_crop_images_are_read_whole():
     assert augmentation.crop_of(ViewSpec(mirror="random"), view=0) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "images", "message"),
+    [
+        ((8, 8, 2), image_spec.UINT8, "crop_scale .* 1 or 3 channels.*: 2"),
+        (
+            (8, 8, 3),
+            image_spec.ImageSpec("float32", 0.0, 255.0),
+            "crop_scale .*integers.* float32 from 0 to 255",
+        ),
+    ],
+)
+def test_images_that_cannot_be_resized_are_refused(shape, images, message):
+    augmentation.check(SPEC, (8, 8, 1), image_spec.UINT8)
+    with pytest.raises(ValueError, match=message):
+        augmentation.check(SPEC, shape, images)
 
 
 @pytest.mark.parametrize("scale", [(0.0, 1.0), (0.5,), (0.5, 0.4), (0.5, 1.1)])

@@ -1,9 +1,14 @@
 """What a stage's result depends on, and the table of stages."""
 
+import dataclasses
+import types
+
 import pytest
+from example_sets import numbered
 from stage_runs import small_config
 
 from kd_keras import config as config_lib
+from kd_keras.data.augmentation import ViewSpec, table
 from kd_keras.training import stages
 from kd_keras.training.stages import base, student, teacher
 
@@ -15,6 +20,27 @@ def test_stages_depend_on_their_own_augmentation_alone():
     fields = student.StudentStage.depends_on(config)
     assert fields["data.augment.translate"] == 1
     assert not any(field.startswith("teacher.augment") for field in fields)
+
+
+def test_a_run_depends_on_the_versions_of_its_augmentations(monkeypatch):
+    def inputs(**fields):
+        stage = types.SimpleNamespace(
+            config=None,
+            depends_on=lambda config: {},
+            parts={"train": numbered(9)},
+            view_spec=ViewSpec(**fields),
+        )
+        return base.Stage.find_inputs(stage)
+
+    # As runs of earlier versions recorded it.
+    assert "augmentations" not in inputs(translate=1, mixup=0.5)
+    was = inputs(erasing=0.5)
+    assert was["augmentations"] == ["erasing 1"]
+    newer = dataclasses.replace(table.ALL["erasing"], version=2)
+    monkeypatch.setitem(table.ALL, "erasing", newer)
+    assert config_lib.differing(was, inputs(erasing=0.5)) == [
+        "augmentations (was ['erasing 1'], is ['erasing 2'])"
+    ]
 
 
 def test_a_field_of_muon_alone_is_no_part_of_other_results():

@@ -55,7 +55,11 @@ def plain_weights(trained_teacher, small_mnist, tmp_path_factory):
         {"distill.standardize": True},
         {"distill.final_temperature": 1.0},
         {"distill.final_hard_loss_weight": 1.0},
-        {"data.cutmix": 0.5},
+        {
+            "data.augment.crop_scale": (0.5, 1.0),
+            "data.augment.erasing": 0.5,
+            "data.cutmix": 0.5,
+        },
     ],
 )
 def test_every_way_to_distil_works_live_and_stored(

@@ -16,13 +16,16 @@ def png(pixels):
     return file.getvalue()
 
 
-def prepare(data_dir, by_split, *, name="made", label=None, **options):
+def prepare(
+    data_dir, by_split, *, name="made", in_order=False, label=None, **options
+):
     """Prepares a set with the features `image` and `label`.
 
     Args:
         data_dir: path.
         by_split: dict of splits to `(images, labels)`.
         name: str.
+        in_order: bool, whether the examples are stored in their order.
         label: feature; by default a `ClassLabel` of four classes.
         **options: `image`, another feature for the images; `keys`, other
             names of both features; further arguments of the builder, such as
@@ -46,6 +49,7 @@ def prepare(data_dir, by_split, *, name="made", label=None, **options):
             return self.dataset_info_from_configs(
                 features=features.FeaturesDict(dict(zip(keys, (image, label)))),
                 supervised_keys=keys,
+                disable_shuffling=in_order,
             )
 
         def _split_generators(self, manager):

@@ -27,6 +27,14 @@ _FILES = Rule(
     "folder or table",
     lambda name: not {"folder", "table"}.isdisjoint(name.split("+")),
 )
+_CONVERTED = Rule(
+    "folder, table, array_record or hugging_face",
+    lambda name: (
+        not {"folder", "table", "array_record", "hugging_face"}.isdisjoint(
+            name.split("+")
+        )
+    ),
+)
 _CHANNELS = Rule("1 or 3", lambda value: value in (1, 3))
 _TABLE = Rule("table", lambda name: "table" in name.split("+"))
 
@@ -50,9 +58,11 @@ SECTION = Section(
             "mnist",
             "mnist (in the package), cifar10, any name of TensorFlow "
             "Datasets, folder (image files in data_dir, flat or with one "
-            "subfolder per class) or table (data_dir is a CSV, TSV or Parquet "
-            "file that lists image files). Names joined by + are one set of "
-            "all their classes.",
+            "subfolder per class), table (data_dir is a CSV, TSV or Parquet "
+            "file that lists image files), array_record (data_dir is a folder "
+            "of ArrayRecord files) or hugging_face (data_dir is a folder of "
+            "save_to_disk). Names joined by + are one set of all their "
+            "classes.",
         ),
         Field(
             "data_dir",
@@ -65,17 +75,19 @@ SECTION = Section(
         Field(
             "labels",
             "auto",
-            "auto takes labels from the names of class folders or the column "
-            "of a table; none uses all images without labels.",
+            "auto takes labels from the names of class folders, the column "
+            "of a table or the labels of a published set; none uses all images "
+            "without labels.",
             field.one_of(("auto", "none")),
-            used_with=("name", _FILES),
+            used_with=("name", _FROM_DISK),
         ),
         Field(
             "channels",
             3,
-            "Channels that images are converted to: 3 for colour, 1 for grey.",
+            "Channels that images are converted to: 3 for colour, 1 for grey. "
+            "Sets of TensorFlow Datasets have their own.",
             _CHANNELS,
-            used_with=("name", _FILES),
+            used_with=("name", _CONVERTED),
         ),
         Field(
             "on_error",

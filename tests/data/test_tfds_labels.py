@@ -102,6 +102,16 @@ def test_features_of_other_names_are_found(load, options):
     assert [by_image[bytes(image)] for image in IMAGES] == COUNTED
 
 
+def test_without_labels_the_train_split_is_all(load, options):
+    options.setdefault("fields", {}).update(labels="none")
+    dataset = load({"train": COUNTED, "test": COUNTED}, **options)
+    assert not dataset.train.labelled and dataset.test is None
+    # Also of a set that has been converted without them.
+    options["fields"].update(labels="auto")
+    dataset = load({"train": COUNTED, "test": COUNTED}, **options)
+    assert sorted(dataset.train.labels) == sorted(COUNTED)
+
+
 def test_a_feature_that_is_named_must_be_of_its_kind(load):
     splits = {"train": COUNTED, "test": COUNTED}
     with pytest.raises(ValueError, match="label_column.*ClassLabel.*'image'"):

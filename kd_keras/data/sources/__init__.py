@@ -6,11 +6,25 @@ A source is a module with a function `load(fields)`, which returns a
 
 from kd_keras import config
 from kd_keras.data import joining
-from kd_keras.data.sources import folder, mnist, packages, table, tfds
+from kd_keras.data.sources import (
+    array_record,
+    folder,
+    hugging_face,
+    mnist,
+    packages,
+    table,
+    tfds,
+)
 from kd_keras.utils import suggestions
 
 # By `config.data.name`; other names are looked up in TensorFlow Datasets.
-_SOURCES = {"mnist": mnist.load, "folder": folder.load, "table": table.load}
+_SOURCES = {
+    "mnist": mnist.load,
+    "folder": folder.load,
+    "table": table.load,
+    "array_record": array_record.load,
+    "hugging_face": hugging_face.load,
+}
 
 
 def load_dataset(fields):

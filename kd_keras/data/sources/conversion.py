@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 _WHAT = "a converted set"
 _SOURCE = "source.json"
-_SOURCE_FORM = {"tfrecord_files": [str], "label": str}
+_SOURCE_FORM = {"tfrecord_files": [str], "label": (str, type(None))}
 _LABELS = "labels.npy"
 # An ArrayRecord file is at least that much larger than its records.
 _SPARE_BYTES = 2**17
@@ -37,7 +37,8 @@ def convert(builder, split, label_key):
     Args:
         builder: `tfds.core.DatasetBuilder` of a set prepared as TFRecord.
         split: str.
-        label_key: str, the feature whose values are stored as one array.
+        label_key: str, the feature whose values are stored as one array; or
+            None for none.
 
     Returns:
         `record_files.Records`, with stored labels.
@@ -108,15 +109,22 @@ def _write(folder, paths, source, count):
 def _copy_all(paths, new, source, count):
     """Writes the records of TFRecord files, and their labels, to a folder."""
     bar = progress.bar(count, "record")
-    labels = []
+    copied, labels = 0, []
     for path in paths:
-        labels += _copy(path, new, source["label"], bar)
-    if len(labels) != count:
+        for batch in _copy(path, new):
+            copied += len(batch)
+            bar.add(len(batch))
+            if source["label"]:
+                labels.append(
+                    record_files.parse(batch, source["label"], tf.int64)
+                )
+    if copied != count:
         raise ValueError(
             f"a prepared set must be complete ({count} records). Received: "
-            f"{len(labels)} in {paths[0]} and its siblings; prepare it again"
+            f"{copied} in {paths[0]} and its siblings; prepare it again"
         )
-    np.save(new / _LABELS, np.array(labels, np.int64))
+    if labels:
+        np.save(new / _LABELS, np.concatenate(labels))
     files.write_json(new / _SOURCE, source)
 
 
@@ -128,8 +136,8 @@ def _check_space(folder, needed):
         )
 
 
-def _copy(path, new, label_key, bar):
-    """Copies the records of a TFRecord file; returns their labels, a list."""
+def _copy(path, new):
+    """Copies the records of a TFRecord file; yields them, string tensors."""
     from array_record.python import array_record_module
 
     name = pathlib.Path(path).name.replace(".tfrecord", ".array_record")
@@ -137,16 +145,11 @@ def _copy(path, new, label_key, bar):
     writer = array_record_module.ArrayRecordWriter(
         str(new / name), "group_size:1,uncompressed"
     )
-    labels = []
     for batch in tfrecord_files.batches(path):
         for record in batch.numpy():
             writer.write(record)
-        labels += (
-            record_files.parse(batch, label_key, tf.int64).numpy().tolist()
-        )
-        bar.add(len(batch))
+        yield batch
     writer.close()
-    return labels
 
 
 def _read(folder, sums):
@@ -162,7 +165,9 @@ def _read(folder, sums):
                 what=_WHAT,
                 remedy=_remedy(folder),
             )
-    labels = {_source(folder)["label"]: np.load(folder / _LABELS)}
+    labels = {}
+    if key := _source(folder)["label"]:
+        labels[key] = np.load(folder / _LABELS)
     return record_files.Records(paths, contents=sums, labels=labels)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import datasets, image_files, readers
+from kd_keras.data import datasets, decoding, image_files, readers
 from kd_keras.data.sources import images, official_splits, record_files
 from kd_keras.utils import progress
 
@@ -73,7 +73,7 @@ def dataset(
     Raises:
         ValueError: if there is no train split, or images have several sizes.
     """
-    decode = images.Decoding(_image_shape(records, parse, fields))
+    decode = decoding.of(fields, _image_shape(records, parse, fields))
 
     def has_labels(split):
         return labels[split] is not None and (labels[split] != -1).any()
@@ -100,7 +100,7 @@ def _image_shape(records, parse, fields):
     Without `fields.image_size`, the headers of all images are read.
     """
     if fields.image_size:
-        return fields.image_size, fields.image_size, fields.channels
+        return decoding.shape_of(fields, (None, None, fields.channels))
     first = None
     for split in records.values():
         for i, header in _headers(split, parse):

@@ -1,34 +1,12 @@
-"""Resizes images and loads them into memory, for sources on disk."""
+"""Loads images into memory, for sources on disk."""
 
 import logging
 
 import numpy as np
-import tensorflow as tf
 
 from kd_keras.data import datasets, readers
 
 _log = logging.getLogger(__name__)
-
-
-def resize(image, shape):
-    """Resizes an image, unless it has the size already.
-
-    Args:
-        image: uint8 tensor of three axes.
-        shape: `(height, width, channels)`.
-
-    Returns:
-        uint8 tensor of this shape.
-    """
-    image.set_shape((None, None, shape[-1]))
-    resized = tf.image.resize(image, shape[:2], antialias=True)
-    same = tf.reduce_all(tf.shape(image)[:2] == shape[:2])
-    image = tf.cond(
-        same,
-        lambda: image,
-        lambda: tf.saturate_cast(tf.round(resized), tf.uint8),
-    )
-    return tf.ensure_shape(image, shape)
 
 
 def in_memory_if_small(examples, memory_limit_mb):

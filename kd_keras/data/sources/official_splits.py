@@ -17,7 +17,7 @@ def choose(names, *, has_labels, read, fields, what):
     The test split is `test`, or the validation split where there is no other
     or the labels of `test` are withheld. The validation split validates unless
     `validation_examples` are held out. A set with only a train split is split
-    by `test_fraction`.
+    by `test_fraction`. With `labels=none`, the train split is all.
 
     Args:
         names: names of the splits.
@@ -37,6 +37,9 @@ def choose(names, *, has_labels, read, fields, what):
             "a dataset must have the split 'train'. Received: "
             f"{what} with {sorted(names)}"
         )
+
+    if fields.labels == "none":
+        return {"train": read(_TRAIN, False), "test": None}
 
     def is_labelled(name):
         labelled = has_labels(name)

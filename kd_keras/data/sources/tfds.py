@@ -8,11 +8,10 @@ import urllib.request
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import datasets
+from kd_keras.data import datasets, decoding
 from kd_keras.data.sources import (
     conversion,
     encoded,
-    images,
     official_splits,
     packages,
     record_files,
@@ -95,10 +94,12 @@ def prepared(builder, fields, *, name, source):
         ValueError: as `load`.
     """
     image_key = _image_key(builder, fields)
-    label_key = _label_key(builder, fields)
+    label_key = None
+    if fields.labels != "none":
+        label_key = _label_key(builder, fields)
     shape = _image_shape(builder, image_key, fields)
-    label = builder.info.features[label_key]
-    decode = images.Decoding(shape)
+    label = builder.info.features[label_key] if label_key else None
+    decode = decoding.of(fields, shape)
 
     def read(split, labelled):
         records = _records(builder, split, label_key, fields)
@@ -219,9 +220,9 @@ def _image_shape(builder, key, fields):
             f"{builder.name} with {dtype}; load it as an array of numbers of "
             "any range"
         )
-    shape = feature.shape
-    if fields.image_size:
-        shape = (fields.image_size, fields.image_size, shape[-1])
+    # Transparency is no channel.
+    shape = (*feature.shape[:2], 1 if feature.shape[2] == 1 else 3)
+    shape = decoding.shape_of(fields, shape)
     if None in shape:
         raise ValueError(
             f"images of {builder.name} differ in size: set data.image_size to "

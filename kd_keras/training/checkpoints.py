@@ -121,7 +121,7 @@ class Checkpoints:
         return Position(0)
 
     def restore_metrics(self):
-        """Gives the metrics what they had where `restore` entered an epoch."""
+        """Restores the metrics' sums over the steps before the position."""
         self._metrics.give_back()
 
     def save(self, position, *, seconds=0.0):
@@ -143,8 +143,8 @@ class Checkpoints:
     def _checkpoint(self, parts):
         """A `tf.train.Checkpoint` with some of the optional parts.
 
-        Those of earlier versions have none, those of one replica no
-        `replicas`.
+        Checkpoints of earlier versions have none. With one replica,
+        `replicas` is left out.
         """
         optional = {
             "replicas": self._unequal.copies,
@@ -192,8 +192,8 @@ class Checkpoints:
 class _Copies:
     """Copies of variables that cannot be saved by themselves.
 
-    TensorFlow saves one value of a variable that differs between replicas:
-    that of the first replica, or the sum.
+    TensorFlow saves only the sum, or the first replica's value, of a variable
+    that differs between replicas.
 
     Args:
         originals: list of `tf.Variable`.

@@ -14,8 +14,8 @@ class ResumedCallbacks(keras.callbacks.CallbackList):
         callbacks: list of Keras callbacks.
         first_step: int, the steps of the first epoch that are left out; 0
             for a whole epoch.
-        restore_metrics: function that gives the model's metrics what they
-            had after these steps.
+        restore_metrics: function that restores the model's metrics as of
+            these steps.
         **params: as of `keras.callbacks.CallbackList`; `model`, and `steps`
             of a whole epoch, are needed.
     """
@@ -40,7 +40,7 @@ class ResumedCallbacks(keras.callbacks.CallbackList):
         super().on_train_batch_end(batch, logs)
         is_last = batch + 1 == self.params["steps"]
         if self._first_step and is_last and not self.model.stop_training:
-            # Ends the epoch; the end of the epoch lets the training go on.
+            # Keras ends the epoch, and after `on_epoch_end` continues.
             self.model.stop_training = self._has_ended = True
 
     def on_epoch_end(self, epoch, logs=None):

@@ -119,9 +119,9 @@ def contrast(images, factor):
     Returns:
         uint8 tensor of the same shape.
     """
-    # A row's sum fits into 32 bits; an image's may not.
-    sums = tf.reduce_sum(tf.cast(_grey(images), tf.int32), axis=2)
-    total = tf.reduce_sum(tf.cast(sums, tf.int64), axis=1, keepdims=True)
+    # float32 holds a row's sum exactly, but maybe not an image's.
+    sums = tf.cast(tf.reduce_sum(_grey(images), axis=2), tf.int64)
+    total = tf.reduce_sum(sums, axis=1, keepdims=True)
     pixels = tf.cast(tf.shape(images)[1] * tf.shape(images)[2], tf.int64)
     mean = (2 * total + pixels) // (2 * pixels)
     return _blend(images, tf.cast(mean, tf.float32), factor)
@@ -139,8 +139,8 @@ def colour(images, factor):
     """
     if images.shape[-1] == 1:
         return images
-    grey = _grey(images)
-    return _blend(images, _rows(tf.stack([grey] * 3, axis=-1)), factor)
+    grey = tf.repeat(_grey(images)[..., tf.newaxis], 3, axis=-1)
+    return _blend(images, _rows(grey), factor)
 
 
 def sharpness(images, factor):
@@ -191,7 +191,7 @@ def _grey(images):
     red, green, blue = (tf.cast(images[..., i], tf.float32) for i in range(3))
     # At most 2**24, so that float32 is exact.
     total = _RED * red + _GREEN * green + _BLUE * blue + 32768.0
-    return tf.floor(total / 65536.0)
+    return tf.floor(total * (1.0 / 65536.0))
 
 
 def _rows(images):

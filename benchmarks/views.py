@@ -18,10 +18,16 @@ from kd_keras.data import augmentation, datasets, pipeline
 
 COUNT, ROUNDS = 20_000, 5
 AUGMENTATIONS = {
-    "gather alone": (0, "none", 0),
-    "translate": (2, "none", 0),
-    "translate, mirror": (2, "alternating", 0),
-    "translate, mirror, cutout": (2, "random", 8),
+    "gather alone": {},
+    "translate": {"translate": 2},
+    "translate, mirror": {"translate": 2, "mirror": "alternating"},
+    "translate, mirror, cutout": {
+        "translate": 2,
+        "mirror": "random",
+        "cutout": 8,
+    },
+    "RandAugment": {"rand_augment": 2},
+    "TrivialAugment": {"trivial_augment": True},
 }
 
 
@@ -31,16 +37,14 @@ def main():
     examples = datasets.Examples(images)
     rates = {name: [] for name in AUGMENTATIONS}
     for _ in range(ROUNDS + 1):
-        for name, (translate, mirror, cutout) in AUGMENTATIONS.items():
+        for name, fields in AUGMENTATIONS.items():
             batches = pipeline.training_batches(
                 examples,
                 batch_size=512,
                 seed=0,
                 epochs=1,
                 labels=False,
-                spec=augmentation.ViewSpec(
-                    translate=translate, mirror=mirror, cutout=cutout
-                ),
+                spec=augmentation.ViewSpec(**fields),
             )
             began = time.perf_counter()
             for _ in batches:

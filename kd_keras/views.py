@@ -10,8 +10,8 @@ Examples:
       --config.data.image_size=224 --config.data.augment=photos_strong
   kd-keras views --config.data.augment.rand_augment=2 --count=8 --views=10
 
-The views are those of the training: the same seed, epoch and image give the
-same view there. --help-config shows every field of the configuration.
+Training uses the same views: a view depends on the seed, its number and the
+image alone. --help-config shows every field of the configuration.
 """
 
 from kd_keras.utils import interruption

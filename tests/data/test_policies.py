@@ -200,28 +200,32 @@ def test_images_must_have_colours_from_0_to_255(spec):
     [
         (
             RAND,
-            "colour brightness equalize equalize colour translate_x",
-            [277370, 368850, 280840, 305159, 263692, 141834],
+            "colour brightness equalize equalize colour translate_x "
+            "brightness shear_x contrast contrast posterize posterize",
+            [277370, 368850, 280840, 305159, 263692, 141834]
+            + [364988, 265400, 246868, 245920, 280840, 277472],
         ),
         (
             TRIVIAL,
-            "posterize translate_x sharpness brightness autocontrast posterize",
-            [280840, 0, 280840, 57775, 305159, 256704],
+            "posterize translate_x sharpness brightness autocontrast "
+            "posterize rotate sharpness translate_x rotate sharpness rotate",
+            [280840, 0, 280840, 57775, 305159, 256704]
+            + [165276, 280840, 0, 168944, 280840, 280840],
         ),
     ],
     ids=["rand", "trivial"],
 )
 def test_views_stay_what_stores_were_made_with(spec, names, sums):
-    """Views 5 of six examples of one image, and what was drawn for them."""
+    """Views 5 of twelve examples of one image, and what was drawn for them."""
     image = tf.range(60, dtype=tf.int32) * 4
     images = tf.tile(
-        tf.reshape(tf.cast(image, tf.uint8), (1, 4, 5, 3)), (6, 1, 1, 1)
+        tf.reshape(tf.cast(image, tf.uint8), (1, 4, 5, 3)), (12, 1, 1, 1)
     )
-    views = make(images, spec, np.arange(6), view=5)
+    views = make(images, spec, np.arange(12), view=5)
     weights = np.arange(60).reshape(4, 5, 3)
     assert (views * weights).sum(axis=(1, 2, 3)).tolist() == sums
     (name,) = spec.used
-    draws = order.Draws(tf.range(6, dtype=tf.int64), 3, 5).of(name)
+    draws = order.Draws(tf.range(12, dtype=tf.int64), 3, 5).of(name)
     key = "operation0" if name == "rand_augment" else "operation"
     operations = draws.integers(key, 14).numpy()
     assert [policies.OPERATIONS[i] for i in operations] == names.split()

@@ -1,7 +1,7 @@
 """Sections `augment`: the augmentation of the training images.
 
-`ViewSpec` of `data.augmentation` has the same fields, and says where each
-augmentation was published.
+`ViewSpec` of `data.augmentation` has the same fields, and names the paper of
+each augmentation.
 """
 
 from kd_keras.config import field
@@ -159,7 +159,7 @@ MIXING = (
 )
 
 _CROP_AND_MIRROR = {"crop_scale": (0.08, 1.0), "mirror": "random"}
-# What each recipe sets; it turns all other augmentations off.
+# Fields that each recipe sets; all other augmentations are turned off.
 RECIPES = {
     "none": {},
     # He et al., 2016 (arXiv:1512.03385), section 4.2, but for the border,

@@ -27,10 +27,12 @@ def make_views(images, ids, *, view, spec):
         Tensor of the shape and dtype of `images`.
     """
     draws = order.Draws(ids, spec.seed, view)
-    for name in spec.used:
-        step = AUGMENTATIONS[name]
-        fields = spec.values(step.fields)
-        images = step.apply(images, draws.of(name), **fields)
+    # A GPU rounds some operations in another way.
+    with tf.device("CPU:0"):
+        for name in spec.used:
+            step = AUGMENTATIONS[name]
+            fields = spec.values(step.fields)
+            images = step.apply(images, draws.of(name), **fields)
     return images
 
 

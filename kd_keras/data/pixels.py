@@ -45,6 +45,9 @@ _of_this_thread = threading.local()
 
 def size_of(contents, name):
     """Height and width of an image: `(2,)` ints, of the upright image."""
+    size = image_files.plain_jpeg_size(contents)
+    if size:
+        return size
     header = image_files.header_of(image_files.open_contents(contents, name))
     return header.height, header.width
 
@@ -70,13 +73,21 @@ def decode(contents, name, *, channels, background=WHITE, least_scale=None):
     Raises:
         ValueError: as `image_files.open_image`, or if the file is damaged.
     """
+    size = image_files.plain_jpeg_size(contents)
+    if size:
+        scale = least_scale(*size) if least_scale else None
+        pixels = _decode_jpeg(contents, size, channels, scale)
+        if pixels is not None:
+            return pixels, size
     image = image_files.open_contents(contents, name)
     header = image_files.header_of(image)
     size = header.height, header.width
     pixels = None
     if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
         scale = least_scale(*size) if least_scale else None
-        pixels = _decode_jpeg(contents, image.size, channels, scale)
+        pixels = _decode_jpeg(
+            contents, (image.height, image.width), channels, scale
+        )
     if pixels is None:
         pixels = _decode_by_pillow(image, name, channels, background)
     exchanged, rows, columns = _TURNS[image_files.orientation_of(image)]
@@ -93,8 +104,8 @@ def _decode_jpeg(contents, size, channels, scale):
         smaller = {
             "fastupsample": True,
             "min_factor": 2,
-            "min_width": math.ceil(size[0] * scale),
-            "min_height": math.ceil(size[1] * scale),
+            "min_height": math.ceil(size[0] * scale),
+            "min_width": math.ceil(size[1] * scale),
         }
     try:
         return simplejpeg.decode_jpeg(

@@ -146,3 +146,34 @@ def test_damaged_headers_are_refused(path, contents):
     with pytest.raises(ValueError, match="damaged one: .*image.png") as caught:
         image_files.read_header(str(path))
     assert "0x" not in str(caught.value)
+
+
+def jpeg_of(mode="RGB", **options):
+    """An ordinary JPEG file."""
+    file = io.BytesIO()
+    image(mode).save(file, format="JPEG", **options)
+    return file.getvalue()
+
+
+def test_the_size_of_an_ordinary_jpeg_file_is_read_faster():
+    comment = {"comment": b"x" * 2000, "icc_profile": b"y" * 70_000}
+    for options in {}, {"progressive": True}, comment, {"mode": "L"}:
+        assert image_files.plain_jpeg_size(jpeg_of(**options)) == (5, 7)
+
+
+def test_other_files_are_left_to_pillow():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for contents in [
+        b"",
+        png(7, 5),
+        jpeg_of("CMYK"),
+        jpeg_of(exif=exif),
+        jpeg(60_000, 60_000),
+        jpeg(0, 5),
+    ]:
+        assert image_files.plain_jpeg_size(contents) is None
+    whole = jpeg_of()
+    start_of_scan = whole.index(b"\xff\xda")
+    for length in range(start_of_scan):
+        assert image_files.plain_jpeg_size(whole[:length]) is None

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import pixels as pixels_lib
+from kd_keras.data import python_ops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Decoding:
         """
         inputs = [encoded, ids]
         if crop is not None:
-            sizes = tf.numpy_function(
+            sizes = python_ops.numpy_function(
                 functools.partial(_sizes, name=name),
                 inputs,
                 tf.int32,
@@ -103,7 +104,7 @@ class Decoding:
             )
             sizes.set_shape((encoded.shape[0], 2))
             inputs.append(crop(ids, sizes[:, 0], sizes[:, 1]))
-        images = tf.numpy_function(
+        images = python_ops.numpy_function(
             functools.partial(self._decode_batch, name=name),
             inputs,
             tf.uint8,
@@ -250,7 +251,7 @@ def resized_parts(images, boxes):
         _for_each(resize_one, len(images))
         return resized
 
-    resized = tf.numpy_function(
+    resized = python_ops.numpy_function(
         resize, [images, boxes], tf.uint8, stateful=False
     )
     resized.set_shape(images.shape)

@@ -3,7 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import datasets, decoding, image_files, readers
+from kd_keras.data import (
+    datasets,
+    decoding,
+    image_files,
+    python_ops,
+    readers,
+)
 from kd_keras.data.sources import images, official_splits, record_files
 from kd_keras.utils import progress
 
@@ -30,7 +36,7 @@ class EncodedRecords(readers.EncodedReader):
 
     def encoded(self, ids):
         """The encoded images `(n,)` of ids `(n,)`; in a graph, too."""
-        records = tf.numpy_function(self._read, [ids], tf.string)
+        records = python_ops.numpy_function(self._read, [ids], tf.string)
         return self._parse(tf.ensure_shape(records, (None,)))
 
     def name(self, example_id):

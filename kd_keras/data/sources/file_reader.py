@@ -7,7 +7,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import readers
+from kd_keras.data import python_ops, readers
 from kd_keras.utils import digests, file_digests
 
 # Files on a disk that is far away are read faster at a time.
@@ -35,7 +35,7 @@ class FileReader(readers.EncodedReader):
             tf.errors.InvalidArgumentError: if a file cannot be read any more;
                 the message names it.
         """
-        contents = tf.numpy_function(
+        contents = python_ops.numpy_function(
             self._read, [ids], tf.string, stateful=False
         )
         contents.set_shape(ids.shape)

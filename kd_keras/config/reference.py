@@ -12,6 +12,8 @@ _USE = (
     "A recipe in configs/ sets fields, and --config.student.epochs=3 overrides "
     "one on the command line."
 )
+# Columns of a terminal that descriptions need at least.
+_LEAST_ROOM = 20
 
 
 def text():
@@ -55,14 +57,24 @@ def _columns(name, section):
     ]
     if not entries:
         return []
-    # The indent, and the first two columns, each with a gap of two.
-    used = 2 + sum(max(len(row[i]) for row in entries) + 2 for i in range(2))
+    if _room(entries) < _LEAST_ROOM:
+        entries = [
+            (full_name, f"{description} Default: {default}.")
+            for full_name, default, description in entries
+        ]
     rows = []
-    for full_name, default, description in entries:
-        first, *more = textwrap.wrap(description, _width() - used)
-        rows += [[full_name, default, first]]
-        rows += [["", "", line] for line in more]
+    for *columns, description in entries:
+        first, *more = textwrap.wrap(description, _room(entries))
+        rows += [[*columns, first]]
+        rows += [[*("" for _ in columns), line] for line in more]
     return [textwrap.indent(tables.aligned(rows, left=3), "  ")]
+
+
+def _room(entries):
+    """The width that is left for the last column."""
+    # The indent, and the other columns, each with a gap of two.
+    columns = list(zip(*entries))[:-1]
+    return _width() - 2 - sum(max(map(len, x)) + 2 for x in columns)
 
 
 def _width():

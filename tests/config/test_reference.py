@@ -36,6 +36,15 @@ def test_text_fits_the_terminal_in_aligned_columns(monkeypatch, columns):
         assert found["student.widths"].index("()") == start
 
 
+def test_long_names_leave_room_for_descriptions(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    found = rows(reference.text())["teacher.augment.trivial_augment"]
+    assert len(found.removeprefix("  teacher.augment.trivial_augment")) > 25
+    assert "Default: as data.augment.mirror." in " ".join(
+        reference.text().split()
+    )
+
+
 def test_markdown_has_every_field_once_for_each_kind_of_section():
     page = reference.markdown()
     assert page.startswith("# Configuration reference\n")

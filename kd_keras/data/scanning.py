@@ -41,7 +41,7 @@ class Listing:
         place: str, the folder or table, by which headers are cached.
         all_images: bool, whether each file must be an image, as in a table.
         skipped: dict of a reason to the number of entries left out.
-        failures: list of str, a line for each folder that cannot be read.
+        failures: dict of each folder that cannot be read to a line about it.
     """
 
     paths: path_lists.PathList
@@ -49,7 +49,7 @@ class Listing:
     place: str
     all_images: bool = False
     skipped: dict = dataclasses.field(default_factory=dict)
-    failures: list = dataclasses.field(default_factory=list)
+    failures: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -60,7 +60,7 @@ class Scan:
         paths, groups, place: as of `Listing`.
         headers: array `(n,)` of `height`, `width`, `channels` and `has_alpha`.
         skipped: dict of a reason to a number, with files of other types.
-        failures: list of str, a line for each file that cannot be read.
+        failures: dict of each file that cannot be read to a line about it.
     """
 
     paths: path_lists.PathList
@@ -68,10 +68,27 @@ class Scan:
     place: str
     headers: np.ndarray
     skipped: dict
-    failures: list
+    failures: dict
 
     def __len__(self):
         return len(self.paths)
+
+    def without(self, damaged):
+        """The other images, and the damaged ones as the only failures.
+
+        Args:
+            damaged: dict of a row to a line about it.
+        """
+        kept = np.ones(len(self), bool)
+        kept[list(damaged)] = False
+        return Scan(
+            paths=self.paths.select(kept),
+            groups=self.groups[kept],
+            place=self.place,
+            headers=self.headers[kept],
+            skipped={},
+            failures={self.paths[row]: line for row, line in damaged.items()},
+        )
 
 
 def scan(listing):
@@ -102,7 +119,9 @@ def scan(listing):
     if len(others):
         skipped[_of_other_types(listing.paths, others)] = len(others)
     failed = np.flatnonzero(state == _UNREADABLE)
-    failures = [errors[listing.paths[row]] for row in failed]
+    failures = {
+        path: errors[path] for path in map(listing.paths.__getitem__, failed)
+    }
     used = state == _IMAGE
     return Scan(
         paths=listing.paths.select(used),
@@ -110,7 +129,7 @@ def scan(listing):
         place=listing.place,
         headers=headers[used],
         skipped=skipped,
-        failures=[*listing.failures, *failures],
+        failures=listing.failures | failures,
     )
 
 
@@ -151,15 +170,16 @@ def check_readable(scans, *, skip):
     Raises:
         ValueError: unless all files can be read or are left out.
     """
-    failures = [line for scan in scans for line in scan.failures]
-    for line in failures:
-        _log.warning("cannot be read: %s", line)
+    failures = {}
+    for scan in scans:
+        failures |= scan.failures
+    for line in failures.values():
+        _log.warning("cannot be read: %s", _printable(line))
     if failures and not skip:
         raise ValueError(
-            "every image must be readable; mend or remove the others, which "
-            "are listed above, or leave them out by data.on_error=skip. "
-            f"Received: {len(failures):,} that cannot be read: "
-            + _list(failures, separator="; ")
+            "every image must be readable: mend or remove those that the lines "
+            "above name, or leave them out by data.on_error=skip. Received: "
+            f"{len(failures):,} that cannot be read: {_list(failures)}"
         )
 
 
@@ -184,7 +204,7 @@ def log_summary(name, scan):
     )
     if len(scan):
         sizes = [
-            f"{side} {values.min()} to {values.max()}, median {median:.0f}"
+            f"{side} {_extent(values)}, median {median:.0f}"
             for side in ("height", "width")
             for values in [scan.headers[side]]
             for median in [np.median(values)]
@@ -201,18 +221,28 @@ def log_classes(name, scan, class_names):
     """
     counts = np.bincount(scan.groups, minlength=len(class_names))
     _log.info(
-        "%s: %d classes of %s to %s images: %s",
+        "%s: %d classes of %s images: %s",
         name,
         len(class_names),
-        f"{counts.min():,}",
-        f"{counts.max():,}",
+        _extent(counts),
         _list(f"{c} {n:,}" for c, n in zip(class_names, counts)),
     )
 
 
-def _list(items, separator=", "):
+def _extent(values):
+    """The least and the largest value as text: `3 to 5`, or `3`."""
+    least, largest = f"{values.min():,}", f"{values.max():,}"
+    return least if least == largest else f"{least} to {largest}"
+
+
+def _list(items):
     """The first items as text, and how many more there are."""
     items = list(items)
     more = len(items) - _NAMED
-    text = separator.join(items[:_NAMED])
+    text = _printable(", ".join(items[:_NAMED]))
     return f"{text} and {more:,} more" if more > 0 else text
+
+
+def _printable(text):
+    """A text with escapes for line feeds and other control characters."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -78,7 +78,7 @@ def test_fields_name_other_columns(tmp_path):
     [
         ("path,lable\na,1\n", {}, "label_column must.* with path, lable$"),
         ("a.jpg,0\nb.jpg,1\n", {}, "column of paths.* with a.jpg, 0$"),
-        ("", {}, "column of paths"),
+        ("", {}, "a.csv: an empty file"),
         ("path,label\n", {}, "without rows"),
         (
             "path,class\na,1\n",

@@ -173,6 +173,32 @@ def test_all_that_cannot_be_read_is_listed_or_left_out(tmp_path, caplog):
     assert dataset.train.labels.tolist() == [0, 0, 1, 1, 2]
 
 
+def test_damaged_pixels_are_listed_or_left_out_as_well(tmp_path, caplog):
+    names = [
+        f"{part}/{c}/{i}.png"
+        for part in ("train", "test")
+        for c in "ab"
+        for i in range(3)
+    ]
+    put(tmp_path, *names)
+    for name in ("train/a/1.png", "test/b/2.png"):
+        contents = (tmp_path / name).read_bytes()
+        # The header is whole.
+        (tmp_path / name).write_bytes(contents[:-20])
+    with pytest.raises(ValueError) as caught:
+        load(tmp_path)
+    message = str(caught.value)
+    assert "2 that cannot be read" in message and "\n" not in message
+    assert "train/a/1.png" in message and "test/b/2.png" in message
+    dataset = load(tmp_path, on_error="skip")
+    assert values(dataset.train) == [(0, 0), (2, 0), (3, 1), (4, 1), (5, 1)]
+    assert len(dataset.test) == 5
+    (tmp_path / "train/a/0.png").unlink()
+    (tmp_path / "train/a/2.png").unlink()
+    with pytest.raises(ValueError, match="none in a$"):
+        load(tmp_path, on_error="skip")
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

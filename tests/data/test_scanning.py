@@ -53,9 +53,10 @@ def test_images_are_told_from_other_files_and_from_damaged_ones(messy):
     assert scan.headers["channels"].tolist() == [3, 1]
     assert scan.skipped == {"hidden": 3, "of another type (.txt, no suffix)": 2}
     assert len(scan.failures) == 4
-    for line, path in zip(scan.failures, messy[4:]):
-        assert str(path) in line and "\n" not in line
-    assert scan.failures[-1] == f"No such file or directory: {messy[7]}"
+    assert list(scan.failures) == list(map(str, messy[4:]))
+    for path, line in scan.failures.items():
+        assert path in line and "\n" not in line
+    assert line == f"No such file or directory: {messy[7]}"
 
 
 def test_every_file_of_a_table_must_be_an_image(messy):
@@ -64,13 +65,13 @@ def test_every_file_of_a_table_must_be_an_image(messy):
 
 
 def test_all_unreadable_files_are_named_at_once(messy, caplog):
-    scans = [scanning.scan(listing(messy)), scanning.scan(listing(messy[::-1]))]
-    with pytest.raises(ValueError, match="data.on_error=skip.*: 8 that cannot"):
+    scans = [scanning.scan(listing(part)) for part in (messy[:6], messy[6:])]
+    with pytest.raises(ValueError, match="data.on_error=skip.*: 4 that cannot"):
         scanning.check_readable(scans, skip=False)
-    assert len(caplog.records) == 8
+    assert len(caplog.records) == 4
     caplog.clear()
     scanning.check_readable(scans, skip=True)
-    assert len(caplog.records) == 8
+    assert len(caplog.records) == 4
 
 
 def test_a_message_is_bounded_and_the_log_is_not(tmp_path, caplog):
@@ -92,7 +93,7 @@ def test_the_summary_has_counts_reasons_classes_and_sizes(messy, caplog):
         "train: 11 found, 2 images used; skipped: 3 hidden, 2 of another type "
         "(.txt, no suffix), 4 unreadable",
         "train: height 4 to 8, median 6; width 2 to 6, median 4",
-        "train: 2 classes of 1 to 1 images: cat 1, dog 1",
+        "train: 2 classes of 1 images: cat 1, dog 1",
     ]
 
 
@@ -123,3 +124,23 @@ def test_a_header_is_read_again_only_after_a_change(
     write(paths[1], height=9)
     assert scanning.scan(listing(paths)).headers["height"].tolist() == [4, 9, 4]
     assert sorted(read) == ["b.png", "e.png"]
+
+
+def test_names_with_line_feeds_stay_in_their_line(messy, caplog):
+    caplog.set_level(logging.INFO)
+    scan = scanning.scan(listing(messy[:2]))
+    scanning.log_classes("train", scan, ["cat\nx", "ü"])
+    assert caplog.records[0].getMessage().endswith(r"cat\nx 1, ü 1")
+    scan = scanning.scan(listing([messy[0].with_name("a\nb.png")]))
+    with pytest.raises(ValueError) as caught:
+        scanning.check_readable([scan], skip=False)
+    assert r"a\nb.png" in str(caught.value)
+    assert "\n" not in str(caught.value) + caplog.records[-1].getMessage()
+
+
+def test_damaged_images_leave_a_scan(messy):
+    scan = scanning.scan(listing(messy))
+    rest = scan.without({0: "cut short"})
+    assert rest.paths[0] == str(messy[1]) and rest.groups.tolist() == [1]
+    assert rest.headers["height"].tolist() == [8]
+    assert rest.failures == {str(messy[0]): "cut short"}

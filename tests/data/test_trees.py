@@ -87,7 +87,9 @@ def test_a_folder_that_cannot_be_read_is_a_failure(tmp_path):
     names, listing = found(tmp_path)
     (tmp_path / "a").chmod(0o700)
     assert names == ["b/2"]
-    assert listing.failures == [f"Permission denied: {tmp_path / 'a'}"]
+    assert list(listing.failures.values()) == [
+        f"Permission denied: {tmp_path / 'a'}"
+    ]
 
 
 def test_each_tree_has_its_group(tmp_path):

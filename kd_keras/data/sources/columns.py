@@ -49,6 +49,8 @@ def read(path, fields):
     names_of, read = kind
     try:
         names = names_of(path)
+        if not names:
+            raise pa.ArrowInvalid("an empty file")
         chosen = _choose_columns(names, fields, path)
         table = read(path, names, sorted(set(chosen.values())))
         columns = {

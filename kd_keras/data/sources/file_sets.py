@@ -1,6 +1,7 @@
 """Makes datasets of image files, which a folder or a table lists."""
 
 import numpy as np
+import tensorflow as tf
 
 from kd_keras.data import datasets, decoding, scanning, splits
 from kd_keras.data.sources import file_reader, images
@@ -38,11 +39,7 @@ def scan(listings, fields):
     )
     for part, scan in scans.items():
         scanning.log_summary(part, scan)
-        if not len(scan):
-            raise ValueError(
-                "a folder or a table must have images. Received: none to be "
-                f"used for {part} in {scan.place}"
-            )
+    _check_any(scans)
     return scans
 
 
@@ -64,18 +61,15 @@ def load(scans, class_names, fields, *, name, source):
         `datasets.Dataset`.
 
     Raises:
-        ValueError: if the images have several sizes, or a class has none to
-            train on.
+        ValueError: if the images have several sizes, a class has none to
+            train on, or images that are read into memory are damaged.
     """
     if class_names:
         for part, scan in scans.items():
             scanning.log_classes(part, scan, class_names)
         _check_no_empty_class(scans["train"], class_names)
     shape = _shape(scans, fields)
-    parts = {
-        part: _examples(scan, shape, class_names, fields)
-        for part, scan in scans.items()
-    }
+    parts = _read(scans, shape, class_names, fields)
     if class_names and "test" not in parts:
         parts["train"], parts["test"] = splits.split_off(
             parts["train"], fields.test_fraction
@@ -90,7 +84,18 @@ def load(scans, class_names, fields, *, name, source):
     )
 
 
+def _check_any(scans):
+    """Raises a ValueError if a part has no images."""
+    for part, scan in scans.items():
+        if not len(scan):
+            raise ValueError(
+                "a folder or a table must have images. Received: none to be "
+                f"used for {part} in {scan.place}"
+            )
+
+
 def _check_no_empty_class(scan, class_names):
+    """Raises a ValueError if there is no image of a class to train on."""
     counts = np.bincount(scan.groups, minlength=len(class_names))
     empty = [name for name, count in zip(class_names, counts) if not count]
     if empty:
@@ -126,14 +131,38 @@ def _shape(scans, fields):
     return shape
 
 
-def _examples(scan, shape, class_names, fields):
-    """The images of a part: `datasets.Examples`."""
-    reader = file_reader.FileReader(
-        scan.paths, decoding.of(fields, shape), place=scan.place
+def _read(scans, shape, class_names, fields):
+    """The examples of each part, in memory if they are small.
+
+    Raises:
+        ValueError: if images that are read into memory are damaged, with a
+            list of all, unless `fields` leaves them out.
+    """
+    parts, mended = {}, {}
+    for part, scan in scans.items():
+        reader = file_reader.FileReader(
+            scan.paths, decoding.of(fields, shape), place=scan.place
+        )
+        examples = datasets.Examples(
+            reader,
+            scan.groups if class_names else None,
+            num_classes=len(class_names) or None,
+        )
+        try:
+            parts[part] = images.in_memory_if_small(
+                examples, fields.memory_limit_mb
+            )
+        except (tf.errors.InvalidArgumentError, ValueError):
+            mended[part] = scan.without(reader.find_damaged())
+            if not mended[part].failures:
+                raise
+    if not mended:
+        return parts
+    scanning.check_readable(
+        list(mended.values()), skip=fields.on_error == "skip"
     )
-    examples = datasets.Examples(
-        reader,
-        scan.groups if class_names else None,
-        num_classes=len(class_names) or None,
-    )
-    return images.in_memory_if_small(examples, fields.memory_limit_mb)
+    scans = scans | mended
+    _check_any(scans)
+    if class_names:
+        _check_no_empty_class(scans["train"], class_names)
+    return _read(scans, shape, class_names, fields)

@@ -59,9 +59,9 @@ def load(fields):
 
 def _roots(data_dir):
     """The folders that `data.data_dir` names: list of absolute str."""
-    names = [data_dir]
-    if not os.path.isdir(data_dir):
-        names = [name.strip() for name in data_dir.split(",")]
+    names = [os.path.expanduser(data_dir)]
+    if not os.path.isdir(names[0]):
+        names = [os.path.expanduser(n.strip()) for n in data_dir.split(",")]
     for name in names:
         if not os.path.isdir(name):
             hint = ""

@@ -31,7 +31,7 @@ def load(fields):
         ValueError: if the table cannot be read, lacks a column or a value,
             lists a file twice, or as `file_sets.load`.
     """
-    table = pathlib.Path(fields.data_dir)
+    table = pathlib.Path(fields.data_dir).expanduser()
     columns = columns_lib.read(table, fields)
     paths = _paths(columns["image"], table)
     parts = _rows_of_parts(columns.get("split"), len(paths), table)

@@ -46,7 +46,7 @@ class Finder:
         self._paths = path_lists.Builder()
         self._groups = array.array("i")
         self._skipped = collections.Counter()
-        self._failures = []
+        self._failures = {}
 
     def add_files(self, folder, group):
         """Adds the files directly in a folder.
@@ -102,7 +102,8 @@ class Finder:
         try:
             entries = os.scandir(folder)
         except OSError as error:
-            self._failures.append(f"{error.strerror}: {os.fsdecode(folder)}")
+            path = os.fsdecode(folder)
+            self._failures[path] = f"{error.strerror}: {path}"
             return names, folders
         with entries:
             for entry in entries:

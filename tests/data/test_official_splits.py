@@ -32,7 +32,7 @@ def choose(withheld=(), /, names=("train", "test"), **options):
     }
 
 
-TRAIN, TEST, VALIDATION, DEV = 5, 4, 10, 3
+TRAIN, TEST, VALIDATION, VAL = 5, 4, 10, 3
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ TRAIN, TEST, VALIDATION, DEV = 5, 4, 10, 3
     [
         (("train", "test"), "", {"test": TEST}),
         (("train", "validation"), "", {"test": VALIDATION}),
-        (("train", "dev", "extra"), "", {"test": DEV}),
+        (("train", "val", "extra"), "", {"test": VAL}),
         (
             ("train", "test", "validation"),
             "",

@@ -51,6 +51,24 @@ def test_several_threads_read_at_once(paths):
     assert found == [record_files.Records(paths).read(ids) for ids in batches]
 
 
+def test_more_files_than_the_limit_of_a_process_are_read(paths, monkeypatch):
+    soft, hard = 480, 1000
+    changes = []
+    monkeypatch.setattr(
+        record_files.resource, "getrlimit", lambda kind: (soft, hard)
+    )
+    monkeypatch.setattr(
+        record_files.resource,
+        "setrlimit",
+        lambda kind, limits: changes.append(limits),
+    )
+    assert len(record_files.Records(paths).read([0, 89])) == 2
+    assert changes == [(503, 1000)]
+    hard = 502
+    with pytest.raises(ValueError, match="503 files .* a limit of 502"):
+        record_files.Records(paths).read([0])
+
+
 def test_labels_are_read_once(paths, own_cache, monkeypatch):
     records = record_files.Records(paths)
     np.testing.assert_array_equal(records.labels("label"), LABELS)

@@ -3,12 +3,9 @@
 import logging
 
 from kd_keras.data import splits
+from kd_keras.data.sources.file_sets import PARTS
 
 _log = logging.getLogger(__name__)
-
-_TRAIN, _TEST = "train", "test"
-# As sets of Hugging Face name it.
-_VALIDATION = ("validation", "valid", "val", "dev")
 
 
 def choose(names, *, has_labels, read, fields, what):
@@ -20,7 +17,7 @@ def choose(names, *, has_labels, read, fields, what):
     by `test_fraction`. With `labels=none`, the train split is all.
 
     Args:
-        names: names of the splits.
+        names: names of the splits, by `file_sets.PARTS`.
         has_labels: function of a name; False if all labels are withheld.
         read: function `(name, labelled) -> Examples`.
         fields: `config.data`.
@@ -32,14 +29,14 @@ def choose(names, *, has_labels, read, fields, what):
     Raises:
         ValueError: if there is no train split.
     """
-    if _TRAIN not in names:
+    by_part = {PARTS.get(name.lower()): name for name in reversed([*names])}
+    if "train" not in by_part:
         raise ValueError(
             "a dataset must have the split 'train'. Received: "
             f"{what} with {sorted(names)}"
         )
-
     if fields.labels == "none":
-        return {"train": read(_TRAIN, False), "test": None}
+        return {"train": read(by_part["train"], False), "test": None}
 
     def is_labelled(name):
         labelled = has_labels(name)
@@ -51,16 +48,16 @@ def choose(names, *, has_labels, read, fields, what):
             )
         return labelled
 
-    others = [name for name in (_TEST, *_VALIDATION) if name in names]
+    others = [by_part[x] for x in ("test", "validation") if x in by_part]
     labelled = [name for name in others if is_labelled(name)]
-    train = read(_TRAIN, is_labelled(_TRAIN))
+    train = read(by_part["train"], is_labelled(by_part["train"]))
     if not others and train.labelled:
         train, test = splits.split_off(train, fields.test_fraction)
         return {"train": train, "test": test}
     parts = {"train": train, "test": None}
     if labelled:
         parts["test"] = read(labelled[0], True)
-        if others[0] == _TEST and labelled[0] != _TEST:
+        if others[0] != labelled[0]:
             _log.info("%s: tested on its split %r", what, labelled[0])
     if labelled[1:] and not fields.validation_examples:
         parts["validation"] = read(labelled[1], True)

@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 import functools
 import itertools
+import resource
 import threading
 
 import numpy as np
@@ -19,6 +20,8 @@ from kd_keras.utils import digests, file_digests, files, progress
 
 # Files that are opened at once; a large set has a thousand.
 _THREADS = 16
+# Files that a process has open besides the records.
+_OTHER_FILES = 500
 # Records that are read at once for their labels.
 _BATCH = 256
 # Fewer are read without a progress bar.
@@ -132,6 +135,7 @@ class Records:
             if self._source is None:
                 from array_record.python import array_record_data_source
 
+                _allow_open_files(len(self.paths))
                 # With the ranges, for which it would open every file.
                 counted = zip(self.paths, self._counts)
                 ranges = [f"{path}[0:{count}]" for path, count in counted]
@@ -192,6 +196,25 @@ def labels_of(records, key, ids):
 def as_tensor(contents):
     """Converts a list of bytes to a string tensor `(n,)`."""
     return tf.constant(contents, tf.string, (len(contents),))
+
+
+def _allow_open_files(count):
+    """Lets this process keep that many files open, and some for the rest.
+
+    Raises:
+        ValueError: if the system does not allow it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise ValueError(
+            f"{wanted} files must be allowed to be open at once, to read "
+            f"{count} record files. Received: a limit of {hard}; raise it "
+            "(ulimit -n), or write fewer and larger files"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _num_records(path):

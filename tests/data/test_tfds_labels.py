@@ -168,7 +168,9 @@ def test_a_tfrecord_file_cut_short_is_named(load, tmp_path, limit):
     load(splits)
     path = next(tmp_path.rglob("*train.tfrecord*"))
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(ValueError, match=f"wrote them. Received: {path}"):
+    with pytest.raises(
+        ValueError, match=f"wrote them. Received: {path} .truncated"
+    ):
         load(splits, fields={"memory_limit_mb": limit})
 
 

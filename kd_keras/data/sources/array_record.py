@@ -18,7 +18,7 @@ def load(fields):
     """Loads a folder of ArrayRecord files.
 
     It is either a folder that TensorFlow Datasets has prepared, with a
-    `dataset_info.json`; or one of files whose names hold `array_record` and a
+    `features.json`; or one of files whose names hold `array_record` and a
     split, such as `train.array_record` or
     `flowers-test.array_record-00000-of-00004`. Each record is then a
     `tf.train.Example` with an encoded image, `image`, and a class number from
@@ -37,7 +37,7 @@ def load(fields):
             record is of another form.
     """
     folder = pathlib.Path(fields.data_dir)
-    if (folder / "dataset_info.json").exists():
+    if (folder / "features.json").exists():
         builder = tfds.builder_of_folder(folder)
         return tfds.prepared(
             builder,

@@ -186,10 +186,11 @@ def labels_of(records, key, ids):
     try:
         return parse(as_tensor(records.read(ids)), key, tf.int64).numpy()
     except tf.errors.OpError as error:
+        # TensorFlow puts the node of its graph before the message.
+        reason = error.message.splitlines()[0].rpartition("}} ")[2]
         raise ValueError(
             f"every record must be a tf.train.Example with a number {key!r}. "
-            f"Received: {records.name(ids[0])} or one after it "
-            f"({error.message.splitlines()[0]})"
+            f"Received: {records.name(ids[0])} or one after it ({reason})"
         ) from error
 
 

@@ -22,10 +22,11 @@ def batches(path):
     try:
         yield from tf.data.TFRecordDataset(path).batch(_BATCH).prefetch(2)
     except tf.errors.OpError as error:
+        # TensorFlow puts the node of its graph before the message.
+        reason = error.message.splitlines()[0].rpartition("}} ")[2]
         raise ValueError(
             "a prepared set's files must be as TensorFlow Datasets wrote "
-            f"them. Received: {path} ({error.message.splitlines()[0]}); "
-            "prepare it again"
+            f"them. Received: {path} ({reason}); prepare it again"
         ) from error
 
 

@@ -119,3 +119,12 @@ def test_networks_that_rescale_bytes_themselves_get_bytes(low, high):
     rescaled = keras.Model(inputs, common.from_0_to_255(inputs, images))
     np.testing.assert_allclose(rescaled(images), 255 * shares, atol=1e-2)
     assert common.from_0_to_255(inputs, built.make_images()) is inputs
+
+
+def test_many_large_images_are_normalised_as_few(monkeypatch):
+    images = built.make_images(50)
+    expected = built.network("cnn_tiny", images=images).get_layer("normalise")
+    monkeypatch.setattr(common, "_VALUES_AT_ONCE", 1000)
+    found = built.network("cnn_tiny", images=images).get_layer("normalise")
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-6)
+    np.testing.assert_allclose(found.variance, expected.variance, rtol=1e-6)

@@ -5,6 +5,9 @@ import numpy as np
 
 from kd_keras.models import image_spec
 
+# Values that are converted to float64 at once: 5,000 images of 64 x 64.
+_VALUES_AT_ONCE = 5000 * 64 * 64 * 3
+
 
 def normalised_input(image_shape, images):
     """An input of images, and the same normalised.
@@ -18,16 +21,36 @@ def normalised_input(image_shape, images):
         `(inputs, normalised)`, two Keras tensors.
     """
     inputs = keras.Input(image_shape, name="images")
-    pixels = images.reshape(-1, image_shape[-1]).astype("float64")
+    mean, variance = _moments(images.reshape(-1, image_shape[-1]))
     # Avoids a division by 0 for a channel that never varies (all black).
-    variance = np.maximum(pixels.var(axis=0), _grey_level(images) ** 2)
+    variance = np.maximum(variance, _grey_level(images) ** 2)
     normalise = keras.layers.Normalization(
-        mean=pixels.mean(axis=0).tolist(),
+        mean=mean.tolist(),
         variance=variance.tolist(),
         dtype="float32",
         name="normalise",
     )
     return inputs, normalise(inputs)
+
+
+def _moments(pixels):
+    """Mean and variance of each channel, in float64.
+
+    Args:
+        pixels: array `(n, channels)`. A large one is converted in parts,
+            since thousands of photos in float64 take gigabytes.
+    """
+    if pixels.size <= _VALUES_AT_ONCE:
+        pixels = pixels.astype("float64")
+        return pixels.mean(axis=0), pixels.var(axis=0)
+    count = -(-pixels.size // _VALUES_AT_ONCE)
+    parts = np.array_split(pixels, count)
+    sums = [part.sum(axis=0, dtype="float64") for part in parts]
+    mean = np.sum(sums, axis=0) / len(pixels)
+    squares = [
+        np.square(part.astype("float64") - mean).sum(axis=0) for part in parts
+    ]
+    return mean, np.sum(squares, axis=0) / len(pixels)
 
 
 def from_0_to_255(inputs, images):

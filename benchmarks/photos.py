@@ -12,8 +12,8 @@ Prints images a second, and the ratios that are to be kept, of JPEG files of
 - resident memory, time to the first batch and start with a cached scan, from
   1,000 files to a million (hard links).
 
-Contestants take turns; medians of rounds, without the first one. A ratio of
-processor time says the same on a machine that is busy with other things.
+Contestants take turns; medians of rounds, without the first one. The ratio
+of processor time holds on a machine that is busy with other things, too.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from benchmarks import photo_pipelines, sample_photos
 REPOSITORY = pathlib.Path(__file__).parents[1]
 # The last commit before every example was read by its id.
 EARLIER = "9f83b09"
-# What is measured, against what, and the least ratio of their rates.
+# Contestants, their peers, and the least ratio of their rates.
 MARKS = (
     ("centre crop", "Keras's folder", 1.0),
     ("centre crop, fast", "Keras's folder", 1.8),
@@ -152,7 +152,7 @@ def _worktree(commit):
 
 
 def scale(folder, count):
-    """What a process needs for a folder of `count` files: dict.
+    """Time and memory of a process for a folder of `count` files: dict.
 
     With `first_scan_seconds` of a first process, which reads all headers.
     """

@@ -14,7 +14,7 @@ from kd_keras.data import python_ops
 
 @dataclasses.dataclass(frozen=True)
 class Decoding:
-    """How encoded images become arrays of one shape.
+    """Settings by which encoded images become arrays of one shape.
 
     A function of a string tensor; `read` decodes a batch of them in parallel.
     Images are turned upright by their EXIF data. Of 16 bits a channel, the
@@ -43,7 +43,7 @@ class Decoding:
 
     @property
     def key(self):
-        """What the pixels of an image depend on, beside its file: str."""
+        """All settings that the pixels depend on: str."""
         if self == Decoding(self.shape):
             # As in version 0.1, for its stores.
             return str(self.shape)

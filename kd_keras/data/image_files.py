@@ -25,7 +25,7 @@ from PIL import (
 MAX_PIXELS = 2**28 // 3
 # More than the pixels themselves take.
 _MAX_BYTES = 2**29
-# Formats that are read, told by the first bytes of a file.
+# Formats that are read; the first bytes of a file tell which it has.
 _PLUGINS = (
     JpegImagePlugin.JpegImageFile,
     PngImagePlugin.PngImageFile,
@@ -194,7 +194,7 @@ def plain_jpeg_size(contents):
 
 
 def orientation_of(image):
-    """How the pixels lie by EXIF, as its numbers: int, 1 (upright) to 8."""
+    """Orientation of the pixels by EXIF: int, 1 (upright) to 8."""
     exif = image.info.get("exif")
     # Pillow itself turns TIFF images.
     if not exif or image.format == "TIFF":
@@ -203,7 +203,7 @@ def orientation_of(image):
     try:
         parsed.load(exif)
         orientation = parsed.get(_ORIENTATION, 1)
-    # Damaged EXIF data say nothing of the pixels, which may be fine.
+    # The pixels may be fine where the EXIF data are damaged.
     except Exception:
         return 1
     return orientation if orientation in range(1, 9) else 1

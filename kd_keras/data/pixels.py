@@ -16,7 +16,7 @@ from PIL import Image
 from kd_keras.data import image_files
 
 WHITE = (255, 255, 255)
-# How an image is fitted to a size of another aspect ratio.
+# Ways to fit an image to a size of another aspect ratio.
 RESIZE_MODES = ("crop", "pad", "squash")
 _PIXEL_TYPES = {
     1: cykooz_resizer.PixelType.U8,

@@ -80,6 +80,8 @@ def directories(tmp_path_factory, mnist):
     for digit, name in enumerate(("bird", "cat", "cow", "dog", "horse")):
         images = mnist.train.images[mnist.train.labels == digit]
         write_images(places["README.md"] / "animals" / name, images[:20])
+    photos = places["docs/guides/augmentations.md"] / "photos"
+    write_images(photos, mnist.train.images[:20])
     for page, containing in RUN.items():
         for program, *arguments in pages.command_lines(page):
             line = " ".join(arguments)

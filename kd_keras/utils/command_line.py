@@ -136,7 +136,7 @@ def one_line(error):
         )
     # TensorFlow puts its own words before and the traceback behind an error of
     # ours that is raised while it reads a batch.
-    ours = re.search(r"ValueError: (.+)\nTraceback \(most recent", text)
+    ours = re.search(r"\w+Error: (.+)\nTraceback \(most recent", text)
     if ours:
         text = ours[1]
     # It puts the node of its graph before its own message.

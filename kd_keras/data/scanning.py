@@ -229,6 +229,26 @@ def log_classes(name, scan, class_names):
     )
 
 
+def log_conversions(name, scan, channels):
+    """Logs how many images lose transparency or colour.
+
+    Args:
+        name, scan: as in `log_summary`.
+        channels: int, of the images that are read: 1 for grey.
+    """
+    transparent = scan.headers["has_alpha"].sum()
+    if transparent:
+        _log.info(
+            "%s: %s images may have transparent pixels, which get the colour "
+            "data.background",
+            name,
+            f"{transparent:,}",
+        )
+    coloured = (scan.headers["channels"] > channels).sum()
+    if coloured:
+        _log.info("%s: %s images of colour become grey", name, f"{coloured:,}")
+
+
 def _extent(values):
     """The least and the largest value as text: `3 to 5`, or `3`."""
     least, largest = f"{values.min():,}", f"{values.max():,}"

@@ -144,3 +144,16 @@ def test_damaged_images_leave_a_scan(messy):
     assert rest.paths[0] == str(messy[1]) and rest.groups.tolist() == [1]
     assert rest.headers["height"].tolist() == [8]
     assert rest.failures == {str(messy[0]): "cut short"}
+
+
+def test_lost_transparency_and_colour_are_said(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    modes = ("L", "RGB", "RGBA", "LA")
+    paths = [write(tmp_path / f"{mode}.png", mode=mode) for mode in modes]
+    scan = scanning.scan(listing(paths))
+    scanning.log_conversions("test", scan, 3)
+    (transparent,) = [record.getMessage() for record in caplog.records]
+    assert transparent.startswith("test: 2 images may have transparent pixels")
+    scanning.log_conversions("test", scan, 1)
+    said = caplog.records[-1].getMessage()
+    assert said == "test: 2 images of colour become grey"

@@ -39,6 +39,7 @@ def scan(listings, fields):
     )
     for part, scan in scans.items():
         scanning.log_summary(part, scan)
+        scanning.log_conversions(part, scan, fields.channels)
     _check_any(scans)
     return scans
 

@@ -85,7 +85,7 @@ def test_help_shows_the_docstring_and_the_flags(tmp_path, arguments):
         ),
         (
             # As TensorFlow wraps an error of ours in a pipeline.
-            "raise ValueError('{{node}} In f: UnknownFormatError: gone: a.png\\n"
+            "raise ValueError('{{node}} In f: FormatError: gone: a.png\\n"
             "Traceback (most recent call last):\\n  File f\\n')",
             "error: gone: a.png",
         ),

@@ -61,7 +61,7 @@ def convert(builder, split, label_key):
 
 
 def _source(folder):
-    """What a folder was converted from: dict, empty if it does not exist."""
+    """The record of a converted folder: dict, empty if there is none."""
     if not (folder / _SOURCE).exists():
         return {}
     return json_records.read_json(

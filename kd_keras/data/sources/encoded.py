@@ -44,7 +44,7 @@ class EncodedRecords(readers.EncodedReader):
         return self._records.name(int(example_id))
 
     def contents_digest(self, ids):
-        """SHA-256 of all records: an id says which of them is read."""
+        """SHA-256 of all records; the ids are in the fingerprint, too."""
         return self._records.digest
 
     def _read(self, ids):

@@ -136,7 +136,7 @@ class Records:
                 from array_record.python import array_record_data_source
 
                 _allow_open_files(len(self.paths))
-                # With the ranges, for which it would open every file.
+                # With the counts, to open no file a second time.
                 counted = zip(self.paths, self._counts)
                 ranges = [f"{path}[0:{count}]" for path, count in counted]
                 self._source = array_record_data_source.ArrayRecordDataSource(

@@ -1,4 +1,4 @@
-"""Reads the headers of image files, and says what was found."""
+"""Reads the headers of image files, and logs a summary."""
 
 import collections
 import dataclasses
@@ -38,7 +38,7 @@ class Listing:
     Attributes:
         paths: `path_lists.PathList`.
         groups: int32 array `(n,)`, the class of each file; -1 for none.
-        place: str, the folder or table, by which headers are cached.
+        place: str, the folder or table; the cache has a file for each.
         all_images: bool, whether each file must be an image, as in a table.
         skipped: dict of a reason to the number of entries left out.
         failures: dict of each folder that cannot be read to a line about it.
@@ -92,7 +92,7 @@ class Scan:
 
 
 def scan(listing):
-    """Reads the headers of all files; those of an earlier call are known.
+    """Reads the headers of all files, from the cache if they are in it.
 
     Args:
         listing: `Listing`.
@@ -184,7 +184,7 @@ def check_readable(scans, *, skip):
 
 
 def log_summary(name, scan):
-    """Logs what was found, used and skipped, and the sizes of the images.
+    """Logs the numbers of files found, used and skipped, and the sizes.
 
     Args:
         name: str, the part: `train`.

@@ -25,18 +25,18 @@ _BAR_FROM_SECONDS = 2
 
 
 def values(paths, compute, *, kind, width, place):
-    """Computes a value of each file, or finds that of an earlier call.
+    """Computes a value of each file, or finds it in the cache.
 
     A value is found if the file's path, its size and both of its times (of the
-    contents and of the directory entry) are those of the earlier call. What
-    has been computed is kept, too, where this call is interrupted.
+    contents and of the directory entry) are the same as when it was computed.
+    An interrupted call keeps the values that it has computed.
 
     Args:
         paths: `path_lists.PathList`.
         compute: function of a path (bytes) that returns `width` bytes, or
             None for a row of zeros that is computed again next time. It is
             called in several threads.
-        kind: str, what is computed; another one for another `compute`.
+        kind: str, the name of the value, a part of the name of the cache.
         width: int.
         place: str, the folder or file that lists the paths.
 
@@ -97,7 +97,7 @@ def _in_threads(work, count):
 
 
 def _keys(paths, latest):
-    """What identifies files and their state.
+    """Computes keys of files and their state.
 
     Args:
         paths: list of bytes.

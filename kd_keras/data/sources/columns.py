@@ -13,7 +13,7 @@ from kd_keras.utils import files, suggestions
 
 _log = logging.getLogger(__name__)
 
-# Names by which columns are recognised, in lower case, the first one first.
+# Names of columns that are recognised, in lower case, by preference.
 _IMAGE_COLUMNS = (
     *("path", "file", "file_name", "filename", "file_path", "filepath"),
     *("image", "image_path", "image_file", "image_name", "img", "img_path"),

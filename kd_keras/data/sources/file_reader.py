@@ -50,7 +50,7 @@ class FileReader(readers.EncodedReader):
         return self._paths[int(example_id)]
 
     def find_damaged(self):
-        """Tries all images: dict of an id to what is wrong with its image."""
+        """Decodes all images: dict of the ids of damaged ones to errors."""
 
         def fault(name):
             try:

@@ -10,7 +10,7 @@ import numpy as np
 from kd_keras.data import image_files, scanning
 from kd_keras.utils import path_lists
 
-# What systems and programs put into folders, in lower case.
+# Names of files and folders of operating systems, in lower case.
 _OF_THE_SYSTEM = {
     b"__macosx",
     b"thumbs.db",
@@ -129,7 +129,7 @@ def _is_broken_image(entry):
 
 
 def _identity(path):
-    """What a folder is known by under all its names, or the path itself."""
+    """The device and number of a folder, or its path if it is missing."""
     with contextlib.suppress(OSError):
         stat = os.stat(path)
         return stat.st_dev, stat.st_ino

@@ -75,7 +75,7 @@ def build_model(
         model = _call_user_function(name, build, {**arguments, **options})
     else:
         arguments["images"] = images
-        model = build(**arguments, **options)
+        model = _call_own_function(name, build, {**arguments, **options})
     outputs = keras.tree.flatten(interface.outputs_of(model))
     shapes = [tuple(getattr(output, "shape", ())) for output in outputs]
     if shapes != [(None, num_classes)]:
@@ -145,6 +145,20 @@ def _user_function(name, arguments):
         # Functions in C have no signature.
         pass
     return build
+
+
+def _call_own_function(name, build, arguments):
+    """Calls a function of this package or of Keras."""
+    try:
+        return build(**arguments)
+    except ValueError as error:
+        height, width, _ = arguments["image_shape"]
+        reason = next(filter(None, str(error).splitlines()), "")
+        raise ValueError(
+            f"model {name!r} must be given images that are large enough for "
+            "its layers (data.image_size, or image_size of teacher or student)"
+            f". Received: {height} x {width}, and an error: {reason}"
+        ) from error
 
 
 def _call_user_function(name, build, arguments):

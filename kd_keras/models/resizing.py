@@ -73,6 +73,12 @@ def resized(model, image_size, *, model_size=None):
         ValueError: if the model takes images of no fixed size and
             `model_size` is None, or of a fixed size that is another.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            "a model that images are resized for must be a keras.Model; "
+            "load_teacher(path, image_size=...) takes a file. Received: "
+            f"{model!r}"
+        )
     shape = interface.input_shape(model)
     if not isinstance(shape, tuple) or len(shape) != 4:
         raise ValueError(
@@ -88,8 +94,18 @@ def resized(model, image_size, *, model_size=None):
 
 
 def as_size(size):
-    """`(height, width)` of an int, for a square, or of two ints."""
-    return (size, size) if isinstance(size, int) else tuple(size)
+    """`(height, width)` of an int, for a square, or of two ints.
+
+    Raises:
+        ValueError: if it is neither, or not positive.
+    """
+    given = size if isinstance(size, (tuple, list)) else (size, size)
+    if len(given) == 2 and all(isinstance(x, int) and x > 0 for x in given):
+        return tuple(given)
+    raise ValueError(
+        "a size must be a whole number of pixels > 0, or (height, width). "
+        f"Received: {size!r}"
+    )
 
 
 def check_size(image_shape, size, *, model, field):

@@ -91,8 +91,9 @@ def test_a_model_of_any_size_needs_a_size(photos):
             {},
             r"height, width, channels\). Received: flat with \(None, 4\)",
         ),
+        (lambda: "a.keras", {}, "load_teacher.* takes a file. Received: 'a.k"),
     ],
-    ids=["of another size", "of vectors"],
+    ids=["of another size", "of vectors", "no model"],
 )
 def test_a_model_of_other_images_is_refused(network, options, words):
     with pytest.raises(ValueError, match=words):
@@ -116,3 +117,14 @@ def test_a_network_is_built_for_its_own_size(photos):
 def test_a_network_of_the_images_size_is_not_resized(photos):
     model = built.network("cnn_tiny", images=photos, image_size=32)
     assert not any(isinstance(x, keras.Model) for x in model.layers)
+
+
+@pytest.mark.parametrize("size", [-3, 1.5, "12", (1, 2, 3), (0, 4)])
+def test_a_size_is_one_or_two_numbers(size):
+    with pytest.raises(ValueError, match="size must be .*Received: "):
+        resizing.as_size(size)
+
+
+def test_an_image_that_is_too_small_is_named(photos):
+    with pytest.raises(ValueError, match="'cnn' must .*: 2 x 2, and an error"):
+        built.network("cnn", images=photos, image_size=2)

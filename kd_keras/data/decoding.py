@@ -113,17 +113,6 @@ class Decoding:
         images.set_shape((encoded.shape[0], *self.shape))
         return images
 
-    def fit(self, pixels):
-        """Fits a decoded image to the shape: `decode` without the decoding.
-
-        Args:
-            pixels: uint8 array `(height, width, channels)`.
-
-        Returns:
-            uint8 array of `shape`.
-        """
-        return self._fit(pixels, pixels.shape[:2], None, "an image")
-
     def decode(self, contents, name, box=None):
         """Decodes one image in this thread.
 

@@ -1,6 +1,7 @@
 """`train` and `label` run whole, killed, on a full disk and in parts."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -137,11 +138,12 @@ def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
         np.testing.assert_array_equal(a, b)
     whole_files, killed_files = (
         {
-            path.relative_to(tmp_path / name)
-            for path in (tmp_path / name).rglob("*")
+            # The step of the state before the last one depends on the time.
+            re.sub(r"ckpt-3(-\d+)?", "ckpt-3", str(path.relative_to(root)))
+            for path in root.rglob("*")
             if "tensorboard" not in path.parts
         }
-        for name in ("whole", "killed")
+        for root in (tmp_path / "whole", tmp_path / "killed")
     )
     # Nothing is left of the killed processes: no lock, no half-written file.
     assert whole_files == killed_files

@@ -56,7 +56,10 @@ def test_links_are_followed_and_loops_are_not(tmp_path):
     (tmp_path / "elsewhere" / "back").symlink_to(root / "a")
     names, _ = found(root / "a")
     assert names == ["1", "file", "folder/3", "folder/deep/4"]
-    # A tree that is reached by a link itself.
+    # Trees that are reached by a link themselves.
+    (tmp_path / "direct").symlink_to(root / "a")
+    names, _ = found(tmp_path / "direct")
+    assert names == ["1", "file", "folder/3", "folder/deep/4"]
     (tmp_path / "link").symlink_to(root)
     names, _ = found(tmp_path / "link" / "a")
     assert names == ["1", "file", "folder/3", "folder/deep/4"]

@@ -82,6 +82,19 @@ def test_what_was_read_before_an_error_is_kept(read, paths):
     assert not read
 
 
+def test_values_of_missing_files_are_not_kept(read, paths):
+    missing = path_lists.PathList.of([f"{path}-missing" for path in paths])
+    computed = []
+
+    def compute(path):
+        computed.append(path)
+        return b"x"
+
+    for _ in range(2):
+        file_cache.values(missing, compute, kind="x", width=1, place="here")
+    assert len(computed) == 6
+
+
 def empty_cache(path):
     path.write_bytes(b"")
 

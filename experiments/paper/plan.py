@@ -1,8 +1,10 @@
 """Seeds and configurations of the experiments' runs."""
 
 import json
+import re
 
 from experiments.paper import catalogue
+from kd_keras import config as config_lib
 from kd_keras.config import recipes
 from kd_keras.training import stages
 from kd_keras.utils import digests
@@ -40,6 +42,18 @@ _NOT_QUICK = {
     "cifar10_3_percent_soft_mixed",
     "specialists",
 }
+
+
+# Fields that are newer than the first recorded results. With their defaults,
+# they are left out of the digests of configurations.
+_NEWER = re.compile(
+    r"data\.(antialias|background|channels|decoding|image_column|image_width"
+    r"|label_column|labels|on_error|resize|split_column)"
+    r"|(data|teacher)\.augment\.(blur|blur_sigma|brightness|contrast|crop_ratio"
+    r"|crop_scale|erasing|grey|hue|magnitude|order|rand_augment|saturation"
+    r"|trivial_augment)"
+    r"|(student|teacher)\.image_size"
+)
 
 
 class Plan:
@@ -83,7 +97,12 @@ class Plan:
         """
         run = catalogue.EXPERIMENTS[experiment.of or experiment.name]
         stage = stages.stage_class(run.stage)
-        fields = stage.depends_on(self.config(run, seed))
+        defaults = config_lib.flatten(config_lib.default_config())
+        fields = {
+            name: value
+            for name, value in stage.depends_on(self.config(run, seed)).items()
+            if not (_NEWER.fullmatch(name) and value == defaults[name])
+        }
         if run.teacher in catalogue.EXPERIMENTS:
             fields["teachers"] = [
                 self.config_hash(

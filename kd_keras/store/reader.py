@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.data import python_ops
 from kd_keras.store import manifest as manifest_lib
 from kd_keras.store import records
 
@@ -93,7 +94,7 @@ class LogitStore:
         Returns:
             float32 tensor `(n, num_classes)`.
         """
-        logits = tf.numpy_function(
+        logits = python_ops.numpy_function(
             lambda ids, view: self.logits(ids, view, part),
             [ids, view],
             tf.float32,

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.data import python_ops
 from kd_keras.models import interface
 
 # The text of a check in the graph; its numbers follow.
@@ -64,7 +65,7 @@ class PlainFunction:
         flat = tf.nest.flatten(images)
         if tf.executing_eagerly():
             return tf.constant(self._with_arrays(images, *_arrays(flat)))
-        logits = tf.numpy_function(
+        logits = python_ops.numpy_function(
             lambda *arrays: self._with_arrays(images, *arrays),
             flat,
             tf.float32,

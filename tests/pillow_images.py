@@ -3,8 +3,6 @@
 import numpy as np
 from PIL import Image
 
-GREY = 128
-
 
 def smooth_images(count, height, width, channels):
     """Blurred noise of another range in each channel: uint8."""

@@ -1,15 +1,14 @@
 """Decodes, crops and resizes image files inside tf.data."""
 
-import concurrent.futures
 import dataclasses
 import functools
-import os
 
 import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import pixels as pixels_lib
 from kd_keras.data import python_ops
+from kd_keras.utils import threads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +190,7 @@ class Decoding:
             box = None if boxes is None else boxes[i].tolist()
             images[i] = self.decode(encoded[i], name(int(ids[i])), box)
 
-        _for_each(decode, len(encoded))
+        threads.for_each(decode, len(encoded))
         return images
 
 
@@ -237,7 +236,7 @@ def resized_parts(images, boxes):
             part = pixels_lib.part(images[i], boxes[i].tolist())
             resized[i] = pixels_lib.resize(part, images.shape[1:3])
 
-        _for_each(resize_one, len(images))
+        threads.for_each(resize_one, len(images))
         return resized
 
     resized = python_ops.numpy_function(
@@ -257,25 +256,3 @@ def _sizes(encoded, ids, *, name):
     for i in range(len(encoded)):
         read(i)
     return sizes
-
-
-def _for_each(function, count):
-    """Calls a function with 0 to `count - 1`, in several threads."""
-    pool, threads = _pool(os.getpid())
-
-    def some(first):
-        for i in range(first, count, threads):
-            function(i)
-
-    # This thread would only wait.
-    others = [pool.submit(some, i) for i in range(1, min(threads, count))]
-    some(0)
-    for other in others:
-        other.result()
-
-
-@functools.lru_cache(maxsize=1)
-def _pool(process):
-    """Threads of a process, and their number: a fork has none of them."""
-    threads = len(os.sched_getaffinity(process))
-    return concurrent.futures.ThreadPoolExecutor(threads, "decode"), threads

@@ -1,7 +1,8 @@
 """The operations of RandAugment and TrivialAugment, and their ranges.
 
-Each image of a batch gets another operation: the images are grouped by
-operation, so that each operation runs once for all of its images.
+Pillow computes them, one image at a time: the bits of a view are Pillow's.
+Tests hold golden values, which Pillow 11.3 and 13.0 give. If they fail with
+another release, the versions in `table` must be raised.
 """
 
 import dataclasses
@@ -10,40 +11,64 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageEnhance, ImageOps
 
-from kd_keras.data.augmentation import affine, checks, enhance
+from kd_keras.data import python_ops
+from kd_keras.data.augmentation import checks
+from kd_keras.utils import threads
 
-# The operations, in the order of the papers. The position of each one in this
-# list is what is drawn: it decides which views a store's logits belong to.
-OPERATIONS = (
-    "identity",
-    "autocontrast",
-    "equalize",
-    "rotate",
-    "solarize",
-    "colour",
-    "posterize",
-    "contrast",
-    "brightness",
-    "sharpness",
-    "shear_x",
-    "shear_y",
-    "translate_x",
-    "translate_y",
-)
+
+def _of_image(function):
+    """An operation without an amount."""
+    return lambda image, amount, fill: function(image)
+
+
+def _of_amount(function):
+    """An operation that fills nothing."""
+    return lambda image, amount, fill: function(image, amount)
+
+
+def _blend(enhancer):
+    """Blends an image with another one that the enhancer makes of it."""
+    return lambda image, factor, fill: enhancer(image).enhance(factor)
+
+
+def _rotate(image, degrees, fill):
+    return image.rotate(degrees, fillcolor=fill)
+
+
+def _affine(make_matrix):
+    """Fetches each pixel from a place that a matrix of the amount gives."""
+    return lambda image, amount, fill: image.transform(
+        image.size,
+        Image.Transform.AFFINE,
+        make_matrix(amount),
+        fillcolor=fill,
+    )
+
+
+# In the order of the papers. A draw is a position in this table: it decides
+# which views a store's logits belong to.
+_FUNCTIONS = {
+    "identity": _of_image(lambda image: image),
+    "autocontrast": _of_image(ImageOps.autocontrast),
+    "equalize": _of_image(ImageOps.equalize),
+    "rotate": _rotate,
+    "solarize": _of_amount(ImageOps.solarize),
+    "colour": _blend(ImageEnhance.Color),
+    "posterize": _of_amount(ImageOps.posterize),
+    "contrast": _blend(ImageEnhance.Contrast),
+    "brightness": _blend(ImageEnhance.Brightness),
+    "sharpness": _blend(ImageEnhance.Sharpness),
+    "shear_x": _affine(lambda slope: (1, slope, 0, 0, 1, 0)),
+    "shear_y": _affine(lambda slope: (1, 0, 0, slope, 1, 0)),
+    "translate_x": _affine(lambda pixels: (1, 0, pixels, 0, 1, 0)),
+    "translate_y": _affine(lambda pixels: (1, 0, 0, 0, 1, pixels)),
+}
+OPERATIONS = tuple(_FUNCTIONS)
+_BLENDS = ("colour", "contrast", "brightness", "sharpness")
 # Magnitudes are whole numbers from 0 to this one.
 MOST = 30
-_ENHANCE = {
-    "autocontrast": enhance.autocontrast,
-    "equalize": enhance.equalize,
-    "solarize": enhance.solarize,
-    "posterize": enhance.posterize,
-    "colour": enhance.colour,
-    "contrast": enhance.contrast,
-    "brightness": enhance.brightness,
-    "sharpness": enhance.sharpness,
-}
-_BLENDS = ("colour", "contrast", "brightness", "sharpness")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,14 +140,15 @@ WIDE = Space(_wide, fill=0)
 
 
 def apply(images, *, operation, magnitude, negative, space):
-    """Applies one operation to each image of a batch.
+    """Applies operations to each image of a batch, one after the other.
 
     Args:
         images: uint8 tensor `(batch, height, width, channels)` of 1 or 3
             channels.
-        operation: int32 tensor `(batch,)`, positions in `OPERATIONS`.
-        magnitude: int, or int32 tensor `(batch,)`, 0 to `MOST`.
-        negative: int32 tensor `(batch,)`, 0, or 1 for the other direction.
+        operation: int32 tensor `(batch, steps)`, positions in `OPERATIONS`.
+        magnitude: int, or int32 tensor `(batch, steps)`, 0 to `MOST`.
+        negative: int32 tensor `(batch, steps)`, 0, or 1 for the other
+            direction.
         space: `Space`.
 
     Returns:
@@ -131,26 +157,17 @@ def apply(images, *, operation, magnitude, negative, space):
     Reference:
         - [Cubuk et al., 2020](https://arxiv.org/abs/1909.13719)
         - [Mueller & Hutter, 2021](https://arxiv.org/abs/2103.10158)
+        - [Pillow](https://pillow.readthedocs.io/en/stable/reference/)
     """
-    kinds = _kinds(space.fill)
     magnitude = tf.broadcast_to(magnitude, tf.shape(operation))
-    chosen = tf.gather_nd(
-        _settings(space, tuple(images.shape[1:3])),
-        tf.stack([operation, magnitude, negative], axis=-1),
+    steps = tf.stack([operation, magnitude, negative], axis=-1)
+    views = python_ops.numpy_function(
+        functools.partial(_apply, space=space),
+        [images, steps],
+        tf.uint8,
+        stateful=False,
     )
-    positions = [list(kinds).index(_kind(name)) for name in OPERATIONS]
-    kind = tf.gather(positions, operation)
-    groups = tf.dynamic_partition(
-        tf.range(tf.shape(images)[0]), kind, len(kinds)
-    )
-    changed = [
-        tf.ensure_shape(
-            function(tf.gather(images, group), tf.gather(chosen, group)),
-            [None, *images.shape[1:]],
-        )
-        for function, group in zip(kinds.values(), groups)
-    ]
-    return tf.reshape(tf.dynamic_stitch(groups, changed), tf.shape(images))
+    return tf.ensure_shape(views, images.shape)
 
 
 def to_bytes(images):
@@ -178,52 +195,28 @@ def check_images(image_shape, image_spec, **fields):
     checks.require_channels(image_shape, (1, 3), what)
 
 
-def _kind(name):
-    """The name of the function that an operation calls."""
-    return name if name in ("identity", *_ENHANCE) else "warp"
+def _apply(images, steps, *, space):
+    """`apply` to arrays; `steps` is `(batch, steps, 3)`."""
+    views = np.empty_like(images)
+
+    def apply_to_one(i):
+        views[i] = _view(images[i], steps[i].tolist(), space)
+
+    threads.for_each(apply_to_one, len(images))
+    return views
 
 
-@functools.cache
-def _kinds(fill):
-    """Functions of `(images, settings)` by the name of their kind: dict."""
-
-    def with_amount(function):
-        return lambda images, settings: function(images, settings[:, 0])
-
-    return {
-        "identity": lambda images, settings: images,
-        **{name: with_amount(x) for name, x in _ENHANCE.items()},
-        "warp": functools.partial(affine.warp, fill=fill),
-    }
-
-
-@functools.cache
-def _settings(space, size):
-    """What each operation needs to know, computed by Python alone.
-
-    TensorFlow's sines may differ in their last bit between machines.
-
-    Returns:
-        float64 array `(operations, MOST + 1, 2, 6)`: a matrix of
-        `affine.fixed`, or an amount and zeros.
-    """
-    settings = np.zeros((len(OPERATIONS), MOST + 1, 2, 6))
-    for i, name in enumerate(OPERATIONS):
-        for magnitude in range(MOST + 1):
-            for negative, sign in enumerate((1, -1)):
-                amount = space.amount(name, magnitude / MOST, sign, size)
-                settings[i, magnitude, negative] = _setting(name, amount, size)
-    return settings
-
-
-def _setting(name, amount, size):
-    matrices = {
-        "rotate": lambda: affine.rotation(amount, size),
-        "shear_x": lambda: (1, amount, 0, 0, 1, 0),
-        "shear_y": lambda: (1, 0, 0, amount, 1, 0),
-        "translate_x": lambda: (1, 0, amount, 0, 1, 0),
-        "translate_y": lambda: (1, 0, 0, 0, 1, amount),
-    }
-    if name in matrices:
-        return affine.fixed(matrices[name]())
-    return np.asarray([amount, 0, 0, 0, 0, 0], np.float64)
+def _view(pixels, steps, space):
+    """One view: uint8 array of the shape of `pixels`."""
+    if all(OPERATIONS[operation] == "identity" for operation, *_ in steps):
+        return pixels
+    height, width, channels = pixels.shape
+    # Pillow's grey images have no axis of channels.
+    grey = channels == 1
+    image = Image.fromarray(pixels[..., 0] if grey else pixels)
+    fill = space.fill if grey else (space.fill,) * channels
+    for operation, magnitude, negative in steps:
+        name, sign = OPERATIONS[operation], -1 if negative else 1
+        amount = space.amount(name, magnitude / MOST, sign, (height, width))
+        image = _FUNCTIONS[name](image, amount, fill)
+    return np.asarray(image).reshape(pixels.shape)

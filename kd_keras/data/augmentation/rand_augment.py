@@ -1,5 +1,7 @@
 """Applies some random operations of one strength to each image."""
 
+import tensorflow as tf
+
 from kd_keras.data.augmentation import policies
 
 
@@ -17,13 +19,19 @@ def rand_augment(images, draws, *, rand_augment, magnitude):
     Returns:
         Tensor of the shape and dtype of `images`.
     """
-    pixels = policies.to_bytes(images)
-    for i in range(rand_augment):
-        pixels = policies.apply(
-            pixels,
-            operation=draws.integers(f"operation{i}", len(policies.OPERATIONS)),
-            magnitude=magnitude,
-            negative=draws.integers(f"negative{i}", 2),
-            space=policies.RAND_AUGMENT,
-        )
-    return policies.from_bytes(pixels, images.dtype)
+    steps = range(rand_augment)
+    operations = len(policies.OPERATIONS)
+    views = policies.apply(
+        policies.to_bytes(images),
+        operation=_stacked(draws, "operation", operations, steps),
+        magnitude=magnitude,
+        negative=_stacked(draws, "negative", 2, steps),
+        space=policies.RAND_AUGMENT,
+    )
+    return policies.from_bytes(views, images.dtype)
+
+
+def _stacked(draws, name, count, steps):
+    """Draws whole numbers below `count`: int32 `(batch, steps)`."""
+    drawn = [draws.integers(f"{name}{i}", count) for i in steps]
+    return tf.stack(drawn, axis=1)

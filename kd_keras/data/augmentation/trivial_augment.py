@@ -1,5 +1,7 @@
 """Applies one random operation of random strength to each image."""
 
+import tensorflow as tf
+
 from kd_keras.data.augmentation import policies
 
 
@@ -17,11 +19,16 @@ def trivial_augment(images, draws, *, trivial_augment):
     Returns:
         Tensor of the shape and dtype of `images`.
     """
-    pixels = policies.apply(
-        policies.to_bytes(images),
-        operation=draws.integers("operation", len(policies.OPERATIONS)),
-        magnitude=draws.integers("magnitude", policies.MOST + 1),
-        negative=draws.integers("negative", 2),
-        space=policies.WIDE,
+    drawn = {
+        "operation": len(policies.OPERATIONS),
+        "magnitude": policies.MOST + 1,
+        "negative": 2,
+    }
+    steps = {
+        name: draws.integers(name, count)[:, tf.newaxis]
+        for name, count in drawn.items()
+    }
+    views = policies.apply(
+        policies.to_bytes(images), space=policies.WIDE, **steps
     )
-    return policies.from_bytes(pixels, images.dtype)
+    return policies.from_bytes(views, images.dtype)

@@ -1,0 +1,31 @@
+"""A function is called for each number, in several threads."""
+
+import os
+import threading
+
+import pytest
+
+from kd_keras.utils import threads
+
+
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_each_number_is_used_once(count):
+    calls = []
+    threads.for_each(calls.append, count)
+    assert sorted(calls) == list(range(count))
+
+
+def test_threads_work_at_the_same_time():
+    count = len(os.sched_getaffinity(0))
+    meeting = threading.Barrier(count)
+    threads.for_each(lambda _: meeting.wait(timeout=30), count)
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 49])
+def test_a_fault_is_raised(wrong):
+    def fail(i):
+        if i == wrong:
+            raise ValueError(f"number {i}")
+
+    with pytest.raises(ValueError, match=f"number {wrong}"):
+        threads.for_each(fail, 50)

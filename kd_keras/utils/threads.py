@@ -8,8 +8,8 @@ import os
 def for_each(function, count):
     """Calls a function with 0 to `count - 1`, in any order.
 
-    Worth it for functions that release Python's lock most of the time, as
-    Pillow does.
+    Worth it for functions that release Python's lock, as Pillow does while it
+    decodes, resizes and filters.
 
     Args:
         function: function of an int; its result is not used.

@@ -78,6 +78,8 @@ def records(path, *, antialias):
         begin, size, _ = tf.image.sample_distorted_bounding_box(
             tf.io.extract_jpeg_shape(encoded),
             tf.zeros((1, 0, 4)),
+            # Zero is refused where operations are deterministic.
+            seed=1,
             area_range=CROP["crop_scale"],
             aspect_ratio_range=CROP["crop_ratio"],
             min_object_covered=0,

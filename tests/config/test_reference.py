@@ -15,7 +15,8 @@ def rows(text):
     return {name: row for name, row in zip(names, lines) if name in FIELDS}
 
 
-def test_text_has_every_field_with_default_and_description():
+def test_text_has_every_field_with_default_and_description(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     found = rows(reference.text())
     assert sorted(found) == sorted(FIELDS)
     assert "  0.001 " in found["student.optimizer.learning_rate"]

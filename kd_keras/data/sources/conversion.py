@@ -167,7 +167,7 @@ def _read(folder, sums):
             )
     labels = {}
     if key := _source(folder)["label"]:
-        labels[key] = np.load(folder / _LABELS)
+        labels[key] = np.load(folder / _LABELS, allow_pickle=False)
     return record_files.Records(paths, contents=sums, labels=labels)
 
 

@@ -103,7 +103,7 @@ class Records:
         name = digests.sha256_of_text(f"{key} {self.digest}")
         path = platformdirs.user_cache_path("kd_keras") / f"labels-{name}.npy"
         with contextlib.suppress(OSError, ValueError, EOFError):
-            labels = np.load(path)
+            labels = np.load(path, allow_pickle=False)
             if labels.shape == (len(self),) and labels.dtype == np.int64:
                 return labels
         labels = self._read_labels(key)

@@ -10,6 +10,9 @@ from kd_keras.data import pixels as pixels_lib
 from kd_keras.data import python_ops
 from kd_keras.utils import threads
 
+# Of tensors in memory, in bytes.
+_ALIGNMENT = 64
+
 
 @dataclasses.dataclass(frozen=True)
 class Decoding:
@@ -136,7 +139,9 @@ class Decoding:
                 functools.partial(self._least_scale, box) if self.fast else None
             ),
         )
-        return self._fit(pixels, size, box, name)
+        fitted = self._fit(pixels, size, box, name)
+        # The pixels are in memory of the thread.
+        return fitted.copy() if np.may_share_memory(fitted, pixels) else fitted
 
     def _least_scale(self, box, height, width):
         """The least scale at which no pixel of the part must be enlarged."""
@@ -184,7 +189,7 @@ class Decoding:
             return tf.saturate_cast(tf.round(resized), tf.uint8).numpy()
 
     def _decode_batch(self, encoded, ids, boxes=None, *, name):
-        images = np.empty((len(encoded), *self.shape), np.uint8)
+        images = _aligned((len(encoded), *self.shape))
 
         def decode(i):
             box = None if boxes is None else boxes[i].tolist()
@@ -192,6 +197,14 @@ class Decoding:
 
         threads.for_each(decode, len(encoded))
         return images
+
+
+def _aligned(shape):
+    """A new uint8 array that TensorFlow takes without copying it."""
+    size = int(np.prod(shape))
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].reshape(shape)
 
 
 def shape_of(fields, shape):

@@ -40,6 +40,8 @@ _TURNS = {
     7: (True, -1, -1),
     8: (True, -1, 1),
 }
+# Bytes that a thread keeps: of photos of 5 million pixels.
+_LARGEST_BUFFER = 2**24
 _of_this_thread = threading.local()
 
 
@@ -68,7 +70,8 @@ def decode(contents, name, *, channels, background=WHITE, least_scale=None):
 
     Returns:
         uint8 array `(height, width, channels)` of the upright image, and the
-        height and width that it has at its full size.
+        height and width that it has at its full size. The next call in this
+        thread may overwrite the array.
 
     Raises:
         ValueError: as `image_files.open_image`, or if the file is damaged.
@@ -112,6 +115,7 @@ def _decode_jpeg(contents, size, channels, scale):
             contents,
             "GRAY" if channels == 1 else "RGB",
             fastdct=True,
+            buffer=_buffer(channels * size[0] * size[1]),
             **smaller,
         )
     except ValueError:
@@ -225,6 +229,19 @@ def resize(pixels, size):
     return np.frombuffer(resized.get_buffer(), np.uint8).reshape(
         (*size, channels)
     )
+
+
+def _buffer(size):
+    """This thread's memory to decode into; None for very large images.
+
+    New memory would take a third of the time that decoding takes.
+    """
+    if size > _LARGEST_BUFFER:
+        return None
+    buffer = getattr(_of_this_thread, "buffer", b"")
+    if len(buffer) < size:
+        buffer = _of_this_thread.buffer = np.empty(size, np.uint8)
+    return buffer
 
 
 def _resizer():

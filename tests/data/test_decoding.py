@@ -208,3 +208,17 @@ def test_the_key_tells_settings_apart():
         Decoding((8, 8, 3), resize="crop", antialias=False),
     ]
     assert len({decode.key for decode in settings}) == len(settings)
+
+
+def test_an_image_is_kept_when_the_next_one_is_decoded():
+    first, second = (
+        np.full((16, 16, 3), value, np.uint8) for value in (40, 200)
+    )
+    encoded = [
+        tf.io.encode_jpeg(image, quality=100).numpy()
+        for image in (first, second)
+    ]
+    decode = decoding.Decoding((16, 16, 3)).decode
+    kept = decode(encoded[0], "the first")
+    decode(encoded[1], "the second")
+    np.testing.assert_array_equal(kept, first)

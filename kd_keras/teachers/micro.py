@@ -90,8 +90,7 @@ class Trials:
         if self._process is None:
             self._start()
         start = self._messages.seek(0, 2)
-        print(arena_bytes, file=self._process.stdin, flush=True)
-        answer = self._process.stdout.readline().strip()
+        answer = self._ask(arena_bytes)
         if answer == "runs":
             return None
         if not answer:
@@ -108,6 +107,14 @@ class Trials:
             stderr=self._messages,
             text=True,
         )
+
+    def _ask(self, arena_bytes):
+        """The line that the process answers; empty if it has ended."""
+        try:
+            print(arena_bytes, file=self._process.stdin, flush=True)
+        except BrokenPipeError:
+            return ""
+        return self._process.stdout.readline().strip()
 
     def _end(self):
         if self._process is not None:

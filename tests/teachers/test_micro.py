@@ -41,10 +41,16 @@ def test_a_trial_tells_whether_an_arena_is_large_enough(trials, arena):
         trials.check(1024)
 
 
-def test_trials_outlive_an_interpreter_that_ends_its_process(model, arena):
+@pytest.mark.parametrize("is_over", [False, True])
+def test_trials_outlive_an_interpreter_that_ends_its_process(
+    model, arena, is_over
+):
     with micro.Trials(model) as trials:
         assert trials.failure(arena) is None
         trials._process.kill()
+        # Before or after its pipe is closed.
+        if is_over:
+            trials._process.wait()
         assert trials.failure(arena) == "its process ended"
         assert trials.failure(arena) is None
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from kd_keras import config
+from kd_keras.data import sources
 from kd_keras.data.sources import folder
 
 
@@ -133,6 +134,15 @@ def test_several_folders_are_one_set_of_all_their_classes(
     for names in ("x,x", "x,x/a", "y,x/a,x", "./x,x"):
         with pytest.raises(ValueError, match="must not lie in each other"):
             load(names)
+
+
+def test_a_home_directory_is_found(tmp_path, monkeypatch):
+    put(tmp_path / "x", "a/0.png", "b/1.png")
+    put(tmp_path / "y", "b/0.png", "c/1.png")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fields = config.default_config().data
+    fields.update(name="folder", data_dir="~/x,~/y")
+    assert sources.load_dataset(fields).class_names == ["a", "b", "c"]
 
 
 def test_images_are_colour_unless_channels_are_1(tmp_path):

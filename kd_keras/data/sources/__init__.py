@@ -4,6 +4,8 @@ A source is a module with a function `load(fields)`, which returns a
 `datasets.Dataset` for `config.data`, and an entry in the table below.
 """
 
+import os
+
 from kd_keras import config
 from kd_keras.data import joining
 from kd_keras.data.sources import (
@@ -51,6 +53,10 @@ def load_dataset(fields):
 def _load_one(name, fields):
     fields = fields.copy_and_resolve_references()
     fields.name = name
+    # Shells leave a ~ after a = as it is.
+    fields.data_dir = ",".join(
+        map(os.path.expanduser, fields.data_dir.split(","))
+    )
     load = _SOURCES.get(name, tfds.load)
     try:
         return load(fields)

@@ -43,7 +43,7 @@ class PngReader(readers.EncodedReader):
         return f"number {example_id}"
 
     def contents_digest(self, ids):
-        return digests.sha256_of_parts(self._encoded[ids])
+        return digests.sha256(b"".join(self._encoded[ids]))
 
 
 def encoded(examples):

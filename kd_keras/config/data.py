@@ -5,6 +5,8 @@ import numbers
 from kd_keras.config import augment, field
 from kd_keras.config.field import Field, Rule, Section
 
+# Ways to fit an image to a size of another aspect ratio.
+RESIZE_MODES = ("crop", "pad", "squash")
 _FROM_DISK = Rule(
     "another set than mnist", lambda name: set(name.split("+")) != {"mnist"}
 )
@@ -126,7 +128,7 @@ SECTION = Section(
             "How an image of another aspect ratio is resized: crop cuts off "
             "the ends of its longer side, pad fills up with background, "
             "squash changes its aspect ratio.",
-            field.one_of(("crop", "pad", "squash")),
+            field.one_of(RESIZE_MODES),
             used_with=("image_size", _RESIZED),
         ),
         Field(

@@ -16,8 +16,6 @@ from PIL import Image
 from kd_keras.data import image_files
 
 WHITE = (255, 255, 255)
-# Ways to fit an image to a size of another aspect ratio.
-RESIZE_MODES = ("crop", "pad", "squash")
 _PIXEL_TYPES = {
     1: cykooz_resizer.PixelType.U8,
     3: cykooz_resizer.PixelType.U8x3,

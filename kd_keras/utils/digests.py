@@ -31,14 +31,6 @@ def sha256_of_file(path):
     return digest.hexdigest()
 
 
-def sha256_of_parts(parts):
-    """SHA-256 of bytes or contiguous arrays, one after the other."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
-
-
 def sha256_of_arrays(*arrays):
     """SHA-256 of the shapes, dtypes and values of arrays."""
     digest = hashlib.sha256()

@@ -4,6 +4,8 @@ import concurrent.futures
 import functools
 import os
 
+from kd_keras.utils import provenance
+
 
 def for_each(function, count):
     """Calls a function with 0 to `count - 1`, in any order.
@@ -34,5 +36,6 @@ def for_each(function, count):
 @functools.lru_cache(maxsize=1)
 def _pool(process):
     """Threads of a process, and their number: a fork has none of them."""
-    threads = len(os.sched_getaffinity(process))
+    del process
+    threads = provenance.threads()
     return concurrent.futures.ThreadPoolExecutor(threads, "images"), threads

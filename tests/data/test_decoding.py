@@ -7,6 +7,7 @@ from photos import encode, photo
 from PIL import Image
 
 from kd_keras import config as config_lib
+from kd_keras.config.data import RESIZE_MODES
 from kd_keras.data import decoding, pixels
 from kd_keras.data.decoding import Decoding
 from kd_keras.utils import command_line
@@ -47,7 +48,7 @@ def test_pad_keeps_the_aspect_ratio():
     assert (padded[:4] == RED).all() and (padded[28:] == RED).all()
 
 
-@pytest.mark.parametrize("resize", [None, *pixels.RESIZE_MODES])
+@pytest.mark.parametrize("resize", [None, *RESIZE_MODES])
 def test_an_image_of_the_size_keeps_its_pixels(resize):
     contents = encode(photo(), "JPEG")
     decode = Decoding(photo().shape, resize=resize)
@@ -118,7 +119,7 @@ def test_fast_decoding_is_close_to_exact():
     assert 0 < np.abs(exact.astype(int) - fast).mean() < 5
 
 
-@pytest.mark.parametrize("resize", pixels.RESIZE_MODES)
+@pytest.mark.parametrize("resize", RESIZE_MODES)
 def test_fast_decoding_never_enlarges(resize, monkeypatch):
     decoded = []
     decode_jpeg = pixels.simplejpeg.decode_jpeg
@@ -202,7 +203,7 @@ def test_images_keep_their_size_by_default():
 def test_the_key_tells_settings_apart():
     settings = [
         Decoding((8, 8, 3)),
-        *(Decoding((8, 8, 3), resize=mode) for mode in pixels.RESIZE_MODES),
+        *(Decoding((8, 8, 3), resize=mode) for mode in RESIZE_MODES),
         Decoding((8, 8, 3), background=RED),
         Decoding((8, 8, 3), resize="crop", fast=True),
         Decoding((8, 8, 3), resize="crop", antialias=False),

@@ -119,7 +119,7 @@ def logits_of(
         ValueError: if there is no such output, several and `output` is None,
             or something else than tensors.
     """
-    named = _named(model, outputs)
+    named = by_name(model, outputs)
     if not named or not all(hasattr(x, "shape") for x in named.values()):
         raise ValueError(
             f"the {role} must return logits, a tensor (batch, num_classes), "
@@ -144,7 +144,7 @@ def logits_of(
     )
 
 
-def _named(model, outputs):
+def by_name(model, outputs):
     """The outputs as a dict by name, or by index where they have none."""
     if hasattr(outputs, "items"):
         return dict(outputs.items())

@@ -35,9 +35,9 @@ SECTION = Section(
         Field(
             "path",
             "",
-            "SavedModel or .keras file that the student learns from; empty "
-            "for <savedmodels>/<name>_teacher, which the teacher stage "
-            "writes. Several, separated by commas, are an ensemble.",
+            "Model that the student learns from: a SavedModel or .keras "
+            "file; empty for <savedmodels>/<name>_teacher, which the teacher "
+            "stage writes. Several, separated by commas, are an ensemble.",
         ),
         Field(
             "mean",
@@ -59,8 +59,30 @@ SECTION = Section(
             "logits",
             "logits, probabilities (a network that ends in softmax, or in one "
             "sigmoid), label_probabilities (one that ends in a sigmoid for "
-            "each label), or the name of the model's output that holds "
-            "the logits.",
+            "each label), features (a model that is no classifier: its "
+            "output is an embedding), or the name of the model's output that "
+            "holds the logits.",
+        ),
+        Field(
+            "signature",
+            "",
+            "Signature of a SavedModel; empty for serving_default, or the "
+            "only one.",
+        ),
+        Field(
+            "preprocess",
+            "none",
+            "What is done to images of 0 to 255 before the model: none.",
+        ),
+        Field(
+            "resize",
+            "bilinear",
+            "How images are resized to teacher.image_size: bilinear.",
+        ),
+        Field(
+            "classes",
+            "",
+            "The teacher's classes; empty for the model's own.",
         ),
         Section(
             "augment",

@@ -1,7 +1,7 @@
 """The outputs of a teacher that were stored; see `teachers.answers`."""
 
 from kd_keras.store import manifest as manifests
-from kd_keras.teachers import answers
+from kd_keras.teachers import outputs
 
 
 class StoredAnswers:
@@ -39,7 +39,7 @@ class StoredAnswers:
             images: not used; the logits are known by id and view.
         """
         logits = self.open().lookup(ids, view, self._part)
-        return answers.Outputs(logits)
+        return outputs.Outputs(logits)
 
     def open(self):
         """Opens the store, unless it is open."""

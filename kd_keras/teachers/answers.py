@@ -1,28 +1,13 @@
 """The outputs of a teacher for views of examples, whatever their source.
 
-`answers(ids, view, images)` returns `Outputs`: of a network that predicts
-the images (`LiveAnswers`), or of a store that is read by id and view
+`answers(ids, view, images)` returns `outputs.Outputs`: of a network that
+predicts the images (`LiveAnswers`), or of a store that is read by id and view
 (`store.answers.StoredAnswers`). Training and evaluation use both alike.
 """
-
-import typing
 
 import tensorflow as tf
 
 from kd_keras.data import pipeline
-
-
-class Outputs(typing.NamedTuple):
-    """The outputs of a teacher or a student for a batch.
-
-    Attributes:
-        logits: float32 tensor `(batch, num_classes)`.
-        features: tuple of tensors `(batch, ...)`, of inner layers; may be
-            empty.
-    """
-
-    logits: tf.Tensor
-    features: tuple = ()
 
 
 class LiveAnswers:
@@ -51,7 +36,7 @@ class LiveAnswers:
             view: int or int64 scalar, the view's number.
             images: tensor `(batch, height, width, channels)`, the view.
         """
-        return Outputs(self.function(images))
+        return self.function.outputs(images)
 
     def open(self):
         """Loads the teacher, unless it is loaded."""
@@ -60,7 +45,7 @@ class LiveAnswers:
 
     @property
     def function(self):
-        """The teacher, images -> logits, for the `Distiller` to call."""
+        """The `Teacher`, for the `Distiller` to call."""
         self.open()
         return self._teacher
 

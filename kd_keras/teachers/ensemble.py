@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from kd_keras import config
 from kd_keras.models import class_names, image_spec
-from kd_keras.teachers import fingerprint, loading, trained_on
+from kd_keras.teachers import fingerprint, loading, trained_on, wrapping
+from kd_keras.teachers.options import TeacherOptions
 from kd_keras.teachers.teacher import Teacher
 from kd_keras.utils import suggestions
 
@@ -121,19 +122,19 @@ def _log_mean(shares, mean, log_probs):
 
 
 class TeacherFiles:
-    """Files of one or several teachers, identified before they are loaded.
+    """One or several teachers, identified before they are loaded.
 
     Args:
-        paths: list of paths; see `loading.load_teacher`.
-        outputs: str; see `loading.load_teacher`.
+        paths: list of paths or names; see `loading.load_teacher`.
+        options: list of `TeacherOptions`, one for each path; by default all
+            are read as `load_teacher` does.
         weights: tuple of floats; see `combine`.
         mean: str; see `combine`.
         activation: `softmax` or `sigmoid`; see `combine`.
-        image_size: int, height and width that each teacher takes: the images
-            are resized to it. 0 for images of the teachers' own size.
 
     Attributes:
         paths: list of str.
+        options: list of `TeacherOptions`.
         activation: str.
         class_names: list of str, the classes that are recorded with the
             models, or None.
@@ -147,47 +148,42 @@ class TeacherFiles:
         self,
         paths,
         *,
-        outputs="logits",
+        options=None,
         weights=(),
         mean="arithmetic",
         activation="softmax",
-        image_size=0,
     ):
         _shares(weights, len(paths))
         self.paths = [str(path) for path in paths]
-        self._outputs = outputs
+        self.options = options or [TeacherOptions()] * len(paths)
         self._weights = weights
         self._mean = mean
         self.activation = activation
         self.class_names = common_class_names(
             {path: trained_on.class_names(path) for path in self.paths}
         )
-        self._image_size = image_size
         self.record = {
             "fingerprint": " ".join(map(fingerprint.fingerprint, paths)),
             "graph": " ".join(map(fingerprint.graph_fingerprint, paths)),
-            "outputs": outputs,
+            **_together([wrapping.record(one) for one in self.options]),
         }
-        if image_size:
-            self.record["image_size"] = image_size
         if len(paths) > 1:
             self.record |= {"mean": mean, "weights": list(weights)}
             if activation != "softmax":
                 self.record["activation"] = activation
 
+    @property
+    def has_logits(self):
+        """Whether the teacher is a classifier."""
+        return all(one.has_logits for one in self.options)
+
     @functools.cached_property
     def teacher(self):
         """The `Teacher`, loaded on first use."""
         members = [
-            loading.load_teacher(path, outputs=self._outputs)
-            for path in self.paths
+            loading.load(path, options, field="teacher.image_size")
+            for path, options in zip(self.paths, self.options)
         ]
-        if self._image_size:
-            size = (self._image_size, self._image_size)
-            members = [
-                member.resizing_to(size, field="teacher.image_size")
-                for member in members
-            ]
         if len(members) == 1:
             return members[0]
         return combine(
@@ -196,6 +192,13 @@ class TeacherFiles:
             mean=self._mean,
             activation=self.activation,
         )
+
+
+def _together(records):
+    """The records of several teachers' options as one: a dict."""
+    if all(record == records[0] for record in records):
+        return records[0]
+    return {"options": records}
 
 
 def _shares(weights, count):

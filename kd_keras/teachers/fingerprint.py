@@ -1,7 +1,5 @@
 """Identifies a model by its weights and its graph."""
 
-import pathlib
-
 import numpy as np
 
 from kd_keras.teachers import loading
@@ -23,8 +21,7 @@ def fingerprint(path):
     Raises:
         FileNotFoundError, ValueError: as `loading.load_teacher`.
     """
-    path = pathlib.Path(path)
-    kind = loading.find_teacher_kind(path)
+    kind, path = loading.find_teacher(path)
     loading.check_whole(path)
     arrays = kind.weight_arrays(path)
     # Scalars are hashed as arrays of shape (1,): stored fingerprints are.
@@ -52,6 +49,5 @@ def graph_fingerprint(path):
     Raises:
         FileNotFoundError, ValueError: as `loading.load_teacher`.
     """
-    path = pathlib.Path(path)
-    kind = loading.find_teacher_kind(path)
+    kind, path = loading.find_teacher(path)
     return f"{kind.name}:{kind.graph(path)}"

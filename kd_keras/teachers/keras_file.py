@@ -7,6 +7,7 @@ import re
 import zipfile
 
 from kd_keras.teachers import architecture, kind
+from kd_keras.teachers import options as options_lib
 from kd_keras.utils import archives, digests
 
 
@@ -18,18 +19,21 @@ def load(path, threads=None):
     from kd_keras.teachers import teacher
 
     teacher.set_threads(threads)
-    loaded = load_teacher(path, teacher.AS_THE_LAYERS_TELL)
+    loaded = load_teacher(
+        path, options_lib.TeacherOptions(outputs=teacher.AS_THE_LAYERS_TELL)
+    )
     return teacher.classifier_of(loaded, kind=KIND.name)
 
 
-def load_teacher(path, outputs):
+def load_teacher(path, options):
     from kd_keras.models import activations, first_layer, interface
     from kd_keras.teachers import teacher
 
     with kind.errors_of_loading(path):
         model = load_model(path)
         model.trainable = False
-        general = (*teacher.OUTPUTS, teacher.AS_THE_LAYERS_TELL)
+        outputs = options.outputs
+        general = (*options_lib.MEANINGS, teacher.AS_THE_LAYERS_TELL)
         choice = {
             "output": None if outputs in general else outputs,
             "default": "logits" if outputs in general else outputs,

@@ -34,22 +34,34 @@ class Kind:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TeacherKind(Kind):
-    """A kind of model file that TensorFlow can train a student with.
+    """A kind of model that can teach a student.
+
+    A reference is the `pathlib.Path` of a file or directory, or a str, the
+    name of a model that is no file: `keras_applications:ResNet50`.
 
     Attributes:
-        load_teacher: function of `(path, outputs)` -> `Teacher`.
-        weight_arrays: function of a path -> iterable of all weights, in any
-            order, read without building the model.
-        graph: function of a path -> SHA-256 of what the model computes: its
-            operations, with each weight in its place.
-        network_weights: function of a path -> list of arrays, as
-            `get_weights` of the Keras model returns them.
+        load_teacher: function of `(reference, options)` -> `Teacher` of the
+            model as it is. Of the `TeacherOptions` it follows `outputs`,
+            `signature` and `features`; the others are wrapped around it.
+        weight_arrays: function of a reference -> iterable of all weights, in
+            any order, read without building the model where that is possible.
+        graph: function of a reference -> SHA-256 of what the model computes:
+            its operations, with each weight in its place.
+        network_weights: function of a reference -> list of arrays, as
+            `get_weights` of the Keras model returns them; None for a kind
+            that has none in this order.
+        is_name: function of a str that is no path -> bool, whether it names a
+            model of this kind, without loading it.
+        preprocesses: bool, whether the model comes with its own
+            preprocessing, so that it takes images from 0 to 255.
     """
 
     load_teacher: Callable
     weight_arrays: Callable
     graph: Callable
-    network_weights: Callable
+    network_weights: Callable | None = None
+    is_name: Callable = lambda name: False
+    preprocesses: bool = False
 
 
 class Unusable(ValueError):

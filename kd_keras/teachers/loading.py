@@ -11,6 +11,7 @@ from kd_keras.teachers import (
     trained_on,
 )
 from kd_keras.teachers.kind import TeacherKind
+from kd_keras.teachers.options import TeacherOptions
 from kd_keras.utils import manifests
 
 # Files and directories of a SavedModel, besides records.
@@ -58,21 +59,45 @@ def load_classifier(path, *, threads=None):
     return classifier
 
 
-def load_teacher(path, *, outputs="logits", image_size=0):
-    """Loads a frozen teacher from a SavedModel directory or `.keras` file.
+def load_teacher(
+    path,
+    *,
+    outputs="logits",
+    signature="",
+    preprocess="none",
+    image_size=0,
+    resize="bilinear",
+    classes="",
+    features=(),
+):
+    """Loads a frozen teacher of any kind.
+
+    Images of 0 to 255 are resized to the model's size, preprocessed and
+    predicted; the classes of its logits are mapped to those of the data.
 
     Args:
-        path: str or path of a model, exported by this project or not.
+        path: str or path of a model, exported by this project or not, or the
+            name of one; `KINDS` has the table of kinds.
         outputs: meaning of the network's output: `logits`; `probabilities`
             for a network that ends in softmax, whose logarithms are used as
             logits, or in one sigmoid; `label_probabilities` for one that
             ends in a sigmoid for each label, whose logarithms of `p / (1 -
-            p)` are used; or the name of the output that holds the logits,
-            of a `.keras` file also its index. A single output, or one named
-            `logits`, need not be named.
+            p)` are used; `features` for a model that is no classifier, whose
+            output is an embedding; or the name of the output that holds the
+            logits, of a `.keras` file also its index. A single output, or
+            one named `logits`, need not be named.
+        signature: str, a SavedModel's signature; empty for
+            `serving_default`, or the only one.
+        preprocess: str, as `preprocessing.find` takes it.
         image_size: int, or `(height, width)`, the size that the model takes:
-            the teacher then takes images of any size and resizes them
-            (bilinear, antialiased). 0 for images of the model's size.
+            the teacher then takes images of any size and resizes them. 0 for
+            images of the model's size.
+        resize: str, how the images are resized.
+        classes: str, as `class_map.find` takes it; empty for the model's own
+            classes.
+        features: tuple of str, the inner outputs that the teacher returns:
+            the names of layers or outputs, empty text for the last pooled
+            features.
 
     Returns:
         `Teacher`: images `(batch, height, width, channels)` of any dtype, ->
@@ -84,20 +109,40 @@ def load_teacher(path, *, outputs="logits", image_size=0):
             outputs and none is named `outputs`, returns probabilities for
             logits, or takes images of another size than `image_size`.
     """
-    path = pathlib.Path(path)
-    kind = find_teacher_kind(path)
-    check_whole(path)
-    teacher = kind.load_teacher(path, outputs)
-    teacher.image_spec = trained_on.images(path) or teacher.image_spec
-    teacher.class_names = trained_on.class_names(path)
-    # Imported here, since they need TensorFlow.
-    from kd_keras.models import resizing
-    from kd_keras.teachers import trial
+    options = TeacherOptions(
+        outputs=outputs,
+        signature=signature,
+        preprocess=preprocess,
+        image_size=image_size,
+        resize=resize,
+        classes=classes,
+        features=tuple(features),
+    )
+    return load(path, options)
 
-    trial.check_outputs(teacher)
-    if not image_size:
-        return teacher
-    return teacher.resizing_to(resizing.as_size(image_size))
+
+def load(path, options, *, field="image_size"):
+    """Loads a frozen teacher of any kind.
+
+    Args:
+        path: as `load_teacher`.
+        options: `TeacherOptions`.
+        field: str, the option that gave the image size, for errors.
+
+    Returns:
+        `Teacher`; see `load_teacher`, also for the errors.
+    """
+    kind, path = find_teacher(path)
+    check_whole(path)
+    teacher = kind.load_teacher(path, options)
+    teacher.image_spec = trained_on.images(path) or teacher.image_spec
+    teacher.class_names = trained_on.class_names(path) or teacher.class_names
+    # Imported here, since they need TensorFlow.
+    from kd_keras.teachers import trial, wrapping
+
+    if teacher.has_logits:
+        trial.check_outputs(teacher)
+    return wrapping.wrap(teacher, options, kind, field=field)
 
 
 def network_weights(path):
@@ -114,9 +159,13 @@ def network_weights(path):
         FileNotFoundError, ValueError: as `load_teacher`, or if a SavedModel
             of another program has its variables in an unknown order.
     """
-    path = pathlib.Path(path)
-    kind = find_teacher_kind(path)
+    kind, path = find_teacher(path)
     check_whole(path)
+    if kind.network_weights is None:
+        raise ValueError(
+            "weights must be of a .keras file or of a SavedModel that this "
+            f"project exported. Received: {path}"
+        )
     return kind.network_weights(path)
 
 
@@ -164,14 +213,24 @@ def find_kind(path):
     return _find(pathlib.Path(path), KINDS, role="model")
 
 
-def find_teacher_kind(path):
-    """Returns the `TeacherKind` of a model file.
+def find_teacher(path):
+    """Finds the kind of a teacher.
+
+    Args:
+        path: str or path of a model file, or the name of a model.
+
+    Returns:
+        `(TeacherKind, reference)`; see `TeacherKind` about references.
 
     Raises:
         FileNotFoundError, ValueError: as `load_teacher`.
     """
     kinds = [kind for kind in KINDS if isinstance(kind, TeacherKind)]
-    return _find(pathlib.Path(path), kinds, role="teacher")
+    name, path = str(path), pathlib.Path(path)
+    for kind in kinds:
+        if not path.exists() and kind.is_name(name):
+            return kind, name
+    return _find(path, kinds, role="teacher"), path
 
 
 def _find(path, kinds, *, role):

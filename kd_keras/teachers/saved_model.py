@@ -2,6 +2,7 @@
 
 from kd_keras.models import image_spec as image_specs
 from kd_keras.teachers import graph_digest, kind
+from kd_keras.teachers import options as options_lib
 
 
 def can_load(path):
@@ -12,15 +13,18 @@ def load(path, threads=None):
     from kd_keras.teachers import teacher
 
     teacher.set_threads(threads)
-    return teacher.classifier_of(load_teacher(path, "logits"), kind=KIND.name)
+    loaded = load_teacher(path, options_lib.TeacherOptions())
+    return teacher.classifier_of(loaded, kind=KIND.name)
 
 
-def load_teacher(path, outputs):
+def load_teacher(path, options):
     import tensorflow as tf
 
     with kind.errors_of_loading(path):
         loaded = tf.saved_model.load(str(path))
-        return teacher_of_loaded(loaded, path=str(path), outputs=outputs)
+        return teacher_of_loaded(
+            loaded, path=str(path), outputs=options.outputs
+        )
 
 
 def teacher_of_loaded(loaded, *, path, outputs):
@@ -50,7 +54,7 @@ def teacher_of_loaded(loaded, *, path, outputs):
         )
     ((input_name, spec),) = inputs.items()
     output_name = _output_name(
-        signature.structured_outputs, outputs, teacher.OUTPUTS, path
+        signature.structured_outputs, outputs, options_lib.MEANINGS, path
     )
 
     of_floats = loaded.signatures.get("float_images")

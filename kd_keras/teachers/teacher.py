@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.models import first_layer, interface, resizing
+from kd_keras.models import first_layer, interface
 from kd_keras.teachers import (
     classifier,
     functions,
@@ -14,8 +14,9 @@ from kd_keras.teachers import (
     loading,
     saved_model,
 )
+from kd_keras.teachers import options as options_lib
+from kd_keras.teachers import outputs as outputs_lib
 
-OUTPUTS = ("logits", "probabilities", "label_probabilities")
 # The meaning of outputs by the activation before them.
 OUTPUTS_OF = {"softmax": "probabilities", "sigmoid": "label_probabilities"}
 AS_THE_LAYERS_TELL = "as the layers tell"
@@ -26,15 +27,24 @@ _HALF_DIGIT = 2.0**-25
 class Teacher:
     """A frozen teacher, called as `teacher(images)` -> float32 logits.
 
-    The images are a tensor or an array.
-
     A plain object instead of a layer, so that a model that holds it never
     tracks, saves or trains its variables.
 
+    Args:
+        function: function of a tensor of images -> float32 logits `(batch,
+            num_classes)`, or `Outputs` where it has features, too.
+        path: as the attribute, like the further arguments.
+        image_shape, num_classes, has_logits, feature_shapes: attributes.
+        image_spec, class_names, outputs_activation: attributes.
+
     Attributes:
-        path: str, the path it was loaded from.
+        function: the function, without checks of its images.
+        path: str, the path or name it was loaded from.
         image_shape: `(height, width, channels)`, None for any size.
         num_classes: int, or None if its output shape does not have it.
+        has_logits: bool, False for a model that is no classifier.
+        feature_shapes: list of tuples, the shapes of its features without
+            the batch.
         image_spec: `ImageSpec` of the images that it takes, or None if that
             is unknown.
         class_names: list of str in the order of the logits, or None if they
@@ -45,58 +55,67 @@ class Teacher:
 
     def __init__(
         self,
-        logits,
+        function,
         *,
         path,
         image_shape,
         num_classes,
+        has_logits=True,
+        feature_shapes=(),
         image_spec=None,
         class_names=None,
         outputs_activation=None,
     ):
-        self._logits = logits
+        self.function = function
         self.path = path
         self.image_shape = image_shape
         self.num_classes = num_classes
+        self.has_logits = has_logits
+        self.feature_shapes = [tuple(shape) for shape in feature_shapes]
         self.image_spec = image_spec
         self.class_names = class_names
         self.outputs_activation = outputs_activation
 
     def __call__(self, images):
+        """Computes the logits of a batch.
+
+        Args:
+            images: tensor or array `(batch, height, width, channels)`.
+
+        Raises:
+            ValueError: if the images are of another shape or range, or the
+                model is no classifier.
+        """
+        if not self.has_logits:
+            raise ValueError(
+                "logits need a teacher that is a classifier. Received: "
+                f"{self.path}, which was loaded with outputs='features'"
+            )
+        return self.outputs(images).logits
+
+    def outputs(self, images):
+        """Computes the `Outputs` of a batch, in one pass.
+
+        Args:
+            images: as in a call.
+
+        Raises:
+            ValueError: if the images are of another shape or range.
+        """
         images = tf.convert_to_tensor(images)
         image_checks.check_shape(images, self.image_shape, teacher=self.path)
         images = image_checks.checked(
             images, self.image_spec, teacher=self.path
         )
-        return self._logits(images)
+        return outputs_lib.as_outputs(self.function(images))
 
-    def resizing_to(self, size, *, field="image_size"):
-        """Makes a teacher of images of any size, which resizes them itself.
+    def replaced(self, **attributes):
+        """A copy with other attributes.
 
         Args:
-            size: `(height, width)` that this teacher takes.
-            field: str, the option that gave the size, for errors.
-
-        Returns:
-            `Teacher`; its images are resized in float32, antialiased.
-
-        Raises:
-            ValueError: if this teacher takes images of another size.
+            **attributes: some of the arguments of the class.
         """
-        resizing.check_size(
-            self.image_shape, size, model=self.path, field=field
-        )
-        return Teacher(
-            # Its images were checked before: resized ones overshoot, and
-            # are no integers.
-            lambda images: self._logits(resizing.resize(images, size)),
-            path=self.path,
-            image_shape=(None, None, *self.image_shape[2:]),
-            num_classes=self.num_classes,
-            image_spec=self.image_spec,
-            class_names=self.class_names,
-            outputs_activation=self.outputs_activation,
-        )
+        return Teacher(**{**vars(self), **attributes})
 
 
 def logits_function(teacher, output=None):
@@ -225,7 +244,7 @@ def as_logits(result, outputs):
             `label_probabilities`, are turned into `log(p / (1 - p))`.
     """
     result = tf.cast(result, tf.float32)
-    if outputs not in OUTPUTS or outputs == "logits":
+    if outputs not in options_lib.MEANINGS or outputs == "logits":
         return result
     # A probability that underflowed to 0 must not become -inf.
     logarithms = tf.math.log(tf.maximum(result, np.finfo("float32").tiny))
@@ -254,7 +273,7 @@ def meaning(outputs, activation, num_outputs):
     if outputs == "probabilities" and activation == "sigmoid":
         return told
     is_known = activation in (*OUTPUTS_OF, "linear")
-    if is_known and outputs in OUTPUTS and outputs != told:
+    if is_known and outputs in options_lib.MEANINGS and outputs != told:
         raise ValueError(
             f"outputs must be {told!r} for a network that ends in "
             f"{activation}. Received: {outputs!r}"

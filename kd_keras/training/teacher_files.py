@@ -7,7 +7,8 @@ from kd_keras.distillation import losses
 from kd_keras.models import class_names as class_name_checks
 from kd_keras.models import image_spec
 from kd_keras.teachers import answers as live
-from kd_keras.teachers import ensemble
+from kd_keras.teachers import ensemble, loading
+from kd_keras.teachers import options as teacher_options
 from kd_keras.training import teacher_measure
 
 _log = logging.getLogger(__name__)
@@ -31,21 +32,18 @@ def find(config, savedmodels, *, class_names=None, activation=None):
     paths = [part.strip() for part in fields.path.split(",") if part.strip()]
     paths = paths or [_default_path(config, savedmodels)]
     for path in paths:
-        if not pathlib.Path(path).exists():
-            raise ValueError(
-                "students and specialists need a teacher: run kd-keras train "
-                "--stage=teacher first, or set --config.teacher.path to a "
-                f"SavedModel or .keras file. Received: {path}, which does "
-                "not exist"
-            )
+        _check_exists(path)
+    options = teacher_options.of_fields(
+        fields,
+        # What the teacher stage exports resizes the images itself.
+        image_size=fields.image_size if fields.path else 0,
+    )
     files = ensemble.TeacherFiles(
         paths,
-        outputs=fields.outputs,
+        options=[options] * len(paths),
         weights=fields.weights,
         mean=fields.mean,
         activation=activation or losses.activation_of(config.distill.loss),
-        # What the teacher stage exports resizes the images itself.
-        image_size=fields.image_size if fields.path else 0,
     )
     class_name_checks.check_same(
         files.class_names,
@@ -88,7 +86,8 @@ def load(files, parts):
         files.record["fingerprint"][:12],
     )
     _check_image_shape(teacher, train)
-    _check_classes(teacher, train, files.activation)
+    if teacher.has_logits:
+        _check_classes(teacher, train, files.activation)
     image_spec.check_same(
         teacher.image_spec,
         train.image_spec,
@@ -115,6 +114,18 @@ def num_logits(activation, train):
 
 def _default_path(config, savedmodels):
     return pathlib.Path(savedmodels) / f"{config.name}_teacher"
+
+
+def _check_exists(path):
+    try:
+        loading.find_teacher(path)
+    except FileNotFoundError:
+        raise ValueError(
+            "students and specialists need a teacher: run kd-keras train "
+            "--stage=teacher first, or set --config.teacher.path to a model "
+            f"(SavedModel, .keras, .onnx and others; see --help-config). "
+            f"Received: {path}, which does not exist"
+        ) from None
 
 
 def _check_image_shape(teacher, train):

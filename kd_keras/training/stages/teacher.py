@@ -5,7 +5,16 @@ from kd_keras.distillation import trainer
 from kd_keras.training.stages import base, training_stage
 
 # Fields of `teacher` about the teacher that a student learns from.
-STUDENT_FIELDS = ("path", "outputs", "mean", "weights")
+STUDENT_FIELDS = (
+    "path",
+    "outputs",
+    "signature",
+    "preprocess",
+    "resize",
+    "classes",
+    "mean",
+    "weights",
+)
 
 
 class TeacherStage(training_stage.TrainingStage):

@@ -51,9 +51,6 @@ class WithFeatures:
         self._model = model
         self._places = places
         self.shapes = None
-        for place in places:
-            if isinstance(place, Place):
-                _observe(place.layer)
 
     def __call__(self, images, training=False):
         """Calls the model once.
@@ -67,6 +64,10 @@ class WithFeatures:
             ValueError: if a layer does not run in this call, or returns
                 something else than one tensor.
         """
+        for place in self._places:
+            if isinstance(place, Place):
+                # Each time: `batch_norm.fused` replaces calls of layers.
+                _observe(place.layer)
         with _recording() as calls:
             outputs = self._model(images, training=training)
         return outputs, tuple(
@@ -81,8 +82,9 @@ def with_features(model, names, *, output=None, image_shape=None):
     Args:
         model: Keras model: Functional, Sequential or subclassed, with nested
             models or without.
-        names: sequence of str; each is the name of a layer, at any depth, or
-            of one of several outputs, or "" for `last_features`.
+        names: sequence of str; each is the name of a layer at any depth, also
+            as `nested_model/layer`, or of one of several outputs, or "" for
+            `last_features`.
         output: str or int, the output that has the logits; see
             `interface.logits_of`. Used by "" alone.
         image_shape: `(height, width, channels)`, for a model that does not
@@ -271,25 +273,33 @@ def _batch_shape(model, image_shape):
 
 
 def _layers_by_name(model):
-    """Lists of the layers of a model and of the models in it, by name."""
+    """Lists of the layers of a model and of the models in it, by name.
+
+    Layers of nested models also have names such as `backbone/convolution`.
+    """
     layers = {}
     for layer in keras_internals.all_layers(model)[1:]:
         if not isinstance(layer, keras.layers.InputLayer):
             layers.setdefault(layer.name, []).append(layer)
+        if isinstance(layer, keras.Model):
+            for inner in keras_internals.all_layers(layer)[1:]:
+                path = f"{layer.name}/{inner.name}"
+                layers.setdefault(path, []).append(inner)
     return layers
 
 
 def _only(layers, name, model):
     if len(layers) > 1:
         raise ValueError(
-            "features must be named by a name that one layer has. Received: "
-            f"{name!r}, which {len(layers)} layers of {model.name} have"
+            "features must be named by a name that one layer has, or by "
+            f"'nested_model/layer'. Received: {name!r}, which {len(layers)} "
+            f"layers of {model.name} have"
         )
     return layers[0]
 
 
 def _unknown(name, model, names):
-    names = [str(known) for known in names]
+    names = [known for known in map(str, names) if "/" not in known]
     listed = ", ".join(names[-_MOST_NAMES:])
     if len(names) > _MOST_NAMES:
         listed = f"{listed} (the last {_MOST_NAMES} of {len(names)})"

@@ -7,7 +7,7 @@ import pytest
 import subclassed
 import tensorflow as tf
 
-from kd_keras.models import inner_outputs
+from kd_keras.models import batch_norm, inner_outputs
 
 
 def make_backbone():
@@ -139,6 +139,24 @@ def test_a_name_of_two_layers_is_refused():
     model = keras.Model(inputs, pooled + other(inputs))
     with pytest.raises(ValueError, match="'convolution', which 2 layers"):
         inner_outputs.with_features(model, ["convolution"])
+    names = ["backbone/convolution", "other/convolution"]
+    extractor = inner_outputs.with_features(model, names)
+    _, features = extractor(tf.constant(nets.make_images(2)))
+    for name, feature in zip(names, features):
+        layer = model.get_layer(name.split("/")[0]).get_layer("convolution")
+        np.testing.assert_array_equal(
+            feature, layer(tf.constant(nets.make_images(2)))
+        )
+
+
+def test_layers_are_observed_while_their_calls_are_replaced(images):
+    model = make_backbone()
+    extractor = inner_outputs.with_features(model, ["normalised"])
+    for _ in range(2):
+        with batch_norm.fused(model):
+            _, (features,) = extractor(images)
+        _, (plain,) = extractor(images)
+        np.testing.assert_allclose(features, plain, rtol=1e-5)
 
 
 def test_a_layer_that_does_not_run_has_no_features(images):

@@ -44,6 +44,12 @@ _TABLE = Rule("table", lambda name: "table" in name.split("+"))
 def _check(config):
     data = config.data
     field.require(
+        not (data.labels_per_class and data.labelled_ids),
+        config,
+        "data.labels_per_class",
+        "0 with data.labelled_ids, which chooses, too",
+    )
+    field.require(
         data.mixup + data.cutmix <= 1,
         config,
         "data.cutmix",
@@ -168,6 +174,21 @@ SECTION = Section(
             0,
             "Largest number of training examples; 0 for all.",
             field.AMOUNT,
+        ),
+        Field(
+            "labels_per_class",
+            0,
+            "Training images of each class that teacher and baseline learn "
+            "from, with their labels; 0 for all. A hash of the seed and the "
+            "ids chooses them: those of a smaller number are among those of a "
+            "larger one. The student sees all images, without labels.",
+            field.COUNT_OR_ZERO,
+        ),
+        Field(
+            "labelled_ids",
+            "",
+            "Instead of labels_per_class: a file (.txt, .csv or .npy) that "
+            "lists these images, by id or by file name.",
         ),
         Field(
             "test_fraction",

@@ -6,7 +6,7 @@ from kd_keras.config import overrides, schema
 from kd_keras.utils import arguments
 
 # Sections and fields of `data` that training alone uses.
-_TRAINING = ("augment", "mixup", "cutmix")
+_TRAINING = ("augment", "mixup", "cutmix", "labels_per_class", "labelled_ids")
 
 flags.DEFINE(
     arguments.SectionParser("--data.name=cifar10"),

@@ -98,6 +98,15 @@ def _check(config):
         "distill.hard_loss_weight",
         "0 with data.mixup or data.cutmix, since labels are not mixed",
     )
+    field.require(
+        not (
+            uses_labels(config) and (data.labels_per_class or data.labelled_ids)
+        ),
+        config,
+        "distill.hard_loss_weight",
+        "0 with data.labels_per_class or data.labelled_ids: the student sees "
+        "all images, most of them without labels",
+    )
 
 
 SECTION = Section(

@@ -2,6 +2,7 @@
 
 import json
 
+from kd_keras.data import few_labels
 from kd_keras.models import class_names
 from kd_keras.training import extension
 from kd_keras.utils import tables
@@ -49,7 +50,7 @@ def model_card(
 {spec.low:g} to {spec.high:g};
   the normalisation{_resizing(image_size)} inside.
 - Output: `logits` and `probabilities`, float32{_classes(report)}.
-- Data: {text(dataset.name)}, {len(train):,} training examples, from
+- Data: {text(dataset.name)}, {_examples(config, train)}, from
   {text(dataset.source)}; the test set was read once, after training.
 - Network: {text(network)}
 
@@ -77,6 +78,18 @@ def _warned(training, report):
     if "warning" in report:
         return f"**Not for use.** {report['warning']}\n\n{training}"
     return training
+
+
+def _examples(config, train):
+    """The number of training examples, and which had labels if few had."""
+    counted = f"{len(train):,} training examples"
+    if not few_labels.is_asked_for(config.data):
+        return counted
+    if not train.labelled:
+        return f"{counted} without labels"
+    count = config.data.labels_per_class
+    chosen = f"{count:,} of each class" if count else "those of a list"
+    return f"{counted} ({chosen})"
 
 
 def _resizing(image_size):

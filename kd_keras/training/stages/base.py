@@ -4,7 +4,7 @@ import abc
 import logging
 
 from kd_keras import config as config_lib
-from kd_keras.data import fingerprints, pipeline
+from kd_keras.data import few_labels, fingerprints, pipeline
 from kd_keras.models import build
 from kd_keras.training import (
     extension,
@@ -58,6 +58,8 @@ class Stage(abc.ABC):
         self.parts = context.parts
         if self.uses_transfer_set:
             self.parts = context.transfer_parts
+        if few_labels.is_asked_for(config.data):
+            self.parts = self._with_few_labels()
         self.train = self.parts["train"]
         self.model_name = f"{config.name}_{self.name}"
         self.run_dir = run_directory.RunDir(
@@ -96,6 +98,8 @@ class Stage(abc.ABC):
         keys = ("name", "seed", "precision", "devices")
         fields = {key: config[key] for key in keys}
         flat = config_lib.flatten({**fields, **cls.config_fields(config)})
+        # The file is known by the images and labels that it chooses.
+        del flat["data.labelled_ids"]
         for field in list(flat):
             optimizer, _, name = field.rpartition(".")
             is_muon = flat.get(f"{optimizer}.name") == "muon"
@@ -225,6 +229,14 @@ class Stage(abc.ABC):
             image_size=self.network_fields.image_size,
             **self._network_options(),
         )
+
+    def _with_few_labels(self):
+        """The parts, with the labelled ones or unlabelled ones to train on."""
+        fields, train = self.config.data, self.parts["train"]
+        if not self.uses_labels:
+            return {**self.parts, "train": few_labels.unlabelled(train)}
+        chosen = few_labels.labelled(train, fields, seed=self.config.seed)
+        return {**self.parts, "train": chosen}
 
     def _network_options(self):
         names = ("widths", "dropout", "max_norm")

@@ -1,0 +1,79 @@
+"""Stages where only some training examples have labels."""
+
+import json
+
+import numpy as np
+import pytest
+from stage_runs import small_config
+
+from kd_keras.training import prepare
+from kd_keras.training.stages import stage_class
+
+
+def few(**overrides):
+    return small_config(
+        **{
+            "data.labels_per_class": 12,
+            "teacher.epochs": 1,
+            "student.epochs": 1,
+            **overrides,
+        }
+    )
+
+
+def stages_of(config, dataset, path):
+    context = prepare.prepare(
+        config, workdir=path, savedmodels=path, dataset=dataset
+    )
+    return {
+        name: stage_class(name)(context)
+        for name in ("teacher", "student", "baseline", "specialist")
+    }
+
+
+def test_all_stages_but_the_student_learn_from_the_same_labels(
+    small_mnist, tmp_path
+):
+    stages = stages_of(few(), small_mnist, tmp_path)
+    student = stages.pop("student")
+    counts = [np.bincount(s.train.labels).tolist() for s in stages.values()]
+    assert counts == [[12] * 10] * 3
+    assert len({stage.train.fingerprint for stage in stages.values()}) == 1
+    assert len(student.train) == 400 and student.train.labels is None
+    for stage in (student, *stages.values()):
+        assert stage.parts["validation"].labelled
+        assert stage.train.num_classes == 10
+
+
+def test_a_run_with_few_labels_says_so(run, tmp_path):
+    run("teacher", "student", config=few())
+    cards = {
+        name: (tmp_path / f"models/small_{name}/model_card.md").read_text()
+        for name in ("teacher", "student")
+    }
+    assert "120 training examples (12 of each class)" in cards["teacher"]
+    assert "400 training examples without labels" in cards["student"]
+    for name, labelled in [("teacher", True), ("student", False)]:
+        record = json.loads((tmp_path / f"work/{name}/config.json").read_text())
+        assert record["depends_on"]["data.labels_per_class"] == 12
+        assert bool(record["depends_on"]["data.train.labels"]) is labelled
+
+
+def test_a_list_is_known_by_its_examples(small_mnist, tmp_path):
+    records = []
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / name, small_mnist.train.ids[:50])
+        config = few(
+            **{"data.labels_per_class": 0, "data.validation_examples": 0}
+        )
+        config.data.labelled_ids = str(tmp_path / name)
+        stage = stages_of(config, small_mnist, tmp_path)["teacher"]
+        assert len(stage.train) == 50
+        records.append(stage.find_depends_on())
+    assert records[0] == records[1]
+
+
+def test_a_hard_loss_is_refused_with_few_labels(small_mnist, tmp_path):
+    config = few(**{"distill.hard_loss_weight": 0.1})
+    with pytest.raises(ValueError, match="hard_loss_weight must be 0 with"):
+        stages_of(config, small_mnist, tmp_path)

@@ -1,0 +1,39 @@
+"""Cuts the classifier off a network."""
+
+import keras
+
+from kd_keras.models import inner_outputs, interface, resizing
+
+
+def backbone(network):
+    """A network up to its last pooled features, with the same layers.
+
+    Args:
+        network: Functional or Sequential `keras.Model`, images -> logits,
+            with or without the layers of `resizing.resized`.
+
+    Returns:
+        `keras.Model`, images -> features `(batch, size)`.
+
+    Raises:
+        ValueError: if the features cannot be found, or the network's layers
+            are called in Python.
+    """
+    inner = resizing.inner_model(network)
+    if inner is not None:
+        return resizing.resized(
+            backbone(inner),
+            interface.input_shape(network)[1:3],
+            model_size=interface.input_shape(inner)[1:3],
+        )
+    place = inner_outputs.last_features(network)
+    if place.layer not in network.layers or not network.inputs:
+        raise ValueError(
+            "a network whose classifier is cut off must be Functional or "
+            "Sequential, with the classifier among its own layers. Received: "
+            f"{network.name} with {place.layer.name}"
+        )
+    features = place.layer.input if place.is_input else place.layer.output
+    return keras.Model(
+        network.inputs, features, name=f"{network.name}_backbone"
+    )

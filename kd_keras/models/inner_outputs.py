@@ -299,7 +299,8 @@ def _only(layers, name, model):
 
 
 def _unknown(name, model, names):
-    names = [known for known in map(str, names) if "/" not in known]
+    names = [str(known) for known in dict.fromkeys(names)]
+    names = [known for known in names if "/" not in known]
     listed = ", ".join(names[-_MOST_NAMES:])
     if len(names) > _MOST_NAMES:
         listed = f"{listed} (the last {_MOST_NAMES} of {len(names)})"

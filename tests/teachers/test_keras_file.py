@@ -1,4 +1,4 @@
-"""Teachers from `.keras` files."""
+"""Teachers from `.keras` and `.h5` files, which Keras writes."""
 
 import keras
 import nets
@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import kd_keras
+from kd_keras.teachers import fingerprint, loading
 
 
 @pytest.fixture
@@ -14,13 +15,93 @@ def network():
     return nets.make_network()
 
 
-def test_a_keras_file_has_the_network_s_logits(network, tmp_path):
+@pytest.mark.parametrize("name", ["teacher.keras", "teacher.h5"])
+def test_a_file_has_the_network_s_logits_and_inner_outputs(
+    network, tmp_path, name
+):
     images = nets.make_images(8)
-    network.save(tmp_path / "teacher.keras")
-    teacher = kd_keras.load_teacher(str(tmp_path / "teacher.keras"))
-    np.testing.assert_allclose(
-        teacher(images), network.predict(images, verbose=0), atol=1e-6
+    network.save(tmp_path / name)
+    inner, last = network.layers[-2:]
+    teacher = kd_keras.load_teacher(
+        tmp_path / name, features=("", last.name, inner.name)
     )
+    logits = network.predict(images, verbose=0)
+    np.testing.assert_allclose(teacher(images), logits, atol=1e-5)
+    outputs = teacher.outputs(images)
+    np.testing.assert_array_equal(outputs.logits, teacher(images))
+    pooled, logits, hidden = outputs.features
+    np.testing.assert_allclose(last(pooled), outputs.logits, atol=1e-5)
+    np.testing.assert_array_equal(logits, outputs.logits)
+    np.testing.assert_array_equal(hidden, pooled)
+    assert teacher.feature_shapes == [(16,), (nets.NUM_CLASSES,), (16,)]
+    for a, b in zip(
+        loading.network_weights(tmp_path / name), network.get_weights()
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_legacy_file_has_fingerprints_of_its_own_network(network, tmp_path):
+    network.save(tmp_path / "first.keras")
+    first, renamed = tmp_path / "first.h5", tmp_path / "renamed.h5"
+    network.save(first)
+    # Other names of layers, as another process counts them.
+    copy = keras.models.clone_model(
+        network,
+        clone_function=lambda layer: type(layer).from_config(
+            {**layer.get_config(), "name": f"{layer.name}_other"}
+        ),
+    )
+    copy.set_weights(network.get_weights())
+    copy.save(renamed)
+    weights = fingerprint.fingerprint(first)
+    assert weights == fingerprint.fingerprint(tmp_path / "first.keras")
+    graph = fingerprint.graph_fingerprint(first)
+    assert graph == fingerprint.graph_fingerprint(renamed)
+    kernel, bias = copy.layers[-1].get_weights()
+    copy.layers[-1].set_weights([kernel, bias + 1])
+    copy.save(renamed)
+    assert weights != fingerprint.fingerprint(renamed)
+    assert graph != fingerprint.graph_fingerprint(renamed)
+
+
+def test_a_network_without_a_classifier_is_an_embedding(tmp_path):
+    inputs = keras.Input(nets.IMAGE_SHAPE)
+    maps = keras.layers.Conv2D(3, 3, name="maps")(inputs)
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    network = keras.Model(inputs, pooled)
+    network.save(tmp_path / "embedding.keras")
+    images = nets.make_images(4)
+    for names, shapes in (((), [(3,)]), (("maps", ""), [(6, 6, 3), (3,)])):
+        teacher = kd_keras.load_teacher(
+            tmp_path / "embedding.keras", outputs="features", features=names
+        )
+        outputs = teacher.outputs(images)
+        assert not teacher.has_logits and outputs.logits is None
+        assert teacher.feature_shapes == shapes
+        np.testing.assert_allclose(
+            outputs.features[-1], network(images), atol=1e-6
+        )
+    with pytest.raises(ValueError, match="logits need a teacher"):
+        teacher(images)
+
+
+def test_a_layer_that_is_not_there_is_named_with_those_that_are(
+    network, tmp_path
+):
+    network.save(tmp_path / "teacher.keras")
+    name, other = network.layers[-2].name, network.layers[1].name
+    with pytest.raises(
+        ValueError, match=f"'{name}x'. Did you mean '{name}'.* {other},.*keras"
+    ):
+        kd_keras.load_teacher(
+            tmp_path / "teacher.keras", features=(f"{name}x",)
+        )
+
+
+def test_a_file_of_weights_alone_is_refused(network, tmp_path):
+    network.save_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(ValueError, match="must hold the network.*alone"):
+        kd_keras.load_teacher(tmp_path / "a.weights.h5")
 
 
 def test_probabilities_become_logits(network, tmp_path):
@@ -64,12 +145,13 @@ def test_the_output_of_a_keras_file_is_chosen_by_name(tmp_path):
         (type("Own", (keras.layers.Layer,), {}), "--import=MODULE.* 'Own'"),
     ],
 )
-def test_layers_that_cannot_be_loaded_are_named(layer, message, tmp_path):
+@pytest.mark.parametrize("name", ["own.keras", "own.h5"])
+def test_layers_that_cannot_be_loaded_are_named(layer, message, name, tmp_path):
     layer = layer() if isinstance(layer, type) else layer
     network = keras.Sequential(
         [keras.Input((2, 2, 1)), layer, keras.layers.Flatten()]
     )
-    network.save(tmp_path / "own.keras")
+    network.save(tmp_path / name)
     with pytest.raises(ValueError, match=message) as caught:
-        kd_keras.load_teacher(tmp_path / "own.keras")
+        kd_keras.load_teacher(tmp_path / name)
     assert "\n" not in str(caught.value)

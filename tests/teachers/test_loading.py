@@ -66,6 +66,7 @@ for name in ("cifar10_student.tflite", "cifar10_student.onnx"):
         ("model.onnx", b"x" * 99, "must be whole"),
         ("model.h", b"int x;", "must be whole"),
         ("model.keras", b"x", "must be whole"),
+        ("model.h5", b"x", "must be whole"),
     ],
 )
 def test_files_that_are_no_models_are_refused(tmp_path, name, content, words):

@@ -80,11 +80,15 @@ def errors_of_loading(path):
     except Unusable:
         raise
     except Exception as error:
-        first_line = (str(error).strip().splitlines() or [repr(error)])[0]
         raise Damaged(
             f"a model must be whole. Received: {path}, which cannot be loaded "
-            f"({first_line})"
+            f"({first_line(error)})"
         ) from error
+
+
+def first_line(error):
+    """The first line of an exception's message, or its type without one."""
+    return (str(error).strip().splitlines() or [repr(error)])[0]
 
 
 def only(tensors, role, path):

@@ -105,7 +105,7 @@ def test_a_missing_teacher_is_refused(tmp_path):
 
 def test_a_kind_that_cannot_teach_is_refused():
     with pytest.raises(ValueError, match="teacher must be a SavedModel"):
-        kd_keras.load_teacher(EXPORTS / "cifar10_student.onnx")
+        kd_keras.load_teacher(EXPORTS / "cifar10_student.tflite")
 
 
 @pytest.mark.parametrize("kind", ["keras", "saved_model", "foreign"])

@@ -1,0 +1,166 @@
+"""Makes teachers of models of other runtimes, which compute on arrays."""
+
+import dataclasses
+
+import numpy as np
+
+from kd_keras.teachers import kind
+
+# Images of the trial that finds the shapes of the outputs.
+_TRIAL = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """An inner output of a model.
+
+    Attributes:
+        name: str, as the runtime has it.
+        channels_first: bool, whether one of four axes has its channels
+            second.
+        is_pooled: bool, whether one of four axes is averaged over its
+            height and width.
+    """
+
+    name: str
+    channels_first: bool = False
+    is_pooled: bool = False
+
+    def of(self, values):
+        """The feature, channels last, of an array as the model returns it."""
+        if values.ndim == 4 and self.is_pooled:
+            return values.mean((2, 3) if self.channels_first else (1, 2))
+        if values.ndim == 4 and self.channels_first:
+            return values.transpose(0, 2, 3, 1)
+        return values
+
+    def shape_of(self, shape):
+        """The shape of `of` without the batch; None of an unknown shape."""
+        if not shape or len(shape) != 4:
+            return None if not shape else shape[1:]
+        if self.channels_first:
+            shape = (shape[0], *shape[2:], shape[1])
+        return shape[3:] if self.is_pooled else shape[1:]
+
+
+def feature_names(options):
+    """The features that a teacher returns: of embeddings at least the last.
+
+    Args:
+        options: `TeacherOptions`.
+    """
+    return options.features or ("",) * (not options.has_logits)
+
+
+def as_matrix(values):
+    """Logits `(batch, num_classes)`, without axes of 1 around the classes.
+
+    Raises:
+        ValueError: if there are others.
+    """
+    if sum(size != 1 for size in values.shape[1:]) > 1 or values.ndim < 2:
+        raise ValueError(
+            "a classifier must return logits (batch, num_classes). Received: "
+            f"{values.shape}"
+        )
+    return values.reshape(len(values), -1)
+
+
+def teacher(run, *, images, path, options, logits=None, features=()):
+    """Makes a teacher of a model that computes on arrays.
+
+    Args:
+        run: function of an array of images, in the model's layout, -> list
+            of arrays: the logits unless the model has none, then the
+            features.
+        images: `ImageInput` of the model.
+        path: str, its path or name.
+        options: `TeacherOptions`.
+        logits: the shape of the logits with the batch, `()` if it is unknown;
+            None for a model without logits.
+        features: list of pairs of a `Feature` and its shape with the batch,
+            `()` if it is unknown.
+
+    Returns:
+        `Teacher`.
+
+    Raises:
+        ValueError: if the model cannot be run, or the shape of a feature
+            stays unknown.
+    """
+    # Imported here, since they need TensorFlow.
+    from kd_keras.teachers import array_function, outputs
+    from kd_keras.teachers import teacher as teachers
+
+    has_logits = logits is not None
+
+    def finished(batch):
+        results = images.run(run, batch)
+        found = [as_matrix(results.pop(0))] if has_logits else []
+        return found + [x.of(y) for (x, _), y in zip(features, results)]
+
+    shapes = [(logits[1:2] or (None,))] if has_logits else []
+    shapes += [x.shape_of(shape) for x, shape in features]
+    shapes = _tried(finished, images, path, options) or shapes
+    for (feature, _), shape in zip(features, shapes[has_logits:]):
+        if shape is None or shape[-1] is None:
+            raise kind.Unusable(
+                "the shape of a feature must be known: give teacher.image_size."
+                f" Received: the feature {feature.name!r} of {path}"
+            )
+    function = array_function.ArrayFunction(finished, shapes=shapes, path=path)
+
+    def call(batch):
+        results = function(batch)
+        if not has_logits:
+            return outputs.Outputs(None, tuple(results))
+        found = teachers.as_logits(results[0], options.outputs)
+        return outputs.Outputs(found, tuple(results[1:]))
+
+    num_classes = shapes[0][0] if has_logits else None
+    return teachers.Teacher(
+        call,
+        path=path,
+        image_shape=images.image_shape,
+        num_classes=num_classes,
+        has_logits=has_logits,
+        feature_shapes=shapes[has_logits:],
+        outputs_activation=teachers.activation_of(options.outputs, num_classes),
+        image_spec=images.image_spec,
+    )
+
+
+def _tried(run, images, path, options):
+    """The outputs' shapes for black images; None if no size is known."""
+    shape = _known_shape(images.image_shape, options.image_size)
+    if not shape:
+        return None
+    try:
+        results = run(np.zeros((_TRIAL, *shape), "uint8"))
+    except Exception as error:
+        raise kind.Unusable(
+            f"a teacher must take images {shape}. Received: {path}, for which "
+            f"it raised {kind.first_line(error)}"
+        ) from error
+    for result in results:
+        if result.ndim < 2 or len(result) != _TRIAL:
+            raise kind.Unusable(
+                "logits and features must have the batch as their first axis, "
+                f"and another one. Received: {path}, which returned "
+                f"{result.shape} for {_TRIAL} images"
+            )
+    known = None not in images.image_shape
+    return [
+        # The size of maps may follow from the size of the images.
+        x.shape[1:] if known or x.ndim != 4 else (None, None, x.shape[3])
+        for x in results
+    ]
+
+
+def _known_shape(image_shape, size):
+    """The shape of images to try, with the sizes that are given."""
+    if not image_shape:
+        return None
+    size = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    filled = [a or b for a, b in zip(image_shape, size)]
+    return (*filled, image_shape[2]) if all(filled) else None

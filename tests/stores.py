@@ -8,6 +8,7 @@ import tensorflow as tf
 from kd_keras import store
 from kd_keras.data import augmentation as views
 from kd_keras.data import pipeline
+from kd_keras.teachers.outputs import Outputs
 
 SPEC = views.ViewSpec(seed=5, translate=2, mirror="random", cutout=2)
 VIEWS = 3
@@ -35,6 +36,21 @@ def write(
     return store.label(
         path, manifest, parts, teacher, shard=shard, num_shards=num_shards
     )
+
+
+FEATURES = [{"teacher": "pooled", "shape": [4]}, {"teacher": "", "shape": [6]}]
+
+
+def with_features(teacher, *, logits=True):
+    """A teacher that returns the features `FEATURES` beside its logits."""
+
+    def outputs(images):
+        flat = tf.reshape(images, (tf.shape(images)[0], 64))
+        flat = tf.cast(flat, tf.float32)
+        features = (flat[:, :4] / 8, tf.sqrt(flat[:, 8:14]))
+        return Outputs(teacher(images) if logits else None, features)
+
+    return outputs
 
 
 def live_logits(teacher, examples, ids, view, spec=SPEC):

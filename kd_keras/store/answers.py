@@ -1,7 +1,6 @@
 """The outputs of a teacher that were stored; see `teachers.answers`."""
 
 from kd_keras.store import manifest as manifests
-from kd_keras.teachers import outputs
 
 
 class StoredAnswers:
@@ -9,7 +8,7 @@ class StoredAnswers:
 
     Args:
         open_store: function without arguments that returns the
-            `LogitStore`. Called once, when the logits are needed.
+            `LogitStore`. Called once, when the outputs are needed.
         manifest: dict, the store's manifest, as `plan` returns it.
         part: str, the part of the store that the ids belong to.
     """
@@ -27,7 +26,7 @@ class StoredAnswers:
             f"store.{key}": value
             for key, value in manifests.comparable(manifest).items()
         }
-        self.num_classes = manifest["num_classes"]
+        self.num_classes = manifest["num_classes"] or None
         self.class_names = manifest.get("class_names")
 
     def __call__(self, ids, view, images):
@@ -36,10 +35,9 @@ class StoredAnswers:
         Args:
             ids: int64 tensor `(batch,)`.
             view: int or int64 scalar, the view's number.
-            images: not used; the logits are known by id and view.
+            images: not used; the outputs are known by id and view.
         """
-        logits = self.open().lookup(ids, view, self._part)
-        return outputs.Outputs(logits)
+        return self.open().lookup(ids, view, self._part)
 
     def open(self):
         """Opens the store, unless it is open."""

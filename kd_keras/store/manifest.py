@@ -1,7 +1,10 @@
 """The manifest of a store: its contents, its files, and checks of both."""
 
 import contextlib
+import math
 import pathlib
+
+import numpy as np
 
 from kd_keras import config as config_lib
 from kd_keras.models import class_names
@@ -11,8 +14,10 @@ FORMAT = 1
 NAME = "manifest.json"
 # Images that the teacher labels at once.
 BATCH_SIZE = 500
-# Most shards of a part: a reader keeps each of them open.
+# Most files of a part: a reader keeps each of them open.
 _MAX_SHARDS = 256
+# Most bytes of a feature in a file, which is made in memory.
+_MAX_FEATURE_BYTES = 2**28
 _REMEDY = "label into another --workdir, or remove this store"
 _PART_FORM = {
     "fingerprint": str,
@@ -30,6 +35,7 @@ _FORM = {
     # By version 0.2 and earlier: null until the store is finished.
     "checksums": (dict, type(None)),
 }
+_FEATURES_FORM = [{"shape": [int]}]
 
 
 def plan(
@@ -43,6 +49,7 @@ def plan(
     top_k=0,
     shard_views=50_000,
     names=None,
+    features=(),
 ):
     """Plans a store: its manifest, whose `checksums` are still empty.
 
@@ -50,7 +57,7 @@ def plan(
         parts: dict of `train` and perhaps `validation` and `test` to their
             examples.
         teacher: dict of JSON values that identifies the teacher.
-        num_classes: int.
+        num_classes: int, or 0 to store features alone.
         spec: `ViewSpec` of the training examples.
         views_count: int, views of each of them.
         dtype: `float16` or `float32`.
@@ -59,21 +66,35 @@ def plan(
         shard_views: int, approximate number of views in a file.
         names: list of str, the classes in the order of the logits, or None if
             they are unknown.
+        features: list of dicts of JSON values, one for each feature that is
+            kept beside the logits. Its `shape` is that of the feature of one
+            view; the other entries identify the feature, such as `teacher`,
+            the name of the layer.
 
     Returns:
         dict of JSON values.
 
     Raises:
-        ValueError: if `top_k` is not less than the number of classes.
+        ValueError: if `top_k` is not less than the number of classes, or
+            there is nothing to store.
     """
-    check_top_k(top_k, num_classes)
+    if num_classes or top_k:
+        check_top_k(top_k, num_classes)
+    features = [_feature_record(feature) for feature in features]
+    if not num_classes and not features:
+        raise ValueError(
+            "a store must hold logits, features or both. Received: neither"
+        )
     described = describe(parts)
     for name, examples in parts.items():
         count = views_count if name == "train" else 1
         described[name] |= {
             "views": count,
             "shard_examples": _shard_examples(
-                len(examples), views=count, shard_views=shard_views
+                len(examples),
+                views=count,
+                shard_views=_limited(shard_views, features, dtype),
+                arrays=len(features) + bool(num_classes),
             ),
         }
     return {
@@ -86,6 +107,7 @@ def plan(
         "parts": described,
         "checksums": {},
         **({"class_names": list(names)} if names else {}),
+        **({"features": features} if features else {}),
     }
 
 
@@ -109,8 +131,12 @@ def describe(parts):
 def comparable(manifest):
     """The contents of a store as a flat dict, without the sizes of its files.
 
-    Two stores with the same contents hold the same logits.
+    Two stores with the same contents hold the same logits and features.
     """
+    # By number, so that an error names the entry of one feature.
+    if "features" in manifest:
+        numbered = {str(i): x for i, x in enumerate(manifest["features"])}
+        manifest = {**manifest, "features": numbered}
     # Class names may be unknown on either side; see `check_class_names`.
     apart = ("checksums", "class_names")
     fields = config_lib.flatten(
@@ -141,7 +167,10 @@ def read(path):
             f"a logit store must be of format {FORMAT}. Received: {path}, "
             f"format {manifest['format']}"
         )
-    return records.read_json(path / NAME, _FORM, **fields)
+    form = dict(_FORM)
+    if "features" in manifest:
+        form["features"] = _FEATURES_FORM
+    return records.read_json(path / NAME, form, **fields)
 
 
 def write(path, manifest):
@@ -245,11 +274,27 @@ def ids_file(part):
     return f"{part}-ids.npy"
 
 
-def shard_files(part, manifest):
-    """Names of the files with a part's logits, in order."""
+def array_names(manifest):
+    """Names of a store's arrays in the names of its files: list of str.
+
+    The logits, if any, whose name is empty, then each feature.
+    """
+    logits = [""] if manifest["num_classes"] else []
+    count = len(manifest.get("features", ()))
+    return logits + [f"feature{index}-" for index in range(count)]
+
+
+def shard_files(part, manifest, array=""):
+    """Names of the files with an array of a part, in order.
+
+    Args:
+        part: `train`, `validation` or `test`.
+        manifest: dict; see `plan`.
+        array: str, one of `array_names`.
+    """
     fields = manifest["parts"][part]
     count = -(-fields["examples"] // fields["shard_examples"])
-    return [f"{part}-{i:05d}-of-{count:05d}.npy" for i in range(count)]
+    return [f"{part}-{array}{i:05d}-of-{count:05d}.npy" for i in range(count)]
 
 
 def all_files(manifest):
@@ -257,17 +302,41 @@ def all_files(manifest):
     return [
         file
         for part in manifest["parts"]
-        for file in (ids_file(part), *shard_files(part, manifest))
+        for file in (
+            ids_file(part),
+            *(
+                name
+                for array in array_names(manifest)
+                for name in shard_files(part, manifest, array)
+            ),
+        )
     ]
 
 
-def _shard_examples(count, *, views, shard_views):
+def _feature_record(feature):
+    """A feature as JSON values, with its shape as a list of ints."""
+    shape = [int(size) for size in feature["shape"]]
+    if not all(size > 0 for size in shape):
+        raise ValueError(
+            f"a stored feature must be of a known size. Received: {feature}"
+        )
+    return {**feature, "shape": shape}
+
+
+def _limited(shard_views, features, dtype):
+    """The number of views in a file, fewer where a feature is large."""
+    itemsize = np.dtype(dtype).itemsize
+    sizes = [itemsize * math.prod(f["shape"]) for f in features]
+    return min([shard_views, *(max(_MAX_FEATURE_BYTES // s, 1) for s in sizes)])
+
+
+def _shard_examples(count, *, views, shard_views, arrays):
     """Number of examples in a file, of `count`: whole batches.
 
     The teacher then computes each batch from the same images, and so to the
     same bits, whichever process labels the shard.
     """
-    shards = min(-(-count * views // shard_views), _MAX_SHARDS)
+    shards = min(-(-count * views // shard_views), _MAX_SHARDS // arrays)
     examples = -(-count // shards)
     return -(-examples // BATCH_SIZE) * BATCH_SIZE
 

@@ -1,5 +1,6 @@
-"""Reads stored logits by example id and view."""
+"""Reads stored logits and features by example id and view."""
 
+import copy
 import mmap
 import pathlib
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 from kd_keras.data import python_ops
 from kd_keras.store import manifest as manifest_lib
 from kd_keras.store import records
+from kd_keras.teachers.outputs import Outputs
 
 # Rows after which a part releases the pages of its mapped files. Until then
 # the pages count as memory of this process.
@@ -22,7 +24,8 @@ class LogitStore:
         path: `pathlib.Path` of the directory.
         manifest: dict, as in `manifest.json`.
         views: int, number of stored views of each training example.
-        num_classes: int.
+        num_classes: int, or 0 without logits.
+        feature_shapes: list of tuples, the shape of each feature of a view.
     """
 
     def __init__(self, path, manifest):
@@ -30,9 +33,17 @@ class LogitStore:
         self.manifest = manifest
         self.views = manifest["parts"]["train"]["views"]
         self.num_classes = manifest["num_classes"]
+        self._arrays = records.arrays(manifest)
+        # The numbers of the arrays that are features.
+        self._features = list(range(bool(self.num_classes), len(self._arrays)))
         self._parts = {
-            name: _Part(self.path, name, manifest) for name in manifest["parts"]
+            name: _Part(self.path, name, manifest, self._arrays)
+            for name in manifest["parts"]
         }
+
+    @property
+    def feature_shapes(self):
+        return [self._arrays[i].shape for i in self._features]
 
     @classmethod
     def open(cls, path, *, verify=True):
@@ -73,18 +84,83 @@ class LogitStore:
             evenly.
 
         Raises:
+            ValueError: if the store lacks the part, an id or the view, or
+                holds features alone.
+        """
+        if not self.num_classes:
+            raise ValueError(
+                "logits can only be read from a store that holds them. "
+                f"Received: {self.path}, of {len(self._features)} features "
+                "alone"
+            )
+        return self._read([0], ids, view, part)[0]
+
+    def features(self, ids, view=0, part="train"):
+        """The teacher's features for a view of some examples.
+
+        Args:
+            ids, view, part: as in `logits`.
+
+        Returns:
+            Tuple of float32 arrays `(n, ...)`, one for each feature of the
+            manifest, `feature_shapes`.
+
+        Raises:
             ValueError: if the store lacks the part, an id or the view.
         """
+        return tuple(self._read(self._features, ids, view, part))
+
+    def choose(self, features):
+        """This store, of which only some features are read.
+
+        Args:
+            features: list of dicts, the wanted features in their order, each
+                with the entries of one in the manifest, without its `shape`.
+
+        Returns:
+            `LogitStore`, whose manifest has these features alone.
+
+        Raises:
+            ValueError: if the store lacks one of them.
+        """
+        held = self.manifest.get("features", [])
+        names = [
+            {key: value for key, value in record.items() if key != "shape"}
+            for record in held
+        ]
+        lacking = [record for record in features if record not in names]
+        if lacking:
+            raise ValueError(
+                "a store must hold the features that a student learns from. "
+                f"Received: {self.path} with {names or 'none'}, wanted "
+                f"{lacking[0]}; label into another --workdir"
+            )
+        places = [names.index(record) for record in features]
+        chosen = copy.copy(self)
+        chosen._features = [self._features[place] for place in places]
+        chosen.manifest = {
+            key: value
+            for key, value in self.manifest.items()
+            if key != "features"
+        }
+        if places:
+            chosen.manifest["features"] = [held[place] for place in places]
+        return chosen
+
+    def _read(self, arrays, ids, view, part):
+        """Rows of the arrays of some numbers: list of float32 arrays."""
         if part not in self._parts:
             raise ValueError(
                 f"part must be one of {', '.join(self._parts)}. "
                 f"Received: {part!r}"
             )
-        rows = self._parts[part].rows(np.asarray(ids), int(view))
-        return records.decode(rows, self.manifest)
+        rows = self._parts[part].rows(np.asarray(ids), int(view), arrays)
+        return [self._arrays[i].decode(x) for i, x in zip(arrays, rows)]
 
     def lookup(self, ids, view=0, part="train"):
-        """`logits` as a TensorFlow operation, for `tf.data.Dataset.map`.
+        """`logits` and `features` as a TensorFlow operation.
+
+        For `tf.data.Dataset.map`.
 
         Args:
             ids: int64 tensor `(n,)`.
@@ -92,18 +168,28 @@ class LogitStore:
             part: as in `logits`.
 
         Returns:
-            float32 tensor `(n, num_classes)`.
+            `Outputs` of float32 tensors: logits `(n, num_classes)`, None
+            without any, and features `(n, ...)`.
         """
-        logits = python_ops.numpy_function(
-            lambda ids, view: self.logits(ids, view, part),
+        logits = [0] if self.num_classes else []
+        wanted = logits + self._features
+        tensors = python_ops.numpy_function(
+            lambda ids, view: self._read(wanted, ids, view, part),
             [ids, view],
-            tf.float32,
+            [tf.float32] * len(wanted),
             stateful=False,
         )
-        return tf.ensure_shape(logits, (None, self.num_classes))
+        # TensorFlow does not return a list of one.
+        tensors = [
+            tf.ensure_shape(tensor, (None, *self._arrays[i].shape))
+            for i, tensor in zip(wanted, tf.nest.flatten(tensors))
+        ]
+        return Outputs(
+            tensors[0] if logits else None, tuple(tensors[len(logits) :])
+        )
 
     def attach(self, dataset, view=0, part="train"):
-        """Joins stored logits to a dataset, by the examples' ids.
+        """Joins stored logits and features to a dataset, by examples' ids.
 
         Args:
             dataset: `tf.data.Dataset` of batches `(ids, images)` or `(ids,
@@ -113,11 +199,16 @@ class LogitStore:
 
         Returns:
             `tf.data.Dataset` of `(images, y)` for a `Distiller` without a
-            teacher: `y` is a dict of `teacher_logits`, and `labels` if any.
+            teacher: `y` is a dict of `teacher_logits` and
+            `teacher_features`, a tuple, as far as the store holds them, and
+            of `labels` if any.
         """
 
         def join(ids, images, labels=None):
-            y = {"teacher_logits": self.lookup(ids, view, part)}
+            logits, features = self.lookup(ids, view, part)
+            y = {} if logits is None else {"teacher_logits": logits}
+            if features:
+                y["teacher_features"] = features
             if labels is not None:
                 y["labels"] = labels
             return images, y
@@ -140,19 +231,24 @@ class LogitStore:
 class _Part:
     """The examples of one part: their ids and memory-mapped shards."""
 
-    def __init__(self, path, name, manifest):
+    def __init__(self, path, name, manifest, arrays):
         self._name = name
         self._views = manifest["parts"][name]["views"]
         self._shard_examples = manifest["parts"][name]["shard_examples"]
         mapped = [
-            records.load_shard(path / file, manifest, name, index)
-            for index, file in enumerate(
-                manifest_lib.shard_files(name, manifest)
-            )
+            [
+                records.load_shard(
+                    path / file, manifest, name, index, array.row_dtype
+                )
+                for index, file in enumerate(
+                    manifest_lib.shard_files(name, manifest, kind)
+                )
+            ]
+            for kind, array in zip(manifest_lib.array_names(manifest), arrays)
         ]
-        self._memory = [shard.base for shard in mapped]
+        self._memory = [shard.base for shards in mapped for shard in shards]
         # Plain arrays: indexing an np.memmap is slow.
-        self._shards = [np.asarray(shard) for shard in mapped]
+        self._shards = [[np.asarray(x) for x in shards] for shards in mapped]
         ids = np.load(path / manifest_lib.ids_file(name), allow_pickle=False)
         # Most sets are numbered from 0 on, and need no search.
         self._numbered = np.array_equal(ids, np.arange(len(ids)))
@@ -162,27 +258,37 @@ class _Part:
             self._ids = ids[self._positions]
         self._rows_read = 0
 
-    def rows(self, ids, view):
-        """The stored rows of a view of some examples: array `(n, ...)`."""
+    def rows(self, ids, view, arrays):
+        """The stored rows of a view of some examples.
+
+        Args:
+            ids: int array `(n,)`.
+            view: int.
+            arrays: list of ints, the numbers of the arrays to read.
+
+        Returns:
+            List of arrays `(n, ...)`.
+        """
         if not 0 <= view < self._views:
             raise ValueError(
                 f"view must be >= 0 and < {self._views}. Received: {view}"
             )
         positions = self._find(ids)
         shard_of, rest = np.divmod(positions, self._shard_examples)
-        rows = np.empty(
-            (len(ids), *self._shards[0].shape[2:]), self._shards[0].dtype
-        )
         order = np.argsort(shard_of, kind="stable")
-        ends = np.cumsum(np.bincount(shard_of, minlength=len(self._shards)))
-        start = 0
-        for shard, end in zip(self._shards, ends):
-            if end > start:
-                chosen = order[start:end]
-                rows[chosen] = shard[view, rest[chosen]]
-                start = end
+        ends = np.cumsum(np.bincount(shard_of))
+        read = []
+        for shards in (self._shards[i] for i in arrays):
+            rows = np.empty((len(ids), *shards[0].shape[2:]), shards[0].dtype)
+            start = 0
+            for shard, end in zip(shards, ends):
+                if end > start:
+                    chosen = order[start:end]
+                    rows[chosen] = shard[view, rest[chosen]]
+                    start = end
+            read.append(rows)
         self._release_memory(len(ids))
-        return rows
+        return read
 
     def _find(self, ids):
         """Positions of ids among the part's examples."""

@@ -1,31 +1,167 @@
-"""Logits as they are stored: all classes, or a record of the top k."""
+"""Logits and features as they are stored.
+
+A row is what is stored of a view. Of logits, it has all classes or is a record
+of the top k. Of a feature, it has all numbers.
+"""
 
 import numpy as np
 
 
-def row_dtype(manifest):
-    """The dtype of one view: a vector of logits, or a record."""
-    if not manifest["top_k"]:
-        return np.dtype((manifest["dtype"], manifest["num_classes"]))
-    class_dtype = "uint16" if manifest["num_classes"] <= 2**16 else "uint32"
-    return np.dtype(
-        [
-            ("logits", manifest["dtype"], manifest["top_k"]),
-            ("classes", class_dtype, manifest["top_k"]),
-            # Logarithm of the sum of exp(logit) of all other classes.
-            ("rest", manifest["dtype"]),
-        ]
-    )
+class Logits:
+    """The logits of a store.
+
+    Args:
+        manifest: dict; see `manifest.plan`.
+
+    Attributes:
+        row_dtype: dtype of a row.
+        shape: tuple, the shape of the decoded logits of one view.
+    """
+
+    def __init__(self, manifest):
+        self._num_classes = manifest["num_classes"]
+        self._top_k = manifest["top_k"]
+        self._dtype = manifest["dtype"]
+        self.shape = (self._num_classes,)
+        self.row_dtype = self._row_dtype()
+
+    def _row_dtype(self):
+        if not self._top_k:
+            return np.dtype((self._dtype, self._num_classes))
+        class_dtype = "uint16" if self._num_classes <= 2**16 else "uint32"
+        return np.dtype(
+            [
+                ("logits", self._dtype, self._top_k),
+                ("classes", class_dtype, self._top_k),
+                # Logarithm of the sum of exp(logit) of all other classes.
+                ("rest", self._dtype),
+            ]
+        )
+
+    def encode(self, logits):
+        """Converts logits to rows.
+
+        Args:
+            logits: float32 array `(n, num_classes)`.
+
+        Returns:
+            Array `(n, num_classes)`, or `(n,)` of records.
+
+        Raises:
+            ValueError: if the number of classes differs, or a logit is not
+                finite in the store's dtype.
+        """
+        if logits.shape[-1] != self._num_classes:
+            raise ValueError(
+                "the teacher must return a logit for each class. Received: "
+                f"{logits.shape[-1]} logits for {self._num_classes} classes"
+            )
+        _check_finite(logits, self._dtype, "the teacher's logits")
+        if not self._top_k:
+            return logits
+        classes = np.argpartition(-logits, self._top_k - 1, axis=-1)
+        top, others = classes[:, : self._top_k], classes[:, self._top_k :]
+        rows = np.empty(len(logits), self.row_dtype)
+        rows["classes"] = top
+        rows["logits"] = np.take_along_axis(logits, top, axis=-1)
+        rest = np.take_along_axis(logits, others, axis=-1).astype("float64")
+        rows["rest"] = np.logaddexp.reduce(rest, axis=-1)
+        return rows
+
+    def decode(self, rows):
+        """Converts rows back to logits of all classes.
+
+        The classes that a record lacks share its remaining probability
+        evenly.
+
+        Returns:
+            float32 array `(n, num_classes)`.
+        """
+        if not self._top_k:
+            return rows.astype("float32")
+        lacking = self._num_classes - self._top_k
+        others = rows["rest"].astype("float32") - np.log(lacking)
+        logits = np.repeat(others[:, np.newaxis], self._num_classes, axis=-1)
+        np.put_along_axis(
+            logits,
+            rows["classes"].astype("int64"),
+            rows["logits"].astype("float32"),
+            axis=-1,
+        )
+        return logits.astype("float32")
 
 
-def load_shard(path, manifest, part, index):
-    """Maps a file of logits into memory.
+class Feature:
+    """A feature of a store.
+
+    Args:
+        manifest: dict; see `manifest.plan`.
+        index: int, the number of the feature in the manifest.
+
+    Attributes:
+        row_dtype: dtype of a row.
+        shape: tuple, the shape of the feature of one view.
+    """
+
+    def __init__(self, manifest, index):
+        record = manifest["features"][index]
+        self._name = described(record, index)
+        self._dtype = manifest["dtype"]
+        self.shape = tuple(record["shape"])
+        self.row_dtype = np.dtype((self._dtype, self.shape))
+
+    def encode(self, feature):
+        """Converts a feature to rows.
+
+        Args:
+            feature: float array `(n, *shape)`.
+
+        Returns:
+            The same array.
+
+        Raises:
+            ValueError: if the shape differs, or a number is not finite in
+                the store's dtype.
+        """
+        if feature.shape[1:] != self.shape:
+            raise ValueError(
+                f"the teacher's {self._name} must be of the planned shape "
+                f"{self.shape}. Received: {feature.shape[1:]}"
+            )
+        _check_finite(feature, self._dtype, f"the teacher's {self._name}")
+        return feature
+
+    def decode(self, rows):
+        """Converts rows back: float32 array `(n, *shape)`."""
+        return rows.astype("float32")
+
+
+def arrays(manifest):
+    """The arrays of a store: list, as `manifest.array_names`."""
+    logits = [Logits(manifest)] if manifest["num_classes"] else []
+    count = len(manifest.get("features", ()))
+    return logits + [Feature(manifest, index) for index in range(count)]
+
+
+def described(record, index):
+    """Names a feature for a message, such as `feature 'block_5'`.
+
+    Args:
+        record: dict, the feature's entry in the manifest.
+        index: int, its number.
+    """
+    return f"feature {record.get('teacher') or index!r}"
+
+
+def load_shard(path, manifest, part, index, row):
+    """Maps a file of a store into memory.
 
     Args:
         path: path of the file.
         manifest: dict; see `manifest.plan`.
         part: `train`, `validation` or `test`.
         index: int, the number of the file within the part.
+        row: dtype of a row.
 
     Returns:
         `np.memmap`, `(views, examples, ...)`.
@@ -36,7 +172,6 @@ def load_shard(path, manifest, part, index):
     fields = manifest["parts"][part]
     size = fields["shard_examples"]
     count = min(size, fields["examples"] - index * size)
-    row = row_dtype(manifest)
     shape = (fields["views"], count, *row.shape)
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -47,80 +182,28 @@ def load_shard(path, manifest, part, index):
         found, fits = error, False
     if not fits:
         raise ValueError(
-            f"the logits of a store must be {shape} of {row.base}. Received: "
+            f"the arrays of a store must be {shape} of {row.base}. Received: "
             f"{path}, {found}; label into another --workdir, or remove this "
             "store"
         )
     return rows
 
 
-def is_shard(path, manifest, part, index):
-    """Whether a file of logits can be loaded; see `load_shard`."""
+def is_shard(path, manifest, part, index, row):
+    """Whether a file of a store can be loaded; see `load_shard`."""
     try:
-        load_shard(path, manifest, part, index)
+        load_shard(path, manifest, part, index, row)
     except ValueError:
         return False
     return True
 
 
-def encode(logits, manifest):
-    """Converts logits to the rows of a shard.
-
-    Args:
-        logits: float32 array `(n, num_classes)`.
-        manifest: dict; see `manifest.plan`.
-
-    Returns:
-        Array `(n, num_classes)`, or `(n,)` of records.
-
-    Raises:
-        ValueError: if the number of classes differs, or a logit is not
-            finite in the store's dtype.
-    """
-    if logits.shape[-1] != manifest["num_classes"]:
-        raise ValueError(
-            "the teacher must return a logit for each class. Received: "
-            f"{logits.shape[-1]} logits for {manifest['num_classes']} classes"
-        )
+def _check_finite(values, dtype, what):
     with np.errstate(over="ignore"):
-        fits = np.isfinite(logits.astype(manifest["dtype"])).all()
+        fits = np.isfinite(values.astype(dtype)).all()
     if not fits:
         raise ValueError(
-            f"the teacher's logits must be finite and fit {manifest['dtype']} "
+            f"{what} must be finite and fit {dtype} "
             "(store.dtype=float32 holds larger ones). Received: values from "
-            f"{logits.min()} to {logits.max()}"
+            f"{values.min()} to {values.max()}"
         )
-    top_k = manifest["top_k"]
-    if not top_k:
-        return logits
-    classes = np.argpartition(-logits, top_k - 1, axis=-1)
-    top, others = classes[:, :top_k], classes[:, top_k:]
-    rows = np.empty(len(logits), row_dtype(manifest))
-    rows["classes"] = top
-    rows["logits"] = np.take_along_axis(logits, top, axis=-1)
-    rest = np.take_along_axis(logits, others, axis=-1).astype("float64")
-    rows["rest"] = np.logaddexp.reduce(rest, axis=-1)
-    return rows
-
-
-def decode(rows, manifest):
-    """Converts rows back to logits of all classes.
-
-    The classes that a record lacks share its remaining probability evenly.
-
-    Returns:
-        float32 array `(n, num_classes)`.
-    """
-    if not manifest["top_k"]:
-        return rows.astype("float32")
-    num_classes = manifest["num_classes"]
-    top_k = rows["classes"].shape[-1]
-    others = rows["rest"].astype("float32") - np.log(num_classes - top_k)
-    logits = np.repeat(others[:, np.newaxis], num_classes, axis=-1)
-    np.put_along_axis(
-        logits,
-        rows["classes"].astype("int64"),
-        rows["logits"].astype("float32"),
-        axis=-1,
-    )
-    return logits.astype("float32")

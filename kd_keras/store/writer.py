@@ -11,6 +11,7 @@ from kd_keras.data import augmentation as views
 from kd_keras.data import pipeline
 from kd_keras.store import manifest as manifest_lib
 from kd_keras.store import records
+from kd_keras.teachers.outputs import as_outputs
 from kd_keras.utils import digests, files, locks, progress
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
         path: the directory.
         manifest: dict that `plan` returned.
         parts: as given to `plan`.
-        teacher: function of images -> float32 logits.
+        teacher: function of images -> float32 logits, or `Outputs` with the
+            features of the plan.
         shard: int, number of this process, from 0.
         num_shards: int, number of processes.
         verbose: 1 for a progress bar, 2 for a line a file.
@@ -39,8 +41,8 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
         bool, whether the store is finished.
 
     Raises:
-        ValueError: if the directory holds another store, or the logits do
-            not fit the dtype.
+        ValueError: if the directory holds another store, or the logits or
+            features are not those of the plan or do not fit its dtype.
     """
     path = pathlib.Path(path)
     # Processes that begin at the same time must agree on one plan.
@@ -96,20 +98,35 @@ def _adopted(path, manifest):
 
     It had none of an unfinished store. Files of another shape are left out.
     """
+    row = records.Logits(manifest).row_dtype
     return {
         name: digests.sha256_of_file(path / name)
         for part in manifest["parts"]
         for index, name in enumerate(manifest_lib.shard_files(part, manifest))
-        if records.is_shard(path / name, manifest, part, index)
+        if records.is_shard(path / name, manifest, part, index, row)
     }
 
 
 def _missing_shards(damaged, manifest, part, shard, num_shards):
-    """Indices of the files of a part that this process has to write."""
-    shards = list(enumerate(manifest_lib.shard_files(part, manifest)))
+    """Indices of the shards of a part that this process has to write."""
+    shards = list(enumerate(_shards(part, manifest)))
     return [
-        index for index, file in shards[shard::num_shards] if file in damaged
+        index
+        for index, names in shards[shard::num_shards]
+        if not set(names).isdisjoint(damaged)
     ]
+
+
+def _shards(part, manifest):
+    """Names of the files of each shard of a part, one for each array."""
+    return list(
+        zip(
+            *(
+                manifest_lib.shard_files(part, manifest, array)
+                for array in manifest_lib.array_names(manifest)
+            )
+        )
+    )
 
 
 def _count_views(manifest, shards):
@@ -145,19 +162,45 @@ def _label_part(path, manifest, name, examples, indices, teacher, report):
         )
     )
     predict = tf.function(teacher, reduce_retracing=True)
-    shard_files = manifest_lib.shard_files(name, manifest)
+    arrays = records.arrays(manifest)
+    shards = _shards(name, manifest)
     for index, positions in zip(indices, ranges):
         shape = (part["views"], len(positions))
-        rows = np.empty(shape, records.row_dtype(manifest))
+        rows = [np.empty(shape, array.row_dtype) for array in arrays]
         for start in range(0, len(positions), manifest_lib.BATCH_SIZE):
             for _ in range(part["views"]):
                 view, images = next(batches)
-                logits = predict(images).numpy()
-                stop = start + len(logits)
-                rows[int(view), start:stop] = records.encode(logits, manifest)
-                report.add(len(logits))
-        _save_shard(path, shard_files[index], rows)
-        report.end_file(path / shard_files[index])
+                stop = start + len(images)
+                outputs = _as_arrays(predict(images), manifest)
+                for array, row, values in zip(arrays, rows, outputs):
+                    row[int(view), start:stop] = array.encode(values)
+                report.add(len(images))
+        _save_shard(path, dict(zip(shards[index], rows)))
+        report.end_file(path / shards[index][0])
+
+
+def _as_arrays(outputs, manifest):
+    """The outputs of a teacher as arrays, in the order of the store's.
+
+    Raises:
+        ValueError: if the teacher returns no logits where they are planned,
+            or another number of features.
+    """
+    outputs = as_outputs(outputs)
+    planned = len(manifest.get("features", ()))
+    if len(outputs.features) != planned:
+        raise ValueError(
+            f"the teacher must return {planned} features. Received: "
+            f"{len(outputs.features)}"
+        )
+    if not manifest["num_classes"]:
+        return [feature.numpy() for feature in outputs.features]
+    if outputs.logits is None:
+        raise ValueError(
+            "the teacher must return logits for "
+            f"{manifest['num_classes']} classes. Received: features alone"
+        )
+    return [x.numpy() for x in (outputs.logits, *outputs.features)]
 
 
 def _save(path, array):
@@ -167,12 +210,17 @@ def _save(path, array):
         return digests.sha256_of_file(temporary)
 
 
-def _save_shard(path, name, rows):
-    """Writes a file of logits, and its checksum into the manifest."""
-    checksum = _save(path / name, rows)
+def _save_shard(path, rows):
+    """Writes the files of a shard, and their checksums into the manifest.
+
+    Args:
+        path: path of the store.
+        rows: dict of names of files to arrays.
+    """
+    checksums = {name: _save(path / name, rows[name]) for name in rows}
     with locks.holding(path, part="plan", patience=_PLAN_SECONDS):
         manifest = manifest_lib.read(path)
-        manifest["checksums"][name] = checksum
+        manifest["checksums"].update(checksums)
         manifest_lib.write(path, manifest)
 
 

@@ -31,3 +31,17 @@ def written(tmp_path_factory, parts, teacher):
     path = tmp_path_factory.mktemp("store")
     assert stores.write(path, parts, teacher)
     return path
+
+
+@pytest.fixture(scope="session")
+def with_features(tmp_path_factory, parts, teacher):
+    """A float16 store of logits and two features."""
+    path = tmp_path_factory.mktemp("features")
+    assert stores.write(
+        path,
+        parts,
+        stores.with_features(teacher),
+        features=stores.FEATURES,
+        dtype="float16",
+    )
+    return path

@@ -1,8 +1,8 @@
 """Makes the files of this directory with PyTorch.
 
 Run as `python tests/files/pytorch/make_files.py` with PyTorch 2.13 and
-onnxscript. The tests compare what kd_keras computes from `.onnx`, `.pt2` and
-`.pt` files with `expected.npz`, which is what PyTorch computed.
+onnxscript. The tests compare what kd_keras computes from `.onnx` and
+`.pt2` files with `expected.npz`, which is what PyTorch computed.
 """
 
 import pathlib
@@ -121,8 +121,6 @@ def main():
     )
     write_exported("dynamic.pt2", network())
     write_exported("batch_of_3.pt2", network(), batch=3)
-    torch.jit.script(network()).save(DIRECTORY / "script.pt")
-    torch.save(network().state_dict(), DIRECTORY / "state_dict.pth")
     write_expected()
 
 

@@ -1,6 +1,5 @@
 """Builds classifiers by name."""
 
-import importlib
 import inspect
 
 import keras
@@ -14,7 +13,7 @@ from kd_keras.models import (
     resizing,
 )
 from kd_keras.models.networks import MODELS
-from kd_keras.utils import suggestions
+from kd_keras.utils import source_code, suggestions
 
 # Images that the constants of the input are computed from.
 STATISTICS_EXAMPLES = 5000
@@ -126,14 +125,7 @@ def _find(name, options):
 
 
 def _user_function(name, arguments):
-    module, _, function = name.partition(":")
-    try:
-        build = getattr(importlib.import_module(module), function)
-    except Exception as error:
-        raise ValueError(
-            f"model {name!r} must name an importable module:function. "
-            f"Received an error: {type(error).__name__}: {error}"
-        ) from error
+    build = source_code.load(name, what=f"model {name!r}")
     try:
         inspect.signature(build).bind(**dict.fromkeys(arguments))
     except TypeError as error:

@@ -1,54 +1,92 @@
-"""Reads the range of images that a network takes from its first layer."""
+"""Reads the range of images that a network takes from its first layers."""
+
+import functools
 
 import keras
 import numpy as np
 
 from kd_keras.models import image_spec
+from kd_keras.utils import keras_internals
 
-# Factors that scale images from 0 to 255 to 0 to 1 or to -1 to 1.
-_SMALLEST_FACTOR, _LARGEST_FACTOR = 1 / 300, 1 / 100
-# Standard deviations of such images.
-_SMALLEST_DEVIATION, _LARGEST_DEVIATION = 5, 128
+# Pixels of an image whose size is free.
+_SIDE = 32
+# What images from 0 to 255 are scaled to: 0 to 1, -1 to 1, or with a standard
+# deviation of 5 to 128 of their own.
+_SMALLEST_WIDTH, _LARGEST_WIDTH = 0.8, 60
+# What they become by a subtraction of their mean alone.
+_SMALLEST_CENTRED, _LARGEST_CENTRED = 200, 300
+_HIGHEST_START = -50
 
 
 def expected_images(network):
-    """The `ImageSpec` that a network's first layer implies.
+    """The `ImageSpec` that a network's first layers imply.
+
+    Images from 0 to 255 are passed through the layers before the first one
+    with trained weights: `Rescaling`, `Normalization`, `preprocess_input` of
+    `keras.applications`, operations, augmentation.
 
     Args:
         network: Keras model.
 
     Returns:
-        `image_spec.UINT8` if its first layer rescales or normalises images
-        from 0 to 255; None if nothing can be said.
+        `image_spec.UINT8` if they are scaled or centred on the way; None if
+        nothing can be said, as of subclassed models.
     """
-    inputs = getattr(network, "inputs", None) or []
-    layers = network.layers if len(inputs) == 1 else []
-    for layer in layers:
-        if isinstance(layer, keras.Model):
-            return expected_images(layer)
-        if not isinstance(layer, keras.layers.InputLayer):
-            is_of_bytes = _IS_OF_BYTES.get(type(layer), lambda layer: False)
-            return image_spec.UINT8 if is_of_bytes(layer) else None
+    shape = getattr(network, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or not shape[-1]:
+        return None
+    try:
+        _run(network, _extremes(shape[1:]))
+    except _Reached as reached:
+        return image_spec.UINT8 if _is_scaled(reached.images) else None
+    except Exception:
+        # A layer fails on such images, or is not built.
+        return None
     return None
 
 
-def _rescales_bytes(layer):
-    factor = np.max(np.asarray(layer.scale))
-    return _SMALLEST_FACTOR <= factor <= _LARGEST_FACTOR
+class _Reached(Exception):
+    """Images have reached the first layer with trained weights."""
+
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
 
 
-def _normalises_bytes(layer):
-    if getattr(layer, "mean", None) is None:
-        return False
-    mean = np.asarray(layer.mean)
-    deviation = np.max(np.sqrt(np.asarray(layer.variance)))
+def _run(network, images, **options):
+    """Calls the layers of a network until `_Reached` is raised."""
+
+    def function_of(operation):
+        if not getattr(operation, "weights", None):
+            return operation
+        if isinstance(operation, keras.layers.Normalization):
+            return operation
+        if isinstance(operation, keras.Model):
+            return functools.partial(_run, operation)
+        return _reach
+
+    return keras_internals.run(network, images, function_of)
+
+
+def _reach(images, **options):
+    raise _Reached(images)
+
+
+def _extremes(shape):
+    """Images of one colour each: black, white, and each channel alone."""
+    height, width, channels = shape
+    colours = np.eye(channels + 2, channels, dtype="float32")
+    colours[-1] = 1
+    colours = 255 * colours.reshape(-1, 1, 1, channels)
+    size = (height or _SIDE, width or _SIDE)
+    return np.tile(colours, (1, *size, 1))
+
+
+def _is_scaled(images):
+    low, high = float(np.min(images)), float(np.max(images))
+    width = high - low
+    if _SMALLEST_WIDTH <= width <= _LARGEST_WIDTH:
+        return low <= 0 <= high
     return (
-        0 <= mean.min() <= mean.max() <= 255
-        and _SMALLEST_DEVIATION <= deviation <= _LARGEST_DEVIATION
+        _SMALLEST_CENTRED <= width <= _LARGEST_CENTRED and low < _HIGHEST_START
     )
-
-
-_IS_OF_BYTES = {
-    keras.layers.Rescaling: _rescales_bytes,
-    keras.layers.Normalization: _normalises_bytes,
-}

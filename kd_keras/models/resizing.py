@@ -13,14 +13,23 @@ import tensorflow as tf
 
 from kd_keras.models import interface
 
+# Arguments of `tf.image.resize` by name. Bicubic is Pillow's. Without
+# antialiasing, pixels of an image that shrinks are left out.
+METHODS = {
+    "bilinear": {"method": "bilinear", "antialias": True},
+    "bicubic": {"method": "bicubic", "antialias": True},
+    "plain_bilinear": {"method": "bilinear", "antialias": False},
+}
 
-def resize(images, size):
-    """Resizes images as `tf.image.resize` does: bilinear, antialiased.
+
+def resize(images, size, method="bilinear"):
+    """Resizes images as `tf.image.resize` does.
 
     Args:
         images: tensor, array or `keras.KerasTensor` `(batch, height, width,
             channels)` of known height and width.
         size: `(height, width)`.
+        method: str, a key of `METHODS`.
 
     Returns:
         float32 `(batch, *size, channels)`.
@@ -30,8 +39,8 @@ def resize(images, size):
     old_height, old_width = images.shape[1:3]
     if (old_height, old_width) == tuple(size):
         return images
-    images = _lines(ops.transpose(images, (0, 3, 1, 2)), size[1])
-    images = _lines(ops.transpose(images, (0, 1, 3, 2)), size[0])
+    images = _lines(ops.transpose(images, (0, 3, 1, 2)), size[1], method)
+    images = _lines(ops.transpose(images, (0, 1, 3, 2)), size[0], method)
     return ops.transpose(images, (0, 3, 2, 1))
 
 
@@ -137,18 +146,18 @@ def described(size):
     return " x ".join("any" if x is None else str(x) for x in size)
 
 
-def _lines(images, new):
+def _lines(images, new, method):
     """Resizes the last axis of a tensor of 4 axes."""
-    weights = _matrix(images.shape[-1], new)
+    weights = _matrix(images.shape[-1], new, method)
     # Not `matmul`, which reshapes by operations that small runtimes lack.
     return keras.ops.conv(images, weights[None, None], padding="valid")
 
 
 @functools.lru_cache(maxsize=64)
-def _matrix(old, new):
+def _matrix(old, new, method):
     """Weights of the old pixels of a line: float32 array `(old, new)`."""
     # Each image of a single pixel shows that pixel's weights.
     single = np.eye(old, dtype="float32")[None, :, :, None]
     with tf.init_scope():
-        resized = tf.image.resize(single, (new, old), antialias=True)
+        resized = tf.image.resize(single, (new, old), **METHODS[method])
         return np.ascontiguousarray(resized[0, :, :, 0].numpy().T)

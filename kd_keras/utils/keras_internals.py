@@ -107,3 +107,19 @@ def prepare_from_files(builder, find_files):
 def producer(tensor):
     """The layer or operation that computes a symbolic tensor of Keras."""
     return tensor._keras_history.operation
+
+
+def run(network, inputs, function_of):
+    """Runs a Functional or Sequential model with functions of one's own.
+
+    Args:
+        network: Keras model.
+        inputs: its inputs.
+        function_of: function of a layer or operation -> what is called in
+            its place, with the same arguments.
+
+    Raises:
+        AttributeError: for a model that is neither.
+    """
+    graph = getattr(network, "_functional", None) or network
+    return graph._run_through_graph(inputs, operation_fn=function_of)

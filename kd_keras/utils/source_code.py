@@ -1,6 +1,7 @@
-"""SHA-256 of Python code that a user names as `module:function`."""
+"""Python code that a user names as `module:function`, and its SHA-256."""
 
 import ast
+import importlib
 import importlib.machinery
 import importlib.util
 import pathlib
@@ -16,6 +17,29 @@ _INSTALLED = {"site-packages", "dist-packages"}
 def is_name(value):
     """Whether a value has the form `module:function`."""
     return isinstance(value, str) and bool(_NAME.fullmatch(value))
+
+
+def load(name, *, what):
+    """Imports a function, which runs the code of its module.
+
+    Args:
+        name: str, `module:function`.
+        what: str, what is named by it, for errors.
+
+    Raises:
+        ValueError: if it cannot be imported or is no function.
+    """
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except Exception as error:
+        raise ValueError(
+            f"{what} must name an importable module:function. Received an "
+            f"error: {type(error).__name__}: {error}"
+        ) from error
+    if not callable(found):
+        raise ValueError(f"{what} must name a function. Received: {found!r}")
+    return found
 
 
 def fingerprint(module):

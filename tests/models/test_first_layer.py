@@ -19,6 +19,15 @@ def network(*layers):
     )
 
 
+def preprocessing(mode, inner=None):
+    """A network that calls `preprocess_input` of `keras.applications`."""
+    inputs = keras.Input((6, 6, 3))
+    scaled = keras.applications.imagenet_utils.preprocess_input(
+        inputs, mode=mode
+    )
+    return keras.Model(inputs, (inner or network())(scaled))
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -26,6 +35,12 @@ def network(*layers):
         lambda: network(keras.layers.Rescaling(1 / 127.5, -1)),
         lambda: network(network(keras.layers.Rescaling(1 / 255))),
         lambda: network(keras.layers.Normalization(mean=120, variance=3600)),
+        lambda: network(
+            keras.layers.RandomFlip(), keras.layers.Rescaling(1 / 255)
+        ),
+        lambda: preprocessing("tf"),
+        lambda: preprocessing("torch"),
+        lambda: preprocessing("caffe"),
     ],
 )
 def test_networks_that_rescale_bytes_are_known(make):
@@ -40,6 +55,10 @@ def test_networks_that_rescale_bytes_are_known(make):
         lambda: network(keras.layers.Normalization()),
         lambda: network(keras.layers.Normalization(mean=0.4, variance=0.1)),
         lambda: network(keras.layers.Normalization(mean=-400, variance=1e5)),
+        # What a later layer scales are no images.
+        lambda: network(keras.layers.Dense(3), keras.layers.Rescaling(1 / 255)),
+        # Scaled twice by mistake.
+        lambda: preprocessing("tf", network(keras.layers.Rescaling(1 / 255))),
     ],
 )
 def test_nothing_is_said_of_other_networks(make):

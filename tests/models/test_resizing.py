@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import shipped
 import tensorflow as tf
+from PIL import Image
 
 from kd_keras.models import first_layer, image_spec, macs, resizing
 
@@ -26,6 +27,24 @@ def make_network(size=16, outputs=5):
         ],
         name="small",
     )
+
+
+@pytest.mark.parametrize("method", resizing.METHODS)
+def test_each_method_is_tensorflow_s(photos, method):
+    options = resizing.METHODS[method]
+    for size in [(20, 20), (40, 50)]:
+        np.testing.assert_allclose(
+            resizing.resize(photos, size, method),
+            tf.image.resize(photos, size, **options),
+            atol=1e-3,
+        )
+
+
+def test_bicubic_is_pillow_s(photos):
+    grey = photos[0, :, :, 0].astype("float32")
+    expected = Image.fromarray(grey, mode="F").resize((9, 20), Image.BICUBIC)
+    found = resizing.resize(grey[None, :, :, None], (20, 9), "bicubic")
+    np.testing.assert_allclose(found[0, :, :, 0], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(20, 20), (16, 24), (40, 50), (32, 9)])

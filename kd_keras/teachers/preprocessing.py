@@ -1,0 +1,103 @@
+"""Preprocessing of images from 0 to 255 for models that do not do it.
+
+A wrong one is no error: the model predicts other classes. So each name means
+exactly what `keras.applications` means by it.
+"""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from keras.applications import imagenet_utils
+
+from kd_keras.models import image_spec
+from kd_keras.utils import source_code, suggestions
+
+_COLOURS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """A function of images, and what is known about it.
+
+    Attributes:
+        name: str, a key of `PREPROCESSINGS`, or `module:function`.
+        function: function of a float32 tensor `(batch, height, width,
+            channels)` of images from 0 to 255 -> the tensor that the model
+            takes.
+        colour: bool, whether it needs red, green and blue.
+    """
+
+    name: str
+    function: Callable
+    colour: bool = False
+
+    def __call__(self, images):
+        """Applies it to images of any number type: a float32 tensor."""
+        images = tf.cast(images, tf.float32)
+        try:
+            return tf.cast(self.function(images), tf.float32)
+        except Exception as error:
+            if self.name in PREPROCESSINGS:
+                raise
+            raise ValueError(
+                f"teacher.preprocess={self.name} must be a function of a batch "
+                "of images, a float32 tensor. Received: one that raised "
+                f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
+            ) from error
+
+    @property
+    def image_spec(self):
+        """`ImageSpec` of what it makes of images from 0 to 255.
+
+        None of an own function, which may do anything.
+        """
+        if self.name not in PREPROCESSINGS:
+            return None
+        if self.name == NONE:
+            return image_spec.UINT8
+        channels = itertools.product((0, 255), repeat=_COLOURS)
+        corners = np.array([*channels], "float32").reshape(-1, 1, 1, _COLOURS)
+        return image_spec.measure(self(corners).numpy())
+
+
+def _keras_mode(mode):
+    return functools.partial(
+        imagenet_utils.preprocess_input,
+        mode=mode,
+        data_format="channels_last",
+    )
+
+
+NONE = "none"
+PREPROCESSINGS = {
+    entry.name: entry
+    for entry in (
+        Preprocessing(NONE, lambda images: images),
+        Preprocessing("0-1", lambda images: images / 255.0),
+        Preprocessing("tf", _keras_mode("tf")),
+        Preprocessing("torch", _keras_mode("torch"), colour=True),
+        Preprocessing("caffe", _keras_mode("caffe"), colour=True),
+    )
+}
+
+
+def find(name):
+    """The `Preprocessing` of a name.
+
+    Args:
+        name: str, a key of `PREPROCESSINGS`, or `module:function`.
+
+    Raises:
+        ValueError: if the name is unknown, or the function cannot be imported.
+    """
+    if source_code.is_name(name):
+        what = f"teacher.preprocess={name}"
+        return Preprocessing(name, source_code.load(name, what=what))
+    suggestions.check_choice(
+        name, [*PREPROCESSINGS, "module:function"], what="teacher.preprocess"
+    )
+    return PREPROCESSINGS[name]

@@ -164,7 +164,10 @@ class TeacherFiles:
         )
         self.record = {
             "fingerprint": " ".join(map(fingerprint.fingerprint, paths)),
-            "graph": " ".join(map(fingerprint.graph_fingerprint, paths)),
+            "graph": " ".join(
+                fingerprint.graph_fingerprint(path, one.signature)
+                for path, one in zip(paths, self.options)
+            ),
             **_together([wrapping.record(one) for one in self.options]),
         }
         if len(paths) > 1:

@@ -33,7 +33,7 @@ def fingerprint(path):
     return digests.sha256_of_text("".join(sorted(hashed)))
 
 
-def graph_fingerprint(path):
+def graph_fingerprint(path, signature=""):
     """SHA-256 of what a model computes, independent of its path and names.
 
     Unlike `fingerprint`, it differs where equal weights are used in another
@@ -42,6 +42,7 @@ def graph_fingerprint(path):
 
     Args:
         path: as `fingerprint`.
+        signature: str, a SavedModel's signature; see `loading.load_teacher`.
 
     Returns:
         str, the kind and 64 hex digits: `keras:3f2a...`.
@@ -50,4 +51,6 @@ def graph_fingerprint(path):
         FileNotFoundError, ValueError: as `loading.load_teacher`.
     """
     kind, path = loading.find_teacher(path)
-    return f"{kind.name}:{kind.graph(path)}"
+    loading.check_signature(kind, path, signature)
+    chosen = [signature] if signature else []
+    return f"{kind.name}:{kind.graph(path, *chosen)}"

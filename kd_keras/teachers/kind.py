@@ -46,7 +46,8 @@ class TeacherKind(Kind):
         weight_arrays: function of a reference -> iterable of all weights, in
             any order, read without building the model where that is possible.
         graph: function of a reference -> SHA-256 of what the model computes:
-            its operations, with each weight in its place.
+            its operations, with each weight in its place. Of a kind that has
+            signatures, also of the name of one.
         network_weights: function of a reference -> list of arrays, as
             `get_weights` of the Keras model returns them; None for a kind
             that has none in this order.
@@ -54,6 +55,8 @@ class TeacherKind(Kind):
             model of this kind, without loading it.
         preprocesses: bool, whether the model comes with its own
             preprocessing, so that it takes images from 0 to 255.
+        has_signatures: bool, whether a model has several functions, of which
+            `TeacherOptions.signature` names one.
     """
 
     load_teacher: Callable
@@ -62,6 +65,7 @@ class TeacherKind(Kind):
     network_weights: Callable | None = None
     is_name: Callable = lambda name: False
     preprocesses: bool = False
+    has_signatures: bool = False
 
 
 class Unusable(ValueError):

@@ -133,6 +133,7 @@ def load(path, options, *, field="image_size"):
         `Teacher`; see `load_teacher`, also for the errors.
     """
     kind, path = find_teacher(path)
+    check_signature(kind, path, options.signature)
     check_whole(path)
     teacher = kind.load_teacher(path, options)
     teacher.image_spec = trained_on.images(path) or teacher.image_spec
@@ -167,6 +168,21 @@ def network_weights(path):
             f"project exported. Received: {path}"
         )
     return kind.network_weights(path)
+
+
+def check_signature(kind, path, signature):
+    """Raises a ValueError for a signature of a model that has none.
+
+    Args:
+        kind: `TeacherKind` of the model.
+        path: path or name of the model.
+        signature: str, empty if none is named.
+    """
+    if signature and not kind.has_signatures:
+        raise ValueError(
+            "signature must be empty for a teacher that is no SavedModel "
+            f"(teacher.signature). Received: {signature!r} for {path}"
+        )
 
 
 def check_whole(path):

@@ -3,6 +3,10 @@
 from kd_keras.models import image_spec as image_specs
 from kd_keras.teachers import graph_digest, kind
 from kd_keras.teachers import options as options_lib
+from kd_keras.utils import suggestions
+
+# The signature that is used unless another one is named.
+_DEFAULT = "serving_default"
 
 
 def can_load(path):
@@ -22,18 +26,17 @@ def load_teacher(path, options):
 
     with kind.errors_of_loading(path):
         loaded = tf.saved_model.load(str(path))
-        return teacher_of_loaded(
-            loaded, path=str(path), outputs=options.outputs
-        )
+        return teacher_of_loaded(loaded, path=str(path), options=options)
 
 
-def teacher_of_loaded(loaded, *, path, outputs):
+def teacher_of_loaded(loaded, *, path, options):
     """Makes a teacher of a SavedModel that TensorFlow has loaded.
 
     Args:
         loaded: result of `tf.saved_model.load`.
         path: str, its path or another name.
-        outputs: str; see `loading.load_teacher`.
+        options: `TeacherOptions`; `outputs`, `signature` and `features` are
+            used.
 
     Returns:
         `Teacher`.
@@ -41,44 +44,75 @@ def teacher_of_loaded(loaded, *, path, outputs):
     Raises:
         ValueError: if it has no suitable signature, input or output.
     """
-    import tensorflow as tf
-
     from kd_keras.teachers import teacher
+    from kd_keras.teachers.outputs import Outputs
 
-    signature = _serving_signature(loaded.signatures, path)
-    inputs = signature.structured_input_signature[1]
-    if len(inputs) != 1:
-        raise kind.Unusable(
-            "a teacher must take one input, the images. Received: "
-            f"{path} with {sorted(inputs)}"
-        )
-    ((input_name, spec),) = inputs.items()
-    output_name = _output_name(
-        signature.structured_outputs, outputs, options_lib.MEANINGS, path
-    )
+    signature = _signature(loaded.signatures, options.signature, path)
+    spec = _input(signature, path)
+    shapes = {
+        name: output.shape
+        for name, output in signature.structured_outputs.items()
+    }
+    logits_name = _output_name(shapes, options, path)
+    feature_names = _feature_names(shapes, options, path)
+    call = _call(loaded, signature, spec, options)
+    meaning = options.outputs
 
-    of_floats = loaded.signatures.get("float_images")
+    def function(images):
+        result = call(images)
+        logits = None
+        if logits_name is not None:
+            logits = teacher.as_logits(result[logits_name], meaning)
+        features = tuple(_as_float32(result[name]) for name in feature_names)
+        return Outputs(logits, features)
 
-    def logits(images):
-        if of_floats is not None and images.dtype.is_floating:
-            # Not rounded to the integers of the other signature.
-            result = of_floats(images=tf.cast(images, tf.float32))
-            return teacher.as_logits(result[output_name], outputs)
-        result = signature(**{input_name: as_input(images, spec.dtype)})
-        return teacher.as_logits(result[output_name], outputs)
-
-    # A SavedModel's variables live only as long as the loaded object.
-    logits.keep_alive = loaded
-    output_shape = signature.structured_outputs[output_name].shape
-    num_classes = output_shape[-1] if output_shape.rank else None
+    num_classes = None
+    if logits_name is not None and shapes[logits_name].rank:
+        num_classes = shapes[logits_name][-1]
     return teacher.Teacher(
-        logits,
+        function,
         path=path,
         image_shape=tuple(spec.shape[1:]) if spec.shape.rank else (),
         num_classes=num_classes,
-        outputs_activation=teacher.activation_of(outputs, num_classes),
-        image_spec=image_specs.UINT8 if spec.dtype == tf.uint8 else None,
+        has_logits=options.has_logits,
+        feature_shapes=[
+            tuple(shapes[name][1:]) if shapes[name].rank else (None,)
+            for name in feature_names
+        ],
+        outputs_activation=teacher.activation_of(meaning, num_classes),
+        image_spec=image_specs.UINT8 if spec.dtype.name == "uint8" else None,
     )
+
+
+def _call(loaded, signature, spec, options):
+    """A function of images of any type and number -> dict of outputs."""
+    import tensorflow as tf
+
+    from kd_keras.teachers import fixed_batch
+
+    (name,) = signature.structured_input_signature[1]
+
+    def of_signature(images):
+        return signature(**{name: images})
+
+    size = spec.shape[0] if spec.shape.rank else None
+    if size is not None:
+        of_signature = fixed_batch.of_any_size(
+            of_signature, size, signature.structured_outputs
+        )
+    of_floats = loaded.signatures.get("float_images")
+    if options.signature:
+        of_floats = None
+
+    def call(images):
+        if of_floats is not None and images.dtype.is_floating:
+            # Not rounded to the integers of the other signature.
+            return of_floats(images=tf.cast(images, tf.float32))
+        return of_signature(as_input(images, spec.dtype))
+
+    # A SavedModel's variables live only as long as the loaded object.
+    call.keep_alive = loaded
+    return call
 
 
 def as_input(images, dtype):
@@ -90,6 +124,12 @@ def as_input(images, dtype):
     return tf.cast(images, dtype)
 
 
+def _as_float32(tensor):
+    import tensorflow as tf
+
+    return tf.cast(tensor, tf.float32)
+
+
 def weight_arrays(path):
     with kind.errors_of_loading(path):
         reader = _variables(path)
@@ -98,7 +138,7 @@ def weight_arrays(path):
                 yield reader.get_tensor(name)
 
 
-def graph(path):
+def graph(path, signature=""):
     from tensorflow.core.protobuf import saved_model_pb2
 
     with kind.errors_of_loading(path):
@@ -111,8 +151,8 @@ def graph(path):
             for name, signature in meta_graph.signature_def.items()
             if not name.startswith("__saved_model")
         }
-        signature = _serving_signature(signatures, path)
-        return graph_digest.digest(meta_graph, signature, _variables(path))
+        chosen = _signature(signatures, signature, path)
+        return graph_digest.digest(meta_graph, chosen, _variables(path))
 
 
 def network_weights(path):
@@ -143,26 +183,74 @@ def _variables(path):
     return tf.train.load_checkpoint(str(path / "variables" / "variables"))
 
 
-def _serving_signature(signatures, path):
-    if "serving_default" in signatures:
-        return signatures["serving_default"]
-    if len(signatures) != 1:
+def _signature(signatures, name, path):
+    """The signature of a name; of none, the default or the only one."""
+    if not name and (_DEFAULT in signatures or len(signatures) != 1):
+        name = _DEFAULT
+    if not name:
+        return next(iter(signatures.values()))
+    if name not in signatures:
+        names = sorted(signatures)
         raise kind.Unusable(
-            "a SavedModel must have the signature serving_default, or only "
-            f"one signature. Received: {path} with {sorted(signatures)}"
+            "signature must be one of a SavedModel's signatures "
+            f"(teacher.signature). Received: {path} without {name!r}, which "
+            f"has {', '.join(names) or 'none'}."
+            f"{suggestions.did_you_mean(name, names)}"
         )
-    return next(iter(signatures.values()))
+    return signatures[name]
 
 
-def _output_name(structured_outputs, outputs, general_names, path):
-    names = sorted(structured_outputs)
+def _input(signature, path):
+    """The `TensorSpec` of a signature's images."""
+    inputs = signature.structured_input_signature[1]
+    if len(inputs) != 1:
+        raise kind.Unusable(
+            "a teacher must take one input, the images. Received: "
+            f"{path} with {sorted(inputs)}"
+        )
+    (spec,) = inputs.values()
+    if not (spec.dtype.is_floating or spec.dtype.is_integer):
+        raise kind.Unusable(
+            "a teacher must take images as numbers; use another signature, or "
+            f"wrap it in a function (module:function). Received: {path}, "
+            f"which takes {spec.dtype.name}"
+        )
+    return spec
+
+
+def _output_name(shapes, options, path):
+    """The name of the output with the logits, None for embeddings."""
+    if not options.has_logits:
+        return None
+    names, outputs = sorted(shapes), options.outputs
     if outputs in names:
         return outputs
-    if outputs in general_names and len(names) == 1:
+    if outputs in options_lib.MEANINGS and len(names) == 1:
         return names[0]
     raise kind.Unusable(
         "outputs must name the output that holds the logits. Received: "
-        f"{outputs!r}; {path} has {', '.join(names)}"
+        f"{outputs!r}; {path} has {', '.join(names)}."
+        f"{suggestions.did_you_mean(outputs, names)}"
+    )
+
+
+def _feature_names(shapes, options, path):
+    """The outputs that are features, one for each of `options.features`."""
+    names = options.features or (() if options.has_logits else ("",))
+    return [_feature_name(name, shapes, options, path) for name in names]
+
+
+def _feature_name(name, shapes, options, path):
+    if name in shapes:
+        return name
+    if not name and not options.has_logits and len(shapes) == 1:
+        return next(iter(shapes))
+    if not name and options_lib.FEATURES in shapes:
+        return options_lib.FEATURES
+    raise kind.Unusable(
+        "the features of a SavedModel must be named outputs, since its layers "
+        f"are not known. Received: {name!r}; {path} has "
+        f"{', '.join(sorted(shapes))}.{suggestions.did_you_mean(name, shapes)}"
     )
 
 
@@ -174,6 +262,7 @@ KIND = kind.TeacherKind(
     load=load,
     size=size,
     load_teacher=load_teacher,
+    has_signatures=True,
     weight_arrays=weight_arrays,
     graph=graph,
     network_weights=network_weights,

@@ -141,7 +141,9 @@ def logits_function(teacher, output=None):
     elif hasattr(teacher, "signatures"):
         output = None
         teacher = saved_model.teacher_of_loaded(
-            teacher, path="a loaded SavedModel", outputs=named
+            teacher,
+            path="a loaded SavedModel",
+            options=options_lib.TeacherOptions(outputs=named),
         )
     if isinstance(teacher, (Teacher, classifier.Classifier)):
         _check_no_output(output)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import kd_keras
 from kd_keras.deployment import saved_model as exports
-from kd_keras.teachers import loading
+from kd_keras.teachers import ensemble, loading, options
 
 
 @pytest.fixture
@@ -101,18 +101,117 @@ def test_a_probability_of_zero_is_a_finite_logit(images, tmp_path):
     np.testing.assert_allclose(teacher(images)[0], [0, -87.3], atol=0.1)
 
 
-def test_an_output_is_found_by_its_name(tmp_path):
+def test_outputs_are_found_by_their_names(tmp_path):
     path = write_foreign(
         tmp_path / "two", {"scores": lambda z: z, "other": lambda z: -z}
     )
     images = nets.make_images(3)
-    teacher = kd_keras.load_teacher(path, outputs="scores")
+    teacher = kd_keras.load_teacher(path, outputs="scores", features=["other"])
     sums = images.sum(axis=(1, 2, 3))
+    outputs = teacher.outputs(images)
     np.testing.assert_allclose(
-        teacher(images), np.stack([2 * sums, sums], -1), rtol=1e-5
+        outputs.logits, np.stack([2 * sums, sums], -1), rtol=1e-5
     )
-    with pytest.raises(ValueError, match="'logits'; .* has other, scores"):
-        kd_keras.load_teacher(path)
+    np.testing.assert_allclose(-outputs.features[0], outputs.logits)
+    assert teacher.feature_shapes == [(2,)]
+    for wrong, message in (
+        ({}, "'logits'; .* has other, scores"),
+        ({"outputs": "score"}, "has other, scores. Did you mean 'scores'"),
+        (
+            {"outputs": "scores", "features": ["othr"]},
+            "'othr'; .* has other, scores. Did you mean 'other'",
+        ),
+        ({"outputs": "scores", "features": [""]}, "must be named outputs"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kd_keras.load_teacher(path, **wrong)
+
+
+def test_a_model_without_a_classifier_is_an_embedding(tmp_path):
+    path = write_foreign(tmp_path / "embedding", {"pooled": lambda z: z})
+    images = nets.make_images(3)
+    teacher = kd_keras.load_teacher(path, outputs="features")
+    outputs = teacher.outputs(images)
+    assert outputs.logits is None and not teacher.has_logits
+    np.testing.assert_allclose(
+        outputs.features[0][:, 1], images.sum(axis=(1, 2, 3)), rtol=1e-5
+    )
+    with pytest.raises(ValueError, match="logits need a teacher"):
+        teacher(images)
+
+
+def write_signatures(path):
+    """Writes signatures of any batch, of 3 images, and of text."""
+    module = tf.Module()
+    module.scale = tf.Variable(2.0)
+
+    def sums(images):
+        sums = module.scale * tf.reduce_sum(images, axis=(1, 2, 3))
+        return {"out": tf.stack([sums, -sums], axis=-1)}
+
+    def of_text(text):
+        return sums(tf.ones((1, 8, 8, 1)) * tf.strings.to_number(text))
+
+    def signature(function, shape, dtype=tf.float32):
+        return tf.function(function).get_concrete_function(
+            tf.TensorSpec(shape, dtype, "images")
+        )
+
+    signatures = {
+        "any": signature(lambda images: sums(-images), (None, 8, 8, 1)),
+        "three": signature(sums, (3, 8, None, 1)),
+        "text": signature(of_text, (), tf.string),
+    }
+    tf.saved_model.save(module, str(path), signatures)
+    return path
+
+
+@pytest.fixture(scope="module")
+def signatures(tmp_path_factory):
+    return write_signatures(tmp_path_factory.mktemp("signatures") / "model")
+
+
+@pytest.mark.parametrize("count", [0, 3, 7])
+def test_a_signature_of_a_fixed_batch_takes_any_number(signatures, count):
+    teacher = kd_keras.load_teacher(signatures, signature="three")
+    images = nets.make_images(7)[:count]
+    sums = 2 * images.sum(axis=(1, 2, 3))
+    spec = tf.TensorSpec((None, *nets.IMAGE_SHAPE))
+    in_graph = tf.function(teacher).get_concrete_function(spec)
+    assert in_graph.structured_outputs.shape.as_list() == [None, 2]
+    for logits in (teacher(images), in_graph(tf.constant(images))):
+        np.testing.assert_allclose(
+            logits, np.stack([sums, -sums], -1), rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize(
+    ("signature", "message"),
+    [
+        ("", "without 'serving_default', which has any, text, three"),
+        ("tree", "without 'tree', .*Did you mean 'three'"),
+        ("text", "images as numbers.* takes string"),
+    ],
+)
+def test_signatures_that_cannot_teach_are_refused(
+    signatures, signature, message
+):
+    with pytest.raises(ValueError, match=message):
+        kd_keras.load_teacher(signatures, signature=signature)
+
+
+def test_a_teacher_is_identified_by_its_signature(signatures, tmp_path):
+    found = {
+        name: ensemble.TeacherFiles(
+            [signatures], options=[options.TeacherOptions(signature=name)]
+        ).record
+        for name in ("any", "three")
+    }
+    assert found["any"]["signature"] == "any"
+    assert found["any"]["graph"] != found["three"]["graph"]
+    nets.make_network().save(tmp_path / "teacher.keras")
+    with pytest.raises(ValueError, match="must be empty .*'any' for .*keras"):
+        kd_keras.load_teacher(tmp_path / "teacher.keras", signature="any")
 
 
 def test_a_single_signature_may_have_any_name(tmp_path):

@@ -11,7 +11,7 @@ _UNUSED = {"build_config", "compile_config", "shared_object_id", "trainable"}
 _OF_LAYERS = {"batch_shape", "inbound_nodes", "layers", "trainable"}
 # Entries that hold names of layers.
 _REFERENCES = {"keras_history", "input_layers", "output_layers"}
-_OF_KERAS = re.compile(r"keras(\.|$)")
+_OF_KERAS = re.compile(r"keras(_hub)?(\.|$)")
 
 
 def digest(config):

@@ -5,6 +5,7 @@ import pathlib
 from kd_keras.teachers import (
     c_array,
     keras_file,
+    keras_hub,
     litert,
     onnx,
     saved_model,
@@ -19,6 +20,7 @@ _SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 KINDS = (
     saved_model.KIND,
     keras_file.KIND,
+    keras_hub.KIND,
     litert.KIND,
     onnx.KIND,
     c_array.KIND,

@@ -19,8 +19,8 @@ from kd_keras.utils import manifests
 _SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 KINDS = (
     saved_model.KIND,
-    keras_file.KIND,
     keras_hub.KIND,
+    keras_file.KIND,
     litert.KIND,
     onnx.KIND,
     c_array.KIND,

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 
+import h5py
 import keras
 import keras_hub
 import numpy as np
@@ -113,7 +114,9 @@ def test_features_are_of_the_head_s_input_and_of_layers(classifier):
         logits, last @ head.kernel + head.bias, atol=1e-5
     )
     np.testing.assert_allclose(
-        encoded, model.backbone(make_converter()(IMAGES)), atol=1e-5
+        encoded,
+        model.backbone(make_converter()(IMAGES.astype("float32"))),
+        atol=1e-5,
     )
     assert teacher.feature_shapes == [(6,), (5, 8)]
     with pytest.raises(ValueError, match="mean 'vit_encoder'.* in .*vit"):
@@ -124,7 +127,7 @@ def test_a_backbone_is_a_teacher_of_its_class_token(backbone):
     model, directory = backbone
     teacher = kd_keras.load_teacher(directory, outputs="features")
     outputs = teacher.outputs(IMAGES)
-    expected = model(make_converter()(IMAGES))
+    expected = model(make_converter()(IMAGES.astype("float32")))
     np.testing.assert_allclose(outputs.features[0], expected[:, 0], atol=1e-5)
     assert outputs.logits is None and not teacher.has_logits
     assert teacher.feature_shapes == [(8,)]
@@ -192,8 +195,8 @@ def test_a_preset_is_identified_by_weights_and_preprocessing(
     converter["config"]["scale"] = 1.0
     file.write_text(json.dumps(task))
     assert fingerprint.graph_fingerprint(moved) != graph
-    other = make_classifier("softmax")
-    other.save_to_preset(str(moved))
+    with h5py.File(moved / "task.weights.h5", "a") as weights:
+        weights["layers/dense/vars/1"][0] += 1
     assert fingerprint.fingerprint(moved) != fingerprint.fingerprint(directory)
 
 
@@ -253,10 +256,8 @@ def test_presets_that_are_damaged_or_of_text_are_refused(classifier, tmp_path):
 def test_a_sigmoid_is_left_out_too(tmp_path):
     model = make_classifier("sigmoid")
     model.save_to_preset(str(tmp_path))
-    images = IMAGES[:, :16, :16]
+    images = IMAGES[:, :16, :16].astype("float32")
     teacher = kd_keras.load_teacher(tmp_path, outputs="label_probabilities")
     np.testing.assert_allclose(
-        keras.ops.sigmoid(teacher(images)),
-        model.predict(images, verbose=0),
-        atol=1e-5,
+        keras.ops.sigmoid(teacher(images)), model(images), atol=1e-5
     )

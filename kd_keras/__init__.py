@@ -6,6 +6,7 @@ __version__ = "0.2.0"
 
 _PUBLIC = {
     "Distiller": "kd_keras.distillation.distiller",
+    "FeatureMatch": "kd_keras.distillation.feature_matching",
     "LogitStore": "kd_keras.store.reader",
     "evaluate_model": "kd_keras.evaluation.comparison",
     "load_teacher": "kd_keras.teachers.loading",

@@ -6,6 +6,7 @@ import tensorflow as tf
 from kd_keras import config as config_lib
 from kd_keras.distillation import (
     activations,
+    feature_matching,
     losses,
     replicas,
     settings,
@@ -13,7 +14,7 @@ from kd_keras.distillation import (
     trainer,
 )
 from kd_keras.models import interface
-from kd_keras.teachers import teacher as teachers
+from kd_keras.teachers import live
 
 _TERMS = (
     "loss",
@@ -39,12 +40,14 @@ class Distiller(trainer.ExactTrainer):
     `fit` minimises the mean over the batch, with its sample weights, of
     `T**2 KL(p_T || q_T)` between the teacher's and the student's softened
     predictions, or another of `losses.LOSSES`, plus `hard_loss_weight` times
-    the cross-entropy on labels, plus the student's regularisation losses.
+    the cross-entropy on labels, plus the losses on `features`, plus the
+    student's regularisation losses.
     Without a `hard_loss_weight`, labels only feed the metrics.
 
     Batches are `x`, `(x, y)` or `(x, y, sample_weight)`. `y` is labels, the
     classes `(batch,)` or one-hot, or a dict with `labels` and/or
-    `teacher_logits` `(batch, num_classes)`, used instead of the teacher.
+    `teacher_logits` `(batch, num_classes)` and/or `teacher_features`, a tuple
+    of one target for each of `features`, used instead of the teacher.
 
     With `soft_loss="binary_kl"` each logit is a yes or no of its own: one
     logit for two classes, with labels `(batch,)` or `(batch, 1)`, or one for
@@ -54,12 +57,13 @@ class Distiller(trainer.ExactTrainer):
 
     Logs, each the exact weighted mean over all examples: `loss`,
     `soft_loss`, `agreement` (share of examples with the same top class as
-    the teacher), and where they apply `hard_loss`, `regularization_loss`,
-    `accuracy`, and the metrics given to `compile`.
+    the teacher), and where they apply `hard_loss`, `feature_loss`,
+    `regularization_loss`, `accuracy`, and the metrics given to `compile`.
 
     Calling, `predict`, `export` and the files of `save_weights` are the
     student's. The teacher is in no weights, checkpoint or file, and is never
-    changed; a reloaded Distiller gets one by `set_teacher`. Under a
+    changed; a reloaded Distiller gets one by `set_teacher`. Projections and
+    queues of `features` are the Distiller's: `save` keeps them. Under a
     `tf.distribute.MirroredStrategy` the result is the same as on one device;
     create student and Distiller in the strategy's scope.
 
@@ -80,12 +84,19 @@ class Distiller(trainer.ExactTrainer):
             `teacher_logits`, `student_logits` and `temperature` -> `(batch,)`;
             see `losses` for further inputs. The target class of `dkd` is the
             label with a `hard_loss_weight`, else the teacher's top class.
+            None trains on features alone, or with a hard loss; the teacher
+            then needs no logits.
         soft_loss_options: dict of further arguments of the loss, such as
             `{"standardize": True}` of `kl`.
         student_output: str or int, the name (key of a dict, or output layer)
             or index of the output that has the logits; None for the only
             one, or the one named `logits`.
         teacher_output: as `student_output`.
+        features: list of `FeatureMatch`.
+        feature_shapes: list of the shapes of the teacher's targets without
+            the batch, as `FeatureMatch.target_shape` returns them, for
+            batches that have `teacher_features`; by default those of the
+            teacher, or of the first batch.
 
     Raises:
         ValueError: if an argument is not as above, student and teacher have
@@ -108,13 +119,22 @@ class Distiller(trainer.ExactTrainer):
         soft_loss_options=None,
         student_output=None,
         teacher_output=None,
+        features=(),
+        feature_shapes=None,
         **kwargs,
     ):
-        super().__init__(student, terms=_TERMS, output=student_output, **kwargs)
+        matches = feature_matching.checked(features)
+        # Only where they apply: checkpoints hold the state of each term.
+        terms = (*_TERMS, "feature_loss") if matches else _TERMS
+        super().__init__(student, terms=terms, output=student_output, **kwargs)
+        self.matching = None
+        if matches:
+            self.matching = feature_matching.Matching(matches, feature_shapes)
         self.temperature = temperature
         self.hard_loss_weight = hard_loss_weight
         self.soft_loss = soft_loss
         self.soft_loss_options = soft_loss_options
+        settings.check_some_loss(soft_loss, matches)
         self.set_teacher(teacher, output=teacher_output)
 
     def __setattr__(self, name, value):
@@ -136,21 +156,43 @@ class Distiller(trainer.ExactTrainer):
             ValueError: if it is no teacher, or has other classes than the
                 student.
         """
-        # A plain function, not the model: Keras must not track the teacher.
-        self._teacher_logits = None
+        # A plain object, not the model: Keras must not track the teacher.
+        self._teacher = None
+        has_logits = self.soft_loss is not None
         if teacher is not None:
-            teacher_checks.check_known_outputs(teacher, self.activation)
-            function, num_classes = teachers.logits_function(teacher, output)
-            self._teacher_logits = function
+            if has_logits:
+                teacher_checks.check_known_outputs(teacher, self.activation)
+            self._teacher = live.live_teacher(
+                teacher,
+                names=tuple(match.teacher for match in self.features),
+                output=output,
+                has_logits=has_logits,
+            )
+        if teacher is not None and has_logits:
             classes = interface.num_classes(self.student, **self.choice)
-            teacher_checks.check_classes(classes, num_classes)
-            self.activation.check_count(num_classes)
+            teacher_checks.check_classes(classes, self._teacher.num_classes)
+            self.activation.check_count(self._teacher.num_classes)
         self._teacher_reads = frozenset()
+        self._build_matching()
         self.renew_steps()
 
     @property
     def student(self):
         return self.network
+
+    @property
+    def features(self):
+        """The list of `FeatureMatch`."""
+        return [] if self.matching is None else self.matching.matches
+
+    @property
+    def own_variables(self):
+        return [] if self.matching is None else self.matching.variables
+
+    @property
+    def uses_logits(self):
+        has_hard_loss = not settings.is_zero(self.hard_loss_weight)
+        return self.soft_loss is not None or has_hard_loss
 
     @property
     def activation(self):
@@ -166,6 +208,7 @@ class Distiller(trainer.ExactTrainer):
 
     def get_config(self):
         return {
+            **feature_matching.config_of(self.matching),
             "name": self.name,
             "student": keras.saving.serialize_keras_object(self.student),
             "soft_loss_options": self.soft_loss_options,
@@ -185,7 +228,33 @@ class Distiller(trainer.ExactTrainer):
         soft_loss = config["soft_loss"]
         if not isinstance(soft_loss, str):
             soft_loss = keras.saving.deserialize_keras_object(soft_loss)
+        objects["features"] = [
+            keras.saving.deserialize_keras_object(match)
+            for match in config.get("features", ())
+        ]
         return cls(**{**config, **objects, "soft_loss": soft_loss})
+
+    def fit(self, *args, **kwargs):
+        feature_matching.check_callbacks(self.matching, kwargs.get("callbacks"))
+        return super().fit(*args, **kwargs)
+
+    def build_for(self, specs):
+        self._build_matching(*keras.utils.unpack_x_y_sample_weight(specs)[:2])
+
+    def _build_matching(self, x=None, y=None):
+        """Makes projections and queues as soon as all shapes are known."""
+        if self.matching is None or self.matching.built:
+            return
+        _, _, targets = _split(y, self.features)
+        with self.distribute_strategy.scope():
+            self.matching.build_for(
+                self.student, self.output_choice, self._teacher, x, targets
+            )
+
+    def _call_network(self, x, training):
+        if self.matching is None:
+            return super()._call_network(x, training)
+        return self.matching.call_student(x, training)
 
     def _now(self, value):
         """The value of a setting at this step of the training."""
@@ -195,38 +264,72 @@ class Distiller(trainer.ExactTrainer):
         return settings.at_step(value, self.optimizer.iterations)
 
     def _targets(self, x, y):
-        labels, teacher_logits = _split(y)
+        labels, teacher_logits, features = _split(y, self.features)
         labels = self.activation.convert_labels(labels)
         if labels is None and not settings.is_zero(self.hard_loss_weight):
             raise ValueError(
                 f"hard_loss_weight={self.hard_loss_weight} needs labels in "
                 "every batch. Received: none"
             )
-        if teacher_logits is None:
-            if self._teacher_logits is None:
-                raise ValueError(
-                    "a Distiller needs a teacher (set_teacher), or "
-                    "'teacher_logits' in every batch. Received: neither"
-                )
-            teacher_logits = self._call_teacher(x)
-        teacher_logits = tf.stop_gradient(tf.cast(teacher_logits, tf.float32))
-        return {
-            "labels": labels,
-            "teacher_logits": teacher_checks.checked(teacher_logits),
+        needed = {
+            "teacher_logits": self.soft_loss is not None
+            and teacher_logits is None,
+            "teacher_features": bool(self.features) and features is None,
         }
+        if any(needed.values()):
+            outputs = self._call_teacher(x, needed)
+            if needed["teacher_logits"]:
+                teacher_logits = outputs.logits
+            if needed["teacher_features"]:
+                features = self.matching.targets_of(outputs.features)
+        targets = {"labels": labels}
+        if self.soft_loss is not None:
+            teacher_logits = tf.cast(teacher_logits, tf.float32)
+            targets["teacher_logits"] = teacher_checks.checked(
+                tf.stop_gradient(teacher_logits)
+            )
+        if self.features:
+            targets["teacher_features"] = teacher_checks.checked_features(
+                features
+            )
+        return targets
 
-    def _call_teacher(self, x):
-        logits, reads = teacher_checks.called(self._teacher_logits, x)
+    def _call_teacher(self, x, needed):
+        if self._teacher is None:
+            names = " and ".join(f"'{name}'" for name in needed if needed[name])
+            raise ValueError(
+                f"a Distiller needs a teacher (set_teacher), or {names} in "
+                "every batch. Received: neither"
+            )
+        outputs, reads = teacher_checks.called(self._teacher, x)
         self._teacher_reads = reads
         if self.jit_compile:
-            teacher_checks.check_xla(self._teacher_logits)
-        return logits
+            teacher_checks.check_xla(self._teacher)
+        return outputs
 
     def check_update(self):
         teacher_checks.check_apart(self.student, self._teacher_reads)
 
     def _terms(self, logits, targets):
-        labels = targets["labels"]
+        terms = {}
+        if self.soft_loss is not None:
+            terms = self._soft_terms(logits, targets)
+        if not settings.is_zero(self.hard_loss_weight):
+            terms["hard_loss"] = self.activation.hard_loss(
+                targets["labels"], logits
+            )
+            weight = self._now(self.hard_loss_weight)
+            terms["loss"] = terms.get("loss", 0.0) + weight * terms["hard_loss"]
+        if self.features:
+            terms["feature_loss"] = self.matching.losses_of(
+                targets["teacher_features"],
+                targets["features"],
+                training=targets["training"],
+            )
+            terms["loss"] = terms.get("loss", 0.0) + terms["feature_loss"]
+        return terms
+
+    def _soft_terms(self, logits, targets):
         teacher_logits = teacher_checks.shaped(
             targets["teacher_logits"], logits
         )
@@ -234,7 +337,7 @@ class Distiller(trainer.ExactTrainer):
         function = losses.LOSSES.get(self.soft_loss, self.soft_loss)
         inputs = losses.declared_inputs(
             function,
-            labels=labels if has_hard_loss else None,
+            labels=targets["labels"] if has_hard_loss else None,
             batch_sum=replicas.sum_over_batch,
         )
         losses.check_options(function, self.soft_loss_options)
@@ -244,21 +347,23 @@ class Distiller(trainer.ExactTrainer):
             temperature=self._now(self.temperature),
             **{**inputs, **self.soft_loss_options},
         )
-        terms = {"loss": soft_loss, "soft_loss": soft_loss}
-        if has_hard_loss:
-            terms["hard_loss"] = self.activation.hard_loss(labels, logits)
-            weight = self._now(self.hard_loss_weight)
-            terms["loss"] += weight * terms["hard_loss"]
-        terms["agreement"] = self.activation.agreement(logits, teacher_logits)
-        return terms
+        return {
+            "loss": soft_loss,
+            "soft_loss": soft_loss,
+            "agreement": self.activation.agreement(logits, teacher_logits),
+        }
 
 
-def _split(y):
-    """`(labels, teacher_logits)` of a batch's `y`, or None for either."""
+def _split(y, matches):
+    """Labels, teacher's logits and features of a batch's `y`, or None."""
     given = y if isinstance(y, dict) else {"labels": y}
-    if set(given) - {"labels", "teacher_logits"}:
+    known = ["labels", "teacher_logits"] + ["teacher_features"] * bool(matches)
+    if set(given) - set(known):
         raise ValueError(
-            "y must be labels or a dict with 'labels' and/or "
-            f"'teacher_logits'. Received: {sorted(given)}"
+            f"y must be labels or a dict with {', '.join(map(repr, known))} "
+            f"or some of them. Received: {sorted(given)}"
         )
-    return given.get("labels"), given.get("teacher_logits")
+    features = given.get("teacher_features")
+    if features is not None:
+        features = feature_matching.checked_targets(features, matches)
+    return given.get("labels"), given.get("teacher_logits"), features

@@ -21,6 +21,31 @@ def sum_over_batch(tensor):
     return all_reduce(tf.reduce_sum(tensor, axis=0))
 
 
+def gather(tensor):
+    """The rows of the whole batch, in its order, on each replica.
+
+    TensorFlow's own gathering has no gradient for unequal parts.
+
+    Args:
+        tensor: float tensor `(batch, ...)`, this replica's part.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return tensor
+    index = context.replica_id_in_sync_group
+    size = tf.shape(tensor)[0]
+    sizes = all_reduce(
+        tf.one_hot(index, context.num_replicas_in_sync, dtype=tf.float32)
+        * tf.cast(size, tf.float32)
+    )
+    sizes = tf.cast(sizes, tf.int32)
+    before = tf.reduce_sum(sizes[:index])
+    after = tf.reduce_sum(sizes) - before - size
+    paddings = [[before, after]] + [[0, 0]] * (len(tensor.shape) - 1)
+    rows = all_reduce(tf.pad(tensor, paddings))
+    return tf.ensure_shape(rows, [None, *tensor.shape[1:]])
+
+
 def weighted_mean(values, weights):
     """This replica's part of the weighted mean over the whole batch.
 

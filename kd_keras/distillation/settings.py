@@ -45,15 +45,25 @@ def soft_loss(value):
     """Checks a loss, and returns it.
 
     Raises:
-        ValueError: unless it is a function or a name in `losses.LOSSES`.
+        ValueError: unless it is a function, a name in `losses.LOSSES`, or
+            None.
     """
     named = isinstance(value, str) and value in losses.LOSSES
-    if not (callable(value) or named):
+    if not (callable(value) or named or value is None):
         raise ValueError(
             f"soft_loss must be one of {', '.join(losses.LOSSES)}, or a "
             f"function. Received: soft_loss={value!r}"
         )
     return value
+
+
+def check_some_loss(soft_loss, features):
+    """Raises a ValueError if nothing would be learnt from the teacher."""
+    if soft_loss is None and not features:
+        raise ValueError(
+            "soft_loss must be a loss if there are no features to match. "
+            "Received: soft_loss=None, features=()"
+        )
 
 
 def soft_loss_options(value):

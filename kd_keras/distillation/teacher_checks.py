@@ -13,6 +13,7 @@ from kd_keras.teachers import functions, image_checks
 from kd_keras.utils import keras_internals
 
 _NOT_FINITE = "the teacher must return finite logits"
+_NOT_FINITE_FEATURES = "the teacher must return finite features"
 _PROBABILITIES = "the teacher must return logits, not probabilities"
 _OF_STUDENT = "the student must return logits, not probabilities"
 _REMEDY = (
@@ -28,6 +29,10 @@ _SIGMOID_REMEDY = (
 # The text of an error, and the rest of it with the numbers of the Assert.
 _EXPLANATIONS = (
     (_NOT_FINITE, "{} of {} values of a batch that are NaN or infinite"),
+    (
+        _NOT_FINITE_FEATURES,
+        "{} of {} values of a batch that are NaN or infinite",
+    ),
     (
         _PROBABILITIES,
         f"rows that are >= 0 and sum to {{}} up to {{}}. {_REMEDY}",
@@ -63,15 +68,23 @@ def checked(teacher_logits):
     Args:
         teacher_logits: float32 tensor `(batch, num_classes)`.
     """
-    not_finite = tf.math.count_nonzero(~tf.math.is_finite(teacher_logits))
     checks = [
-        tf.debugging.Assert(
-            not_finite == 0, [_NOT_FINITE, not_finite, tf.size(teacher_logits)]
-        ),
+        _finite(teacher_logits, _NOT_FINITE),
         _no_probabilities(teacher_logits, _PROBABILITIES),
     ]
     with tf.control_dependencies(checks):
         return tf.identity(teacher_logits)
+
+
+def checked_features(features):
+    """The teacher's features, after operations that fail if one is NaN.
+
+    Args:
+        features: tuple of float tensors `(batch, ...)`.
+    """
+    checks = [_finite(x, _NOT_FINITE_FEATURES) for x in features]
+    with tf.control_dependencies([x for x in checks if x is not None]):
+        return tuple(tf.identity(tf.stop_gradient(x)) for x in features)
 
 
 def checked_student(logits):
@@ -102,6 +115,14 @@ def check_known_outputs(teacher, activation):
             "and another loss for one of softmax. Received: "
             f"{teacher.path}, of {known}, for a loss of {activation.name}"
         )
+
+
+def _finite(values, text):
+    """Operation that fails if a value is NaN or infinite."""
+    not_finite = tf.math.count_nonzero(~tf.math.is_finite(values))
+    return tf.debugging.Assert(
+        not_finite == 0, [text, not_finite, tf.size(values)]
+    )
 
 
 def _no_probabilities(logits, text):

@@ -82,6 +82,22 @@ class ExactTrainer(
         """Names of the numbers that `evaluate` returned last, in order."""
         return list(self._logged)
 
+    @property
+    def own_variables(self):
+        """The variables of the training that the network has not: list."""
+        return []
+
+    @property
+    def trained_variables(self):
+        """The variables that `fit` changes by gradients: list."""
+        own = [x for x in self.own_variables if x.trainable]
+        return [*self.network.trainable_variables, *own]
+
+    @property
+    def uses_logits(self):
+        """Whether anything is computed from the network's logits."""
+        return True
+
     @abc.abstractmethod
     def _targets(self, x, y):
         """Returns a dict of what the logits are compared with.
@@ -91,7 +107,17 @@ class ExactTrainer(
 
     @abc.abstractmethod
     def _terms(self, logits, targets):
-        """Returns `{name: float32 (batch,)}`: `loss` and terms to log."""
+        """Returns `{name: float32 (batch,)}`: `loss` and terms to log.
+
+        Args:
+            logits: float32 `(batch, num_classes)`, or None.
+            targets: dict that `_targets` returned, with `features` that
+                `_call_network` returned, and `training`, a bool.
+        """
+
+    def _call_network(self, x, training):
+        """Returns what the network returns, and a tuple of inner outputs."""
+        return self.network(x, training=training), ()
 
     def check_update(self):
         """Raises a ValueError if an update would change more than it may."""
@@ -121,6 +147,11 @@ class ExactTrainer(
                 on several replicas.
         """
         _check_no_loss(kwargs)
+        if metrics and not self.uses_logits:
+            raise ValueError(
+                "metrics must be None where no loss needs logits. Received: "
+                f"{metrics!r}"
+            )
         kwargs.setdefault("jit_compile", False)
         optimizer = keras.optimizers.get(optimizer)
         replicas.check_compile(self.distribute_strategy, optimizer, kwargs)
@@ -130,7 +161,7 @@ class ExactTrainer(
         # Keras does not compile a loaded model whose `compile` is its own.
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
-            self.optimizer.build(self.network.trainable_variables)
+            self.optimizer.build(self.trained_variables)
 
     def renew_steps(self):
         """Compiles the steps again, with the attributes as they are now."""
@@ -154,7 +185,13 @@ class ExactTrainer(
 
     @contextlib.contextmanager
     def _optimizer_lent(self):
-        """Context in which the optimizer's state is in the network's files."""
+        """Context in which the optimizer's state is in the network's files.
+
+        Not with trained variables of its own: the files are the network's.
+        """
+        if any(x.trainable for x in self.own_variables):
+            yield
+            return
         own = getattr(self.network, "optimizer", None)
         self.network.optimizer = self.optimizer
         try:
@@ -166,7 +203,7 @@ class ExactTrainer(
         # Keras's own runs the metrics on batches without labels, and fails.
         if not self.optimizer.built:
             with self.distribute_strategy.scope():
-                self.optimizer.build(self.network.trainable_variables)
+                self.optimizer.build(self.trained_variables)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         labels_lib.check_given(y, kwargs.get("sample_weight"))
@@ -188,8 +225,8 @@ class ExactTrainer(
             )
             loss = replicas.weighted_mean(terms["loss"], weights)
             scaled_loss = self.optimizer.scale_loss(loss)
-        variables = self.network.trainable_variables
-        if not variables:
+        variables = self.trained_variables
+        if not self.network.trainable_variables:
             raise ValueError(
                 "a network that is trained must have trainable weights. "
                 f"Received: {self.network.name} without; set trainable = True"
@@ -240,20 +277,26 @@ class ExactTrainer(
 
     def _forward(self, x, targets, sample_weight, *, training):
         with batch_norm.fused(self.network):
-            outputs = self.network(x, training=training)
-        logits = interface.logits_of(self.network, outputs, **self.choice)
-        logits = tf.cast(logits, tf.float32)
-        self.activation.check_count(logits.shape[-1])
-        if model_activations.of_model(self.network) is None:
-            logits = teacher_checks.checked_student(logits)
-        terms = self._terms(logits, targets)
+            outputs, features = self._call_network(x, training)
+        logits = self._logits_of(outputs) if self.uses_logits else None
+        terms = self._terms(
+            logits, {**targets, "features": features, "training": training}
+        )
         _add_penalties(terms, self.network.losses)
-        if targets["labels"] is not None:
+        if logits is not None and targets["labels"] is not None:
             terms["accuracy"] = self.activation.accuracy(
                 targets["labels"], logits
             )
         weights = labels_lib.example_weights(sample_weight, terms["loss"])
         return terms, weights, logits
+
+    def _logits_of(self, outputs):
+        logits = interface.logits_of(self.network, outputs, **self.choice)
+        logits = tf.cast(logits, tf.float32)
+        self.activation.check_count(logits.shape[-1])
+        if model_activations.of_model(self.network) is None:
+            logits = teacher_checks.checked_student(logits)
+        return logits
 
     def _update_logs(self, terms, weights, logits, labels):
         logged = set(terms)
@@ -261,7 +304,7 @@ class ExactTrainer(
             if mean.name in terms:
                 mean.update_state(terms[mean.name], weights)
         metrics = self.metrics_from_compile
-        if labels is not None and metrics is not None:
+        if None not in (metrics, labels) and logits is not None:
             metrics.update_state(labels, logits, weights)
             logged |= set(metrics.result())
         results = self.get_metrics_result()

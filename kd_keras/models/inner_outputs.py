@@ -123,7 +123,8 @@ def last_features(model, output=None, *, image_shape=None):
 
     That is the last layer with a matrix of weights, such as `Dense`, or a
     convolution of pooled features. Its input is the model's last features,
-    before a dropout that is next to it.
+    before a dropout that is next to it. A model that ends without such a
+    layer, such as a backbone, returns its last features itself.
 
     Args:
         model: Keras model.
@@ -132,7 +133,7 @@ def last_features(model, output=None, *, image_shape=None):
         image_shape: as in `with_features`.
 
     Returns:
-        `Place`.
+        `Place`, or the name of the output as `interface.by_name` has it.
 
     Raises:
         ValueError: if the model does not know the shape of its images, or
@@ -154,9 +155,12 @@ def last_features(model, output=None, *, image_shape=None):
     def find(images):
         with _recording() as calls:
             outputs = model(images, training=False)
-        return _place_of_last(
-            interface.logits_of(model, outputs, output), calls, model
-        )
+        logits = interface.logits_of(model, outputs, output)
+        place = _place_of_last(logits, calls, model)
+        if place is not None:
+            return place
+        named = interface.by_name(model, outputs)
+        return next(name for name in named if named[name] is logits)
 
     found = []
     _trace(lambda images: found.append(find(images)), shape)
@@ -164,7 +168,10 @@ def last_features(model, output=None, *, image_shape=None):
 
 
 def _place_of_last(logits, calls, model):
-    """The `Place` of the last features of a call that was traced."""
+    """The `Place` of the last features of a call that was traced.
+
+    None if the last matrix is one of maps: the model computes no logits.
+    """
     matrices = {
         _reference(outputs): (layer, inputs)
         for layer, inputs, outputs in calls
@@ -188,12 +195,20 @@ def _place_of_last(logits, calls, model):
             f"{names}"
         )
     ((head, features),) = heads
+    if not _is_pooled(features):
+        return None
     for layer, _, outputs in calls:
         # Without training, a dropout returns its input.
         is_dropout = isinstance(layer, keras.layers.Dropout)
         if is_dropout and _reference(outputs) == _reference(features):
             return Place(layer, is_input=True)
     return Place(head, is_input=True)
+
+
+def _is_pooled(features):
+    shape = tuple(features.shape)
+    # A convolution may stand for a matrix, for maps of one position.
+    return len(shape) == 2 or (len(shape) == 4 and shape[1:3] == (1, 1))
 
 
 def _reference(tensor):

@@ -146,7 +146,7 @@ def logits_function(teacher, output=None):
             options=options_lib.TeacherOptions(outputs=named),
         )
     if isinstance(teacher, (Teacher, classifier.Classifier)):
-        _check_no_output(output)
+        check_no_output(output)
         function = teacher.__call__
         if isinstance(teacher, classifier.Classifier):
             function = functions.PlainFunction(function, takes_arrays=True)
@@ -164,7 +164,25 @@ def logits_function(teacher, output=None):
 
 def _function_of_layer(layer, output):
     choice = {"role": "teacher", "option": "teacher_output"}
+    images_of = checked_images(layer)
 
+    # The function hides the model from Keras's and TensorFlow's tracking.
+    def logits(images):
+        outputs = layer(images_of(images), training=False)
+        return interface.logits_of(layer, outputs, output, **choice)
+
+    return logits, interface.num_classes(layer, output, **choice)
+
+
+def checked_images(layer):
+    """Makes a function that checks and converts the images of a teacher.
+
+    Args:
+        layer: Keras model or layer.
+
+    Returns:
+        function of a batch of images -> the same, as the layer takes it.
+    """
     dtype = None
     if isinstance(layer, keras.layers.TFSMLayer):
         dtype = _input_dtype(layer.call_endpoint_fn)
@@ -172,8 +190,7 @@ def _function_of_layer(layer, output):
     image_spec = first_layer.expected_images(layer)
     image_shape = _image_shape(layer)
 
-    # The function hides the model from Keras's and TensorFlow's tracking.
-    def logits(images):
+    def checked(images):
         if image_shape:
             images = tf.convert_to_tensor(images)
             image_checks.check_shape(images, image_shape, teacher=layer.name)
@@ -184,10 +201,9 @@ def _function_of_layer(layer, output):
         if dtype is not None:
             # Keras casts the images for its own layers only.
             images = saved_model.as_input(images, dtype)
-        outputs = layer(images, training=False)
-        return interface.logits_of(layer, outputs, output, **choice)
+        return images
 
-    return logits, interface.num_classes(layer, output, **choice)
+    return checked
 
 
 def _image_shape(layer):
@@ -208,7 +224,8 @@ def _input_dtype(endpoint):
     return dtypes[0] if len(dtypes) == 1 else None
 
 
-def _check_no_output(output):
+def check_no_output(output):
+    """Raises a ValueError if an output of a loaded teacher is named."""
     if output is not None:
         raise ValueError(
             "teacher_output must be None for a teacher that is loaded; name "

@@ -43,10 +43,11 @@ class Position(typing.NamedTuple):
 class Checkpoints:
     """The state of a training after each epoch, or within one.
 
-    Holds every variable of the network and of the optimizer by its position,
-    including the states of random generators, which Keras leaves out of its
-    own files. On several replicas it also holds the variables that differ
-    between them, and within an epoch the sums of the metrics.
+    Holds every variable of the network, of the optimizer and of the training
+    itself, such as projections of features, by its position, including the
+    states of random generators, which Keras leaves out of its own files. On
+    several replicas it also holds the variables that differ between them, and
+    within an epoch the sums of the metrics.
 
     Args:
         directory: path.
@@ -63,6 +64,9 @@ class Checkpoints:
             "network": [v.value for v in network.variables],
             "optimizer": [v.value for v in optimizer.variables],
         }
+        # Earlier versions had none; their checkpoints lack the key.
+        if model.own_variables:
+            self._whole["own"] = [v.value for v in model.own_variables]
         # Each replica has moving averages of BatchNorm of its own.
         self._unequal = _Copies(
             replicas.local_variables(

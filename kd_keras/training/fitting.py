@@ -37,7 +37,7 @@ def compile_network(stage, num_classes):
         model = stage.make_trainer(network, _steps_per_epoch(stage))
         model.compile(optimizer)
         # Compiling may have wrapped it, for the loss scale of float16.
-        model.optimizer.build(network.trainable_variables)
+        model.optimizer.build(model.trained_variables)
     return network, model
 
 

@@ -8,9 +8,17 @@ so a new version of these packages breaks this file alone.
 class TrainingHooks:
     """Mixin for `keras.Model`: hooks of `fit` under names of our own.
 
-    Subclasses override `build_under_strategy`, `logs_of_epoch` and
-    `list_of_logs`.
+    Subclasses override `build_for`, `build_under_strategy`, `logs_of_epoch`
+    and `list_of_logs`.
     """
+
+    def build_for(self, specs):
+        """Creates variables whose shapes depend on the data.
+
+        Args:
+            specs: `(x, y, sample_weight)` or a part of it, as the data has
+                it: structures of things with `shape` and `dtype`.
+        """
 
     def build_under_strategy(self):
         """Creates variables before the first batch.
@@ -34,7 +42,7 @@ class TrainingHooks:
         return self._compile_metrics
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        del iterator, data_batch
+        self.build_for(_specs(iterator, data_batch))
         if self._distribute_strategy is not None:
             self.build_under_strategy()
 
@@ -43,6 +51,19 @@ class TrainingHooks:
 
     def _flatten_metrics_in_order(self, logs):
         return self.list_of_logs(logs)
+
+
+def _specs(iterator, data_batch):
+    """The shapes of the batches that a model is called with."""
+    if iterator is None:
+        return data_batch
+    import tensorflow as tf
+
+    # Of several replicas, the shapes of the first one's part.
+    return tf.nest.map_structure(
+        lambda spec: getattr(spec, "_value_specs", (spec,))[0],
+        iterator._distributed_dataset.element_spec,
+    )
 
 
 def with_direction(metric, *, up):

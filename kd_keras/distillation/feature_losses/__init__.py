@@ -1,0 +1,27 @@
+"""Losses on features: pure, per example, in float32.
+
+The caller reduces. No loss depends on models or devices.
+
+To add a loss, write a file with a function of `teacher_features` and
+`student_features`, both `(batch, ...)`, -> `(batch,)`, and enter it in
+`FEATURE_LOSSES` and its options in `config.features`. Its further keyword
+arguments are options of `kd_keras.FeatureMatch`, or inputs that the training
+step has, by these names:
+
+- `gather`: function that gathers a tensor `(batch, ...)` of the whole batch,
+  from all replicas;
+- `batch_sum`: function that sums a tensor `(batch, ...)` over the first axis
+  of the whole batch, on all replicas;
+- what the loss's own state gives, see `FeatureLoss`.
+"""
+
+from kd_keras.distillation.feature_losses.common import FeatureLoss
+from kd_keras.distillation.feature_losses.cosine import cosine_loss
+from kd_keras.distillation.feature_losses.mse import mse_loss
+
+FEATURE_LOSSES = {
+    "mse": FeatureLoss(mse_loss),
+    "cosine": FeatureLoss(cosine_loss),
+}
+
+__all__ = ["FEATURE_LOSSES", "FeatureLoss", "cosine_loss", "mse_loss"]

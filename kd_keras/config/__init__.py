@@ -16,11 +16,13 @@ from kd_keras.config.distill import (
 from kd_keras.config.flat import flatten
 from kd_keras.config.optimizer import check_warmup
 from kd_keras.config.schema import check_types, default_config, validate
-from kd_keras.config.teacher import MEANS
+from kd_keras.config.teacher import MEANS, PREPROCESSINGS, RESIZES
 
 __all__ = [
     "DEFAULT_TEMPERATURE",
     "MEANS",
+    "PREPROCESSINGS",
+    "RESIZES",
     "augment_recipe",
     "check_types",
     "check_warmup",

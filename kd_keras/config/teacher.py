@@ -2,8 +2,15 @@
 
 from kd_keras.config import augment, field, network, optimizer
 from kd_keras.config.field import Field, Rule, Section
+from kd_keras.utils import source_code
 
 MEANS = ("arithmetic", "geometric")
+PREPROCESSINGS = ("none", "0-1", "tf", "torch", "caffe")
+RESIZES = ("bilinear", "bicubic", "plain_bilinear")
+_PREPROCESSING = Rule(
+    f"{', '.join(PREPROCESSINGS)} or module:function",
+    lambda value: value in PREPROCESSINGS or source_code.is_name(value),
+)
 # A recipe may leave the path open.
 _SEVERAL = Rule(
     "several paths, separated by commas",
@@ -72,12 +79,21 @@ SECTION = Section(
         Field(
             "preprocess",
             "none",
-            "What is done to images of 0 to 255 before the model: none.",
+            "What is done to images of 0 to 255 before the model: none; as "
+            "in keras.applications tf (-1 to 1), torch (0 to 1, then mean "
+            "and deviation of ImageNet) or caffe (blue first, minus the mean "
+            "of ImageNet); 0-1 (divided by 255); or module:function of your "
+            "own, of a batch of images. A model that scales its images "
+            "itself needs none.",
+            _PREPROCESSING,
         ),
         Field(
             "resize",
             "bilinear",
-            "How images are resized to teacher.image_size: bilinear.",
+            "How images are resized to teacher.image_size: bilinear and "
+            "bicubic, both antialiased, or plain_bilinear, without "
+            "antialiasing, as many older pipelines do.",
+            field.one_of(RESIZES),
         ),
         Field(
             "classes",

@@ -115,11 +115,26 @@ def check_same(expected, received, *, model, images="the images"):
         model: str, for the message, such as a path.
         images: str, for the message.
     """
-    if expected and received and not _same_scaling(expected, received):
+    if expected and received and not same_scaling(expected, received):
         raise ValueError(
             f"{images} must have the range of values that {model} takes: "
             f"{expected}. Received: {received}; scale them in the same way"
         )
+
+
+def same_scaling(one, other):
+    """Whether images of two `ImageSpec` are scaled in the same way."""
+    if one.usual_range and one.usual_range == other.usual_range:
+        return True
+    widths = one.high - one.low, other.high - other.low
+    widest = max(widths)
+    if widest > _LARGEST_RATIO * min(widths):
+        return False
+    shift = abs(one.low - other.low)
+    if bool(one.usual_range) != bool(other.usual_range):
+        # Standardised images and others may have ends close to each other.
+        shift += abs(one.high - other.high)
+    return shift <= _LARGEST_SHIFT * widest
 
 
 def as_array(images):
@@ -194,17 +209,3 @@ def _not_finite(images):
         f"{np.count_nonzero(bad):,} values that are not, in {len(where):,} of "
         f"{len(images):,} images, the first at index {where[0]}"
     )
-
-
-def _same_scaling(one, other):
-    if one.usual_range and one.usual_range == other.usual_range:
-        return True
-    widths = one.high - one.low, other.high - other.low
-    widest = max(widths)
-    if widest > _LARGEST_RATIO * min(widths):
-        return False
-    shift = abs(one.low - other.low)
-    if bool(one.usual_range) != bool(other.usual_range):
-        # Standardised images and others may have ends close to each other.
-        shift += abs(one.high - other.high)
-    return shift <= _LARGEST_SHIFT * widest

@@ -75,6 +75,19 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
         num_classes=members[0].num_classes,
         image_spec=known[0].image_spec if known else None,
         class_names=names,
+        preprocessed_by=functools.partial(
+            _preprocessed_by, members, weights, mean, activation
+        ),
+    )
+
+
+def _preprocessed_by(members, weights, mean, activation, name):
+    """The combination of members that all have another preprocessing."""
+    return combine(
+        [member.preprocessed_by(name) for member in members],
+        weights=weights,
+        mean=mean,
+        activation=activation,
     )
 
 

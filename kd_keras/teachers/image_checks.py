@@ -13,8 +13,35 @@ RECEIVED = (
 # Values this many times larger than any that a teacher takes are of another
 # range. The other way round, a batch may be dark: only fractions up to this
 # value, for a teacher of images from 0 to 255, cannot be.
+_COLOURS = 3
 _LARGEST_RATIO = 8.0
 _LARGEST_FRACTION = 1.1
+
+
+def with_channels(images, image_shape):
+    """Grey images with a channel for each colour that a model takes.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        image_shape: `(height, width, channels)` of the model; empty if it is
+            unknown.
+
+    Returns:
+        Tensor; of other images the same one.
+    """
+    if images.shape.rank != 4 or not is_repeated(images.shape[1:], image_shape):
+        return images
+    return tf.repeat(images, _COLOURS, axis=-1)
+
+
+def is_repeated(shape, image_shape):
+    """Whether images are grey and a model takes colours.
+
+    Args:
+        shape: `(height, width, channels)` of the images.
+        image_shape: that of the model; empty if it is unknown.
+    """
+    return tuple(image_shape or ())[2:] == (_COLOURS,) and shape[2] == 1
 
 
 def check_shape(images, image_shape, *, teacher):

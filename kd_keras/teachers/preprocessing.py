@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras.applications import imagenet_utils
 
 from kd_keras.models import image_spec
+from kd_keras.teachers import kind
 from kd_keras.utils import source_code, suggestions
 
 _COLOURS = 3
@@ -41,13 +42,18 @@ class Preprocessing:
         try:
             return tf.cast(self.function(images), tf.float32)
         except Exception as error:
-            if self.name in PREPROCESSINGS:
+            if not self.is_own:
                 raise
             raise ValueError(
                 f"teacher.preprocess={self.name} must be a function of a batch "
                 "of images, a float32 tensor. Received: one that raised "
-                f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
+                f"{type(error).__name__}: {kind.first_line(error)}"
             ) from error
+
+    @property
+    def is_own(self):
+        """Whether it is a `module:function`."""
+        return self.name not in PREPROCESSINGS
 
     @property
     def image_spec(self):
@@ -55,7 +61,7 @@ class Preprocessing:
 
         None of an own function, which may do anything.
         """
-        if self.name not in PREPROCESSINGS:
+        if self.is_own:
             return None
         if self.name == NONE:
             return image_spec.UINT8
@@ -101,3 +107,18 @@ def find(name):
         name, [*PREPROCESSINGS, "module:function"], what="teacher.preprocess"
     )
     return PREPROCESSINGS[name]
+
+
+def record(name):
+    """The code of an own function, which the teacher's answers depend on.
+
+    Args:
+        name: str, as `find` takes it.
+
+    Returns:
+        dict of JSON values, empty for names of `PREPROCESSINGS`.
+    """
+    if not source_code.is_name(name):
+        return {}
+    module = name.partition(":")[0]
+    return {"preprocess_code": source_code.fingerprint(module)}

@@ -36,6 +36,7 @@ class Teacher:
         path: as the attribute, like the further arguments.
         image_shape, num_classes, has_logits, feature_shapes: attributes.
         image_spec, class_names, outputs_activation: attributes.
+        preprocessed_by: attribute.
 
     Attributes:
         function: the function, without checks of its images.
@@ -51,6 +52,9 @@ class Teacher:
             are unknown.
         outputs_activation: `softmax` or `sigmoid` if the logits are computed
             from such outputs, else None.
+        preprocessed_by: function of a name, as `preprocessing.find` takes it,
+            -> the same model with that preprocessing, a `Teacher`; None where
+            that is unknown.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Teacher:
         image_spec=None,
         class_names=None,
         outputs_activation=None,
+        preprocessed_by=None,
     ):
         self.function = function
         self.path = path
@@ -75,12 +80,14 @@ class Teacher:
         self.image_spec = image_spec
         self.class_names = class_names
         self.outputs_activation = outputs_activation
+        self.preprocessed_by = preprocessed_by
 
     def __call__(self, images):
         """Computes the logits of a batch.
 
         Args:
-            images: tensor or array `(batch, height, width, channels)`.
+            images: tensor or array `(batch, height, width, channels)`. The
+                channel of grey ones is repeated for a model of colours.
 
         Raises:
             ValueError: if the images are of another shape or range, or the
@@ -102,7 +109,9 @@ class Teacher:
         Raises:
             ValueError: if the images are of another shape or range.
         """
-        images = tf.convert_to_tensor(images)
+        images = image_checks.with_channels(
+            tf.convert_to_tensor(images), self.image_shape
+        )
         image_checks.check_shape(images, self.image_shape, teacher=self.path)
         images = image_checks.checked(
             images, self.image_spec, teacher=self.path

@@ -1,6 +1,12 @@
 """Fits a model's images and classes to the data's, around the model."""
 
-from kd_keras.models import resizing
+import dataclasses
+
+from kd_keras.models import image_spec, resizing
+from kd_keras.teachers import image_checks, preprocessing
+from kd_keras.utils import suggestions
+
+_ITSELF = ": it scales them itself, so none is right"
 
 
 def wrap(teacher, options, kind, *, field="image_size"):
@@ -19,10 +25,15 @@ def wrap(teacher, options, kind, *, field="image_size"):
     Raises:
         ValueError: if the model does not fit one of the options.
     """
-    if options.image_size:
-        size = resizing.as_size(options.image_size)
-        teacher = _resizing(teacher, size, field)
-    return teacher
+    prepared = _preparing(teacher, options, kind, field)
+    return prepared.replaced(
+        preprocessed_by=lambda name: wrap(
+            teacher,
+            dataclasses.replace(options, preprocess=name),
+            kind,
+            field=field,
+        )
+    )
 
 
 def record(options):
@@ -31,16 +42,79 @@ def record(options):
     Args:
         options: `TeacherOptions`.
     """
-    return options.record()
+    return {**options.record(), **preprocessing.record(options.preprocess)}
 
 
-def _resizing(teacher, size, field):
-    resizing.check_size(
-        teacher.image_shape, size, model=teacher.path, field=field
+def _preparing(teacher, options, kind, field):
+    """A teacher that resizes and preprocesses its images."""
+    before = preprocessing.find(options.preprocess)
+    _check_preprocess(teacher, before, kind)
+    suggestions.check_choice(
+        options.resize, resizing.METHODS, what="teacher.resize"
     )
+    size = _size(teacher, options, before, kind, field)
+    if size is None and before.name == preprocessing.NONE:
+        return teacher
+
     # The images were checked before: resized ones overshoot, and are no
     # integers.
+    def function(images):
+        if size:
+            images = resizing.resize(images, size, options.resize)
+        if before.name != preprocessing.NONE:
+            images = before(images)
+        if before.is_own:
+            image_checks.check_shape(
+                images, teacher.image_shape, teacher=teacher.path
+            )
+        return teacher.function(images)
+
+    shape = teacher.image_shape
+    if size or before.is_own:
+        shape = (None, None, *shape[2:])
+    spec = teacher.image_spec
+    if before.name != preprocessing.NONE:
+        spec = None if before.is_own else image_spec.UINT8
     return teacher.replaced(
-        function=lambda images: teacher.function(resizing.resize(images, size)),
-        image_shape=(None, None, *teacher.image_shape[2:]),
+        function=function, image_shape=shape, image_spec=spec
     )
+
+
+def _size(teacher, options, before, kind, field):
+    """`(height, width)` that images are resized to, or None."""
+    if not options.image_size:
+        fixed = teacher.image_shape[:2]
+        # Its preprocessing includes the size.
+        return fixed if kind.preprocesses and None not in fixed else None
+    size = resizing.as_size(options.image_size)
+    # A function of one's own may crop.
+    if not before.is_own:
+        resizing.check_size(
+            teacher.image_shape, size, model=teacher.path, field=field
+        )
+    return size
+
+
+def _check_preprocess(teacher, before, kind):
+    """Raises a ValueError for a preprocessing that a model cannot have."""
+    if before.name == preprocessing.NONE:
+        return
+    if kind.preprocesses:
+        raise ValueError(
+            "teacher.preprocess must be none for a model that comes with its "
+            f"own preprocessing. Received: {before.name} for {teacher.path}"
+        )
+    channels = (*teacher.image_shape, None, None, None)[2]
+    if before.colour and channels not in (None, 3):
+        raise ValueError(
+            f"teacher.preprocess={before.name} is for models of three "
+            f"channels. Received: {teacher.path}, which takes {channels}"
+        )
+    takes, made = teacher.image_spec, before.image_spec
+    if takes and made and not image_spec.same_scaling(takes, made):
+        raise ValueError(
+            "teacher.preprocess must make images of the range that the model "
+            f"takes by its record or its first layers, {takes}"
+            f"{_ITSELF if takes == image_spec.UINT8 else ''}. Received: "
+            f"{before.name}, which makes {made}, for {teacher.path}"
+        )

@@ -7,7 +7,7 @@ from kd_keras.distillation import losses
 from kd_keras.models import class_names as class_name_checks
 from kd_keras.models import image_spec
 from kd_keras.teachers import answers as live
-from kd_keras.teachers import ensemble, loading
+from kd_keras.teachers import ensemble, image_checks, loading
 from kd_keras.teachers import options as teacher_options
 from kd_keras.training import teacher_measure
 
@@ -129,9 +129,11 @@ def _check_exists(path):
 
 
 def _check_image_shape(teacher, train):
-    expected = teacher.image_shape
+    expected, given = teacher.image_shape, train.image_shape
+    if image_checks.is_repeated(given, expected):
+        given = (*given[:2], expected[2])
     if len(expected) == 3 and any(
-        a is not None and a != b for a, b in zip(expected, train.image_shape)
+        a is not None and a != b for a, b in zip(expected, given)
     ):
         raise ValueError(
             "teacher and data must have the same image size and channels. "

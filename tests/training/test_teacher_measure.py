@@ -11,6 +11,7 @@ from stage_runs import small_config, store_config
 from kd_keras.data import datasets
 from kd_keras.deployment import saved_model
 from kd_keras.teachers import answers
+from kd_keras.teachers.teacher import Teacher
 from kd_keras.training import runs, teacher_measure
 
 NUM_CLASSES = 4
@@ -37,7 +38,19 @@ def teacher(order=range(NUM_CLASSES), scale=1 / 60):
         classes = tf.cast(tf.argsort(list(order)), tf.float32)
         return -tf.square(brightness[:, tf.newaxis] * scale - classes)
 
-    return answers.LiveAnswers(lambda: logits, record={})
+    return answers_of(logits)
+
+
+def answers_of(function, **attributes):
+    """The answers of a teacher that is a function of images."""
+    made = Teacher(
+        function,
+        path="here",
+        image_shape=(4, 4, 1),
+        num_classes=NUM_CLASSES,
+        **attributes,
+    )
+    return answers.LiveAnswers(lambda: made, record={})
 
 
 @pytest.fixture
@@ -71,7 +84,7 @@ def test_a_random_teacher_is_refused(check):
     def noisy(images):
         return tf.random.normal([len(images), NUM_CLASSES])
 
-    random = answers.LiveAnswers(lambda: noisy, record={})
+    random = answers_of(noisy)
     for labelled in (True, False):
         with pytest.raises(ValueError, match="the same logits for the same"):
             check(random, train=examples(labelled=labelled))

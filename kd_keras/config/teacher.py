@@ -18,7 +18,16 @@ _SEVERAL = Rule(
 )
 
 
+_NAMED = Rule("a model", bool)
+
+
 def _check(config):
+    field.require(
+        not (config.teacher.path and config.teacher.backbone),
+        config,
+        "teacher.backbone",
+        "empty with teacher.path: the options of the section are either's",
+    )
     weights, path = config.teacher.weights, config.teacher.path
     count = len([part for part in path.split(",") if part.strip()]) or 1
     field.require(
@@ -45,6 +54,23 @@ SECTION = Section(
             "Model that the student learns from: a SavedModel or .keras "
             "file; empty for <savedmodels>/<name>_teacher, which the teacher "
             "stage writes. Several, separated by commas, are an ensemble.",
+        ),
+        Field(
+            "backbone",
+            "",
+            "Makes the teacher stage fit a linear head to the embeddings of "
+            "this model, with however few labels there are. A model as of "
+            "path, read by the options of this section (outputs, preprocess, "
+            "image_size and so on). The embeddings are read from store.path "
+            "if that is set, else computed. Or the directory of a store of "
+            "embeddings alone.",
+        ),
+        Field(
+            "backbone_layer",
+            "",
+            "The feature of the backbone that is the embedding: the name of a "
+            "layer or output; empty for the last pooled features.",
+            used_with=("backbone", _NAMED),
         ),
         Field(
             "mean",

@@ -170,32 +170,46 @@ def test_results(network, test, *, answers=None):
         and, with a teacher, the `agreement` with it; None where no test set
         exists.
     """
-    results = {
-        "test_examples": 0,
-        "test_errors": None,
-        "test_accuracy": None,
-        "test_nll": None,
-    }
+    if answers is not None:
+        answers = answers.part("test")
+    labels = logits = teacher_logits = None
+    if test is not None:
+        labels, logits, teacher_logits = predict.with_teacher(
+            network, answers, test
+        )
+    results = test_measures(labels, logits=logits)
     if answers is not None:
         results["agreement"] = None
-        answers = answers.part("test")
-    if test is None:
-        return results
-    labels, logits, teacher_logits = predict.with_teacher(
-        network, answers, test
-    )
-    errors = metrics.errors(logits=logits, labels=labels)
-    results.update(
-        test_examples=len(labels),
-        test_errors=errors,
-        test_accuracy=1 - errors / len(labels),
-        test_nll=metrics.negative_log_likelihood(logits=logits, labels=labels),
-    )
     if teacher_logits is not None:
         results["agreement"] = metrics.agreement(
             teacher_logits=teacher_logits, student_logits=logits
         )
     return results
+
+
+def test_measures(labels, *, logits):
+    """The measures of `test_results` without a teacher.
+
+    Args:
+        labels: int array `(n,)`, or None without a test set.
+        logits: array `(n, num_classes)`, or None.
+    """
+    if labels is None:
+        return {
+            "test_examples": 0,
+            "test_errors": None,
+            "test_accuracy": None,
+            "test_nll": None,
+        }
+    errors = metrics.errors(logits=logits, labels=labels)
+    return {
+        "test_examples": len(labels),
+        "test_errors": errors,
+        "test_accuracy": 1 - errors / len(labels),
+        "test_nll": metrics.negative_log_likelihood(
+            logits=logits, labels=labels
+        ),
+    }
 
 
 def load_parts(data):

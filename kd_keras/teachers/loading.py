@@ -8,6 +8,7 @@ from kd_keras.teachers import (
     keras_hub,
     litert,
     onnx,
+    probe,
     saved_model,
     trained_on,
 )
@@ -16,6 +17,7 @@ from kd_keras.teachers.options import TeacherOptions
 from kd_keras.utils import manifests
 
 # Files and directories of a SavedModel, besides records.
+_PROBE = (probe.RECORD, probe.HEAD)
 _SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 KINDS = (
     saved_model.KIND,
@@ -23,6 +25,7 @@ KINDS = (
     keras_file.KIND,
     litert.KIND,
     onnx.KIND,
+    probe.KIND,
     c_array.KIND,
 )
 
@@ -204,7 +207,7 @@ def check_whole(path):
         if name in ("report.json", "exports.json"):
             return (directory / name).exists()
         if path.is_dir():
-            return name.split("/")[0] in _SAVED_MODEL
+            return name.split("/")[0] in (*_SAVED_MODEL, *_PROBE)
         return name == path.name
 
     manifests.check(

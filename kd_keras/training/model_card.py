@@ -111,8 +111,9 @@ def _measures(config, report):
     rows = [
         ("measured", ""),
         ("parameters", f"{report['parameters']:,}"),
-        ("multiply-accumulates", f"{report['macs']:,}"),
     ]
+    if report["macs"] is not None:
+        rows.append(("multiply-accumulates", f"{report['macs']:,}"))
     if report["test_examples"]:
         errors = f"{report['test_errors']} of {report['test_examples']}"
         rows += [
@@ -123,12 +124,23 @@ def _measures(config, report):
     if report.get("agreement") is not None:
         agreement = f"{report['agreement']:.2%}"
         rows.append(("agreement with the teacher", agreement))
+    if "probe" in report:
+        rows += _probe_rows(report["probe"])
     rows += [
         ("epochs", extension.text(report)),
         ("seconds of training", f"{report['seconds']:.0f}"),
         ("seed", str(config.seed)),
     ]
     return tables.markdown(rows)
+
+
+def _probe_rows(fitted):
+    """Rows about how the head of a probe teacher was chosen."""
+    rows = [("C of the regression", f"{fitted['strength']:.3g}")]
+    if fitted["accuracy"] is not None:
+        name = f"accuracy in {fitted['chosen_by']}"
+        rows.append((name, f"{fitted['accuracy']:.2%}"))
+    return rows
 
 
 def _packages(versions):

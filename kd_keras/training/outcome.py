@@ -39,6 +39,23 @@ def warnings(stage, network):
     else:
         right, images = "predicted as by the teacher", "training images"
         labels, logits = _with_teacher(network, stage)
+    return warning_about(
+        labels=labels, logits=logits, images=images, right=right
+    )
+
+
+def warning_about(*, labels, logits, images, right="right"):
+    """The entry of a report about worthless logits.
+
+    Args:
+        labels: int array `(n,)`.
+        logits: array `(n, num_classes)`.
+        images: str, the images that they are of, for the sentence.
+        right: str, what an image is whose top class is its label.
+
+    Returns:
+        dict, as `warnings`.
+    """
     not_finite = ~np.isfinite(logits).all(axis=-1)
     if not_finite.any():
         return {

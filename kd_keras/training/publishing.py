@@ -8,7 +8,6 @@ import shutil
 import keras
 
 from kd_keras import config as config_lib
-from kd_keras.deployment import saved_model
 from kd_keras.evaluation import comparison
 from kd_keras.training import (
     devices,
@@ -52,7 +51,7 @@ def measured(stage, network, num_macs):
         "parameters": network.count_params(),
         "macs": num_macs,
         "images": stage.train.image_spec.record(),
-        **_class_names(stage),
+        **class_names(stage),
         **comparison.test_results(
             network, stage.parts.get("test"), answers=stage.answers
         ),
@@ -60,7 +59,8 @@ def measured(stage, network, num_macs):
     }
 
 
-def _class_names(stage):
+def class_names(stage):
+    """The entry of a report about the classes, if their names are known."""
     names = stage.class_names
     return {"class_names": list(names)} if names else {}
 
@@ -191,13 +191,13 @@ def _export_path(stage):
 
 
 def _export(stage, model, report):
-    """Exports a SavedModel with its model card and copies of the records."""
+    """Exports a model with its model card and copies of the records."""
     path, run_dir = _export_path(stage), stage.run_dir
     provenance = run_dir.provenance()
     card = model_card.model_card(
         name=stage.model_name,
         training=stage.card_sentence(report),
-        network=stage.network_fields.model,
+        network=stage.architecture,
         image_size=stage.network_fields.image_size,
         config=stage.config,
         dataset=stage.context.dataset,
@@ -207,10 +207,7 @@ def _export(stage, model, report):
         versions=provenance["versions"],
     )
     with files.replacing_directory(path) as new:
-        dtype = stage.train.image_spec.dtype
-        saved_model.write_saved_model(
-            model, new, dtype=dtype, activation=stage.activation
-        )
+        stage.write_export(model, new)
         (new / "model_card.md").write_text(card)
         # So that the record is found without the run directory.
         files.write_json(new / run_dir.report_path.name, report)

@@ -30,7 +30,8 @@ _EPOCH_FORM = {"epoch": int, "seconds": records.NUMBER, str: records.NUMBER}
 _REPORT_FORM = {
     "stage": str,
     "parameters": int,
-    "macs": int,
+    # Null for a probe teacher: its backbone may be of any kind.
+    "macs": (int, type(None)),
     "test_examples": int,
     "test_errors": records.OPTIONAL_NUMBER,
     "test_accuracy": records.OPTIONAL_NUMBER,

@@ -60,7 +60,8 @@ def run(
         command=command,
         extend=extend,
     )
-    chosen = [stage_class(name)(context) for name in stages]
+    config = context.config
+    chosen = [stage_class(name).variant(config)(context) for name in stages]
     for stage in chosen:
         stage.check()
     with contextlib.ExitStack() as held:

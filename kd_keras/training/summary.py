@@ -55,7 +55,7 @@ def _stages_table(reports):
             [
                 report["stage"],
                 f"{report['parameters']:,}",
-                f"{report['macs']:,}",
+                _cell(report["macs"], ","),
                 errors,
                 _cell(report.get("agreement"), ".2%"),
                 f"{report['seconds']:.0f}",

@@ -33,11 +33,7 @@ def find(config, savedmodels, *, class_names=None, activation=None):
     paths = paths or [_default_path(config, savedmodels)]
     for path in paths:
         _check_exists(path)
-    options = teacher_options.of_fields(
-        fields,
-        # What the teacher stage exports resizes the images itself.
-        image_size=fields.image_size if fields.path else 0,
-    )
+    options = _options(fields)
     files = ensemble.TeacherFiles(
         paths,
         options=[options] * len(paths),
@@ -85,15 +81,9 @@ def load(files, parts):
         ", ".join(files.paths),
         files.record["fingerprint"][:12],
     )
-    _check_image_shape(teacher, train)
+    check_images(teacher, train)
     if teacher.has_logits:
         _check_classes(teacher, train, files.activation)
-    image_spec.check_same(
-        teacher.image_spec,
-        train.image_spec,
-        model=f"the teacher {teacher.path}",
-        images="images of the data",
-    )
     answers = live.LiveAnswers(lambda: teacher, record={})
     teacher_measure.check(answers, parts)
     return teacher
@@ -116,6 +106,18 @@ def _default_path(config, savedmodels):
     return pathlib.Path(savedmodels) / f"{config.name}_teacher"
 
 
+def _options(fields):
+    """The `TeacherOptions` of the teacher: its own, or the ones that are set.
+
+    What the teacher stage exports resizes the images itself; the options of a
+    `backbone` are inside.
+    """
+    if not fields.path and fields.backbone:
+        return teacher_options.TeacherOptions()
+    size = fields.image_size if fields.path else 0
+    return teacher_options.of_fields(fields, image_size=size)
+
+
 def _check_exists(path):
     try:
         loading.find_teacher(path)
@@ -126,6 +128,22 @@ def _check_exists(path):
             f"(SavedModel, .keras, .onnx and others; see --help-config). "
             f"Received: {path}, which does not exist"
         ) from None
+
+
+def check_images(teacher, train):
+    """Raises a ValueError if a teacher takes other images than the data's.
+
+    Args:
+        teacher: `Teacher`.
+        train: `Examples`.
+    """
+    _check_image_shape(teacher, train)
+    image_spec.check_same(
+        teacher.image_spec,
+        train.image_spec,
+        model=f"the teacher {teacher.path}",
+        images="images of the data",
+    )
 
 
 def _check_image_shape(teacher, train):

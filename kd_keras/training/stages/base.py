@@ -5,6 +5,7 @@ import logging
 
 from kd_keras import config as config_lib
 from kd_keras.data import few_labels, fingerprints, pipeline
+from kd_keras.deployment import saved_model
 from kd_keras.models import build
 from kd_keras.training import (
     extension,
@@ -71,6 +72,16 @@ class Stage(abc.ABC):
         """The classes in the order of the logits: list of str, or None."""
         return self.context.dataset.class_names
 
+    @property
+    def architecture(self):
+        """The name of the network, for its model card."""
+        return self.network_fields.model
+
+    @classmethod
+    def variant(cls, config):
+        """The class of the stage for a configuration: this or another one."""
+        return cls
+
     @staticmethod
     @abc.abstractmethod
     def config_fields(config):
@@ -124,11 +135,7 @@ class Stage(abc.ABC):
 
     def check(self):
         """Raises a ValueError if the data do not fit the stage."""
-        if self.uses_labels and not self.train.labelled:
-            raise ValueError(
-                f"{self._label_user()} needs labels: images in one subfolder "
-                "per class. Received: a flat folder"
-            )
+        self._check_labels()
         pipeline.check_views(self.train, self.view_spec)
         config_lib.check_warmup(self.config, self.name, self.section)
         # A student's name is checked before its teacher trains for hours.
@@ -237,6 +244,27 @@ class Stage(abc.ABC):
             return {**self.parts, "train": few_labels.unlabelled(train)}
         chosen = few_labels.labelled(train, fields, seed=self.config.seed)
         return {**self.parts, "train": chosen}
+
+    def write_export(self, network, directory):
+        """Writes the files of the exported model into a new directory.
+
+        Args:
+            network: Keras model, in float32.
+            directory: path.
+        """
+        saved_model.write_saved_model(
+            network,
+            directory,
+            dtype=self.train.image_spec.dtype,
+            activation=self.activation,
+        )
+
+    def _check_labels(self):
+        if self.uses_labels and not self.train.labelled:
+            raise ValueError(
+                f"{self._label_user()} needs labels: images in one subfolder "
+                "per class. Received: a flat folder"
+            )
 
     def _network_options(self):
         names = ("widths", "dropout", "max_norm")

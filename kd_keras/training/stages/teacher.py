@@ -2,7 +2,7 @@
 
 from kd_keras.data import augmentation
 from kd_keras.distillation import trainer
-from kd_keras.training.stages import base, training_stage
+from kd_keras.training.stages import base, probe, training_stage
 
 # Fields of `teacher` about the teacher that a student learns from.
 STUDENT_FIELDS = (
@@ -14,6 +14,8 @@ STUDENT_FIELDS = (
     "classes",
     "mean",
     "weights",
+    "backbone",
+    "backbone_layer",
 )
 
 
@@ -21,6 +23,10 @@ class TeacherStage(training_stage.TrainingStage):
     """Trains the teacher on labels."""
 
     name = role = section = "teacher"
+
+    @classmethod
+    def variant(cls, config):
+        return probe.ProbeStage if config.teacher.backbone else cls
 
     @staticmethod
     def config_fields(config):

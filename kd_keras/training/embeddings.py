@@ -1,0 +1,221 @@
+"""Finds the embeddings of images that a probe teacher is fitted to."""
+
+import logging
+import pathlib
+
+import numpy as np
+
+from kd_keras import store
+from kd_keras.data import augmentation
+from kd_keras.store import manifest as manifests
+from kd_keras.teachers import ensemble, loading, probe
+from kd_keras.teachers import options as teacher_options
+from kd_keras.teachers.outputs import Outputs
+from kd_keras.training import teacher_files
+from kd_keras.utils import digests, locks, progress, scratch, suggestions
+
+_log = logging.getLogger(__name__)
+
+
+class Embeddings:
+    """The embeddings of a dataset by one model, in a store.
+
+    Args:
+        open_store: function without arguments that returns the `LogitStore`,
+            which has the embedding as its only feature. Called once.
+        manifest: dict, the store's.
+        backbone: str, the path or name of the model; empty where only the
+            store is there.
+        options: `TeacherOptions` of it.
+        layer: str, the name of the feature that is the embedding.
+    """
+
+    def __init__(self, open_store, *, manifest, backbone, options, layer):
+        self._open_store = open_store
+        self._store = None
+        self._manifest = manifest
+        self.backbone = backbone
+        self.options = options
+        self.layer = layer
+        # A probe depends on it.
+        self.record = {
+            f"store.{key}": value
+            for key, value in store.comparable(manifest).items()
+        }
+
+    @property
+    def teacher(self):
+        """The record of the model: dict."""
+        return _without_features(self._manifest["teacher"])
+
+    def count_parameters(self):
+        """The number of the model's weights, 0 where it is not there."""
+        if not self.backbone:
+            return 0
+        kind, reference = loading.find_teacher(self.backbone)
+        return sum(np.size(array) for array in kind.weight_arrays(reference))
+
+    def open(self):
+        """Opens the store, which is written first where it is missing."""
+        if self._store is None:
+            self._store = self._open_store()
+
+    def of(self, examples, part):
+        """Reads the embeddings of all stored views of some examples.
+
+        Args:
+            examples: `Examples`.
+            part: `train`, `validation` or `test`.
+
+        Returns:
+            float32 array `(n, views, d)`.
+        """
+        self.open()
+        views = self._manifest["parts"][part]["views"]
+        (shape,) = self._store.feature_shapes
+        values = np.empty((len(examples), views, *shape), "float32")
+        for view in range(views):
+            (values[:, view],) = self._store.features(examples.ids, view, part)
+        return values
+
+
+def find(context, parts, spec):
+    """Finds the embeddings for `config.teacher.backbone`.
+
+    Args:
+        context: `prepare.Context`.
+        parts: dict of the parts, with the labelled examples as `train`.
+        spec: `augmentation.ViewSpec` of the views of these.
+
+    Returns:
+        `Embeddings`, in the store at `config.store.path` or, without one, in
+        a store of these parts below `<workdir>/embeddings`. Nothing is
+        written before it is opened.
+
+    Raises:
+        ValueError: if the backbone or the store does not exist, or the store
+            holds no such embeddings of these images.
+    """
+    fields = context.config.teacher
+    if (pathlib.Path(fields.backbone) / manifests.NAME).is_file():
+        return _opened(context, fields.backbone, None)
+    try:
+        loading.find_teacher(fields.backbone)
+    except FileNotFoundError:
+        raise ValueError(
+            "teacher.backbone must be a model, as of teacher.path, or a store "
+            f"of embeddings. Received: {fields.backbone}, which does not exist"
+        ) from None
+    options = probe.backbone_options(
+        teacher_options.of_fields(fields), fields.backbone_layer
+    )
+    files = ensemble.TeacherFiles([fields.backbone], options=[options])
+    if context.config.store.path not in ("", "auto"):
+        return _opened(context, context.config.store.path, files)
+    return _planned(context, parts, spec, files)
+
+
+def _opened(context, path, files):
+    """Embeddings in a store that exists."""
+    layer = context.config.teacher.backbone_layer
+    opened = choose(store.LogitStore.open(path), layer)
+    expected = {"parts": store.describe(context.transfer_parts)}
+    if files is not None:
+        expected["teacher"] = _without_features(files.record)
+    opened.check(**expected)
+    _log.info("embeddings: %s, %d views", path, opened.views)
+    return Embeddings(
+        lambda: opened,
+        manifest=opened.manifest,
+        backbone="" if files is None else _absolute(files.paths[0]),
+        options=files.options[0] if files else teacher_options.TeacherOptions(),
+        layer=layer,
+    )
+
+
+def choose(opened, layer):
+    """A store of which only an embedding is read.
+
+    Args:
+        opened: `LogitStore`.
+        layer: str, the name of the feature.
+
+    Raises:
+        ValueError: if the store does not have it, or not pooled.
+    """
+    held = opened.manifest.get("features", [])
+    names = [record.get("teacher", "") for record in held]
+    if layer not in names:
+        raise ValueError(
+            "a probe needs a store with the embeddings of its backbone. "
+            f"Received: {opened.path} with "
+            f"{', '.join(map(repr, names)) or 'no features'} instead of "
+            f"{layer!r}.{suggestions.did_you_mean(layer, names)}"
+        )
+    record = held[names.index(layer)]
+    if len(record["shape"]) != 1:
+        raise ValueError(
+            "a probe needs pooled embeddings, a vector each. Received: "
+            f"{opened.path} with {layer!r} of shape {record['shape']}"
+        )
+    entries = {k: v for k, v in record.items() if k != "shape"}
+    return opened.choose([entries])
+
+
+def _planned(context, parts, spec, files):
+    """Embeddings in a store of the labelled images, written when needed."""
+    config = context.config
+    backbone = files.teacher
+    teacher_files.check_images(backbone, parts["train"])
+    (shape,) = backbone.feature_shapes
+    layer = files.options[0].features[0]
+    is_plain = spec == augmentation.ViewSpec(seed=spec.seed)
+    manifest = store.plan(
+        parts,
+        teacher=_without_features(files.record),
+        num_classes=0,
+        features=[
+            {"teacher": files.options[0].features[0], "shape": shape[-1:]}
+        ],
+        spec=spec,
+        views_count=1 if is_plain else config.store.views,
+        dtype="float32",
+        shard_views=config.store.shard_views,
+    )
+    key = digests.sha256_of_text(
+        str(sorted(store.comparable(manifest).items()))
+    )
+    path = context.workdir / "embeddings" / key[:12]
+
+    def embed(images):
+        return Outputs(
+            None, (probe.pooled(backbone.outputs(images).features[0]),)
+        )
+
+    def write_and_open():
+        scratch.clear(path)
+        if not store.is_finished(path, manifest):
+            with locks.holding(path):
+                store.label(
+                    path, manifest, parts, embed, verbose=progress.verbosity()
+                )
+        return store.LogitStore.open(path, verify=False)
+
+    return Embeddings(
+        write_and_open,
+        manifest=manifest,
+        backbone=_absolute(files.paths[0]),
+        options=files.options[0],
+        layer=layer,
+    )
+
+
+def _without_features(record):
+    """The record of a teacher without the names of its features: a dict."""
+    return {key: value for key, value in record.items() if key != "features"}
+
+
+def _absolute(reference):
+    """A path that holds from any directory; a name as it is."""
+    path = pathlib.Path(reference)
+    return str(path.resolve()) if path.exists() else reference

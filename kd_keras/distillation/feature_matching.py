@@ -68,7 +68,9 @@ class FeatureMatch:
                 )
         _check_number("weight", weight)
         _check_options(loss, options)
-        if projection == "orthogonal" and not _compares_channels(loss):
+        if projection == "orthogonal" and not (
+            FEATURE_LOSSES[loss].compares_channels
+        ):
             raise ValueError(
                 f"projection must be none with the loss {loss}, which "
                 f"compares no channels. Received: {projection!r}"
@@ -246,7 +248,7 @@ class _Pair(keras.layers.Layer):
         self.projection = self.state = None
         loss = FEATURE_LOSSES[match.loss]
         make = projections.PROJECTIONS[match.projection]
-        if loss.compares_channels and loss.reduce is None:
+        if loss.compares_channels:
             _check_shapes(match, target_shape, shape)
             if make is not None:
                 self.projection = make(target_shape[-1])
@@ -260,15 +262,15 @@ class _Pair(keras.layers.Layer):
         target = self._checked(target)
         # The student's feature is reduced in the same way.
         feature = self.match.teacher_target(feature)
-        if loss.reduce is not None or loss.compares_channels:
+        if loss.compares_channels or loss.reduce is not None:
             feature = _resized(feature, target, loss.reduce is not None)
         if self.projection is not None:
             feature = self.projection(feature)
-        inputs = losses.declared_inputs(
-            loss.function,
-            gather=replicas.gather,
-            batch_sum=replicas.sum_over_batch,
-        )
+        inputs = {
+            "gather": replicas.gather,
+            "batch_sum": replicas.sum_over_batch,
+            **self.match.options,
+        }
         if self.state is not None:
             if training:
                 self.state.update(replicas.gather(target))
@@ -276,8 +278,7 @@ class _Pair(keras.layers.Layer):
         return loss.function(
             teacher_features=target,
             student_features=feature,
-            **inputs,
-            **self.match.options,
+            **losses.declared_inputs(loss.function, **inputs),
         )
 
     def _checked(self, target):
@@ -364,11 +365,6 @@ def _averages(feature):
     """Means over all positions: `(batch, channels)`."""
     axes = tuple(range(1, len(feature.shape) - 1))
     return tf.reduce_mean(feature, axis=axes) if axes else feature
-
-
-def _compares_channels(loss):
-    # Losses are entered in the table; their options in the configuration.
-    return loss not in FEATURE_LOSSES or FEATURE_LOSSES[loss].compares_channels
 
 
 def _resized(feature, target, without_channels):

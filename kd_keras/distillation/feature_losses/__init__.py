@@ -15,13 +15,33 @@ step has, by these names:
 - what the loss's own state gives, see `FeatureLoss`.
 """
 
+from kd_keras.distillation.feature_losses.attention import (
+    attention_loss,
+    attention_map,
+)
 from kd_keras.distillation.feature_losses.common import FeatureLoss
 from kd_keras.distillation.feature_losses.cosine import cosine_loss
 from kd_keras.distillation.feature_losses.mse import mse_loss
+from kd_keras.distillation.feature_losses.queue_kl import Queue, queue_kl_loss
+from kd_keras.distillation.feature_losses.relational import relational_loss
 
 FEATURE_LOSSES = {
     "mse": FeatureLoss(mse_loss),
     "cosine": FeatureLoss(cosine_loss),
+    "queue_kl": FeatureLoss(queue_kl_loss, make_state=Queue),
+    "attention": FeatureLoss(
+        attention_loss, compares_channels=False, reduce=attention_map
+    ),
+    "relational": FeatureLoss(relational_loss, compares_channels=False),
 }
 
-__all__ = ["FEATURE_LOSSES", "FeatureLoss", "cosine_loss", "mse_loss"]
+__all__ = [
+    "FEATURE_LOSSES",
+    "FeatureLoss",
+    "attention_loss",
+    "attention_map",
+    "cosine_loss",
+    "mse_loss",
+    "queue_kl_loss",
+    "relational_loss",
+]

@@ -21,6 +21,7 @@ class Kind:
         can_load: function of a `pathlib.Path` -> bool, without reading it.
         load: function of `(path, threads)` -> `Classifier`. `threads` is the
             number of threads, or None for the default of `load_classifier`.
+            None for a kind that has names instead of files.
         size: function of a path -> bytes that the model takes.
     """
 
@@ -28,7 +29,7 @@ class Kind:
     title: str
     expected: str
     can_load: Callable
-    load: Callable
+    load: Callable | None
     size: Callable = os.path.getsize
 
 

@@ -4,11 +4,13 @@ import pathlib
 
 from kd_keras.teachers import (
     c_array,
+    keras_applications,
     keras_file,
     keras_hub,
     litert,
     onnx,
     probe,
+    python_function,
     saved_model,
     trained_on,
 )
@@ -27,6 +29,9 @@ KINDS = (
     onnx.KIND,
     probe.KIND,
     c_array.KIND,
+    keras_applications.KIND,
+    # The last one, since other kinds have names of this form, too.
+    python_function.KIND,
 )
 
 
@@ -231,7 +236,8 @@ def find_kind(path):
     Raises:
         FileNotFoundError, ValueError: as `load_classifier`.
     """
-    return _find(pathlib.Path(path), KINDS, role="model")
+    kinds = [kind for kind in KINDS if kind.load]
+    return _find(pathlib.Path(path), kinds, role="model")
 
 
 def find_teacher(path):

@@ -38,7 +38,9 @@ def load(name, *, what):
             f"error: {type(error).__name__}: {error}"
         ) from error
     if not callable(found):
-        raise ValueError(f"{what} must name a function. Received: {found!r}")
+        raise ValueError(
+            f"{what} must name a function. Received: a {type(found).__name__}"
+        )
     return found
 
 

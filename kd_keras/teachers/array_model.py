@@ -5,9 +5,15 @@ import dataclasses
 import numpy as np
 
 from kd_keras.teachers import kind
+from kd_keras.utils import suggestions
 
-# Images of the trial that finds the shapes of the outputs.
+# Images of the trial that finds the shapes of the outputs, and what they may be
+# if the model does not tell.
 _TRIAL = 2
+_USUAL_SIZES = (224, 32, 28, 64, 96)
+_USUAL_CHANNELS = (3, 1)
+# Names that an error lists.
+_MOST_NAMES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +58,26 @@ def feature_names(options):
     return options.features or ("",) * (not options.has_logits)
 
 
+def check_feature(name, names, *, what, path):
+    """Raises a ValueError unless a feature's name is one of some names.
+
+    Args:
+        name: str.
+        names: list of str, in the order of computation.
+        what: str, what they name, for the error.
+        path: str or path of the model, for the error.
+    """
+    if name in names:
+        return
+    listed = names[-_MOST_NAMES:]
+    count = f"the last {len(listed)} of {len(names)}: "
+    raise kind.Unusable(
+        f"teacher.features must name a {what}. Received: {name!r}; {path} has "
+        f"{count if len(listed) < len(names) else ''}{', '.join(listed)}."
+        f"{suggestions.did_you_mean(name, names)}"
+    )
+
+
 def as_matrix(values):
     """Logits `(batch, num_classes)`, without axes of 1 around the classes.
 
@@ -59,7 +85,7 @@ def as_matrix(values):
         ValueError: if there are others.
     """
     if sum(size != 1 for size in values.shape[1:]) > 1 or values.ndim < 2:
-        raise ValueError(
+        raise kind.Unusable(
             "a classifier must return logits (batch, num_classes). Received: "
             f"{values.shape}"
         )
@@ -131,17 +157,39 @@ def teacher(run, *, images, path, options, logits=None, features=()):
 
 
 def _tried(run, images, path, options):
-    """The outputs' shapes for black images; None if no size is known."""
-    shape = _known_shape(images.image_shape, options.image_size)
-    if not shape:
-        return None
-    try:
-        results = run(np.zeros((_TRIAL, *shape), "uint8"))
-    except Exception as error:
+    """The outputs' shapes for black images; None if no size is known.
+
+    A model that does not tell the size of its images is tried with usual
+    sizes; if it takes none of them, its shapes stay unknown.
+    """
+    given, error = options.image_size, None
+    for shape in _shapes_to_try(images.image_shape, given):
+        try:
+            return _shapes_of(run, shape, images.image_shape, path)
+        except kind.Unusable:
+            raise
+        except Exception as raised:
+            error = raised
+    if given or None not in images.image_shape:
         raise kind.Unusable(
             f"a teacher must take images {shape}. Received: {path}, for which "
             f"it raised {kind.first_line(error)}"
         ) from error
+    return None
+
+
+def _shapes_to_try(image_shape, size):
+    """Shapes of images, with the sizes that are known."""
+    pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    height, width, channels = image_shape
+    for usual in _USUAL_SIZES[: 1 if size else None]:
+        for count in [channels] if channels else _USUAL_CHANNELS:
+            sizes = (height or pair[0], width or pair[1])
+            yield (*(x or usual for x in sizes), count)
+
+
+def _shapes_of(run, shape, image_shape, path):
+    results = run(np.zeros((_TRIAL, *shape), "uint8"))
     for result in results:
         if result.ndim < 2 or len(result) != _TRIAL:
             raise kind.Unusable(
@@ -149,18 +197,9 @@ def _tried(run, images, path, options):
                 f"and another one. Received: {path}, which returned "
                 f"{result.shape} for {_TRIAL} images"
             )
-    known = None not in images.image_shape
+    known = None not in image_shape
+    # The size of maps may follow from the size of the images.
     return [
-        # The size of maps may follow from the size of the images.
         x.shape[1:] if known or x.ndim != 4 else (None, None, x.shape[3])
         for x in results
     ]
-
-
-def _known_shape(image_shape, size):
-    """The shape of images to try, with the sizes that are given."""
-    if not image_shape:
-        return None
-    size = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    filled = [a or b for a, b in zip(image_shape, size)]
-    return (*filled, image_shape[2]) if all(filled) else None

@@ -21,15 +21,15 @@ class ImageInput:
 
     Attributes:
         dtype: str, one of `DTYPES`.
-        image_shape: `(height, width, channels)`, None for any size; `()` if
-            it is unknown.
+        image_shape: `(height, width, channels)`, None for any or an unknown
+            size.
         channels_first: bool, whether the model takes
             `(batch, channels, height, width)`.
         batch_size: int, the only one that the model takes; None for any.
     """
 
     dtype: str = "float32"
-    image_shape: tuple = ()
+    image_shape: tuple = (None, None, None)
     channels_first: bool = True
     batch_size: int | None = None
 

@@ -12,6 +12,9 @@ from kd_keras.teachers import (
     probe,
     python_function,
     saved_model,
+    torch_export,
+    torch_function,
+    torch_script,
     trained_on,
 )
 from kd_keras.teachers.kind import TeacherKind
@@ -28,6 +31,9 @@ KINDS = (
     litert.KIND,
     onnx.KIND,
     probe.KIND,
+    torch_function.KIND,
+    torch_export.KIND,
+    torch_script.KIND,
     c_array.KIND,
     keras_applications.KIND,
     # The last one, since other kinds have names of this form, too.

@@ -1,14 +1,12 @@
 """Inner tensors and fingerprints of ONNX graphs."""
 
-from kd_keras.teachers import kind
-from kd_keras.utils import digests, suggestions
+from kd_keras.teachers import array_model, kind
+from kd_keras.utils import digests
 
 # Layers that a classifier may end with; their input is the pooled features.
 _LAST_LAYERS = ("Gemm", "MatMul", "Conv")
 # Operations whose images have their channels first.
 _CHANNELS_FIRST = ("BatchNormalization", "Conv", "InstanceNormalization")
-# Names of inner tensors that an error lists.
-_MOST_NAMES = 20
 
 
 class Graph:
@@ -45,20 +43,16 @@ class Graph:
         """
         if not name:
             return self._pooled(logits)
-        if name in self._nodes:
-            return name
         for node in self._nodes.values():
-            if node.name == name:
+            if node.name == name and name not in self._nodes:
                 return node.output[0]
-        names = [tensor for tensor in self._nodes if tensor]
-        listed = names[-_MOST_NAMES:]
-        count = f"the last {len(listed)} of {len(names)}: "
-        raise kind.Unusable(
-            "teacher.features must name a tensor or a node that is computed "
-            f"from the images. Received: {name!r}; {self._path} has "
-            f"{count if len(listed) < len(names) else ''}{', '.join(listed)}."
-            f"{suggestions.did_you_mean(name, names)}"
+        array_model.check_feature(
+            name,
+            list(filter(None, self._nodes)),
+            what="tensor or node that is computed from the images",
+            path=self._path,
         )
+        return name
 
     def _pooled(self, logits):
         """The input of the layer that computes the logits."""

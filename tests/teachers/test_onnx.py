@@ -1,24 +1,14 @@
 """ONNX files as teachers, compared with what PyTorch computed of them."""
 
-import pathlib
-
 import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
 from onnx import TensorProto, helper, numpy_helper
+from pytorch_files import EXPECTED, FILES, IMAGES, assert_close
 
 import kd_keras
 from kd_keras.teachers import fingerprint, loading
-
-FILES = pathlib.Path(__file__).parents[1] / "files" / "pytorch"
-# What PyTorch computed, with the images of `make_files.images`.
-EXPECTED = np.load(FILES / "expected.npz", allow_pickle=False)
-IMAGES = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), "uint8")
-
-
-def close(values, expected):
-    np.testing.assert_allclose(values, expected, atol=1e-4)
 
 
 def made(tmp_path, nodes, shape, outputs, *, dtype="FLOAT", weights=()):
@@ -56,10 +46,10 @@ def test_logits_and_features_are_those_of_pytorch(name):
     assert teacher.num_classes == 5
     assert teacher.feature_shapes == [(7,), (7,), (4, 4, 6)]
     logits, (pooled, mean, relu) = teacher.outputs(IMAGES)
-    close(logits, EXPECTED["logits"])
-    close(pooled, EXPECTED["features"])
-    close(mean, EXPECTED["features"])
-    close(relu, EXPECTED["stem"])
+    assert_close(logits, EXPECTED["logits"])
+    assert_close(pooled, EXPECTED["features"])
+    assert_close(mean, EXPECTED["features"])
+    assert_close(relu, EXPECTED["stem"])
 
 
 def test_a_model_runs_inside_a_pipeline_with_static_shapes():
@@ -70,7 +60,7 @@ def test_a_model_runs_inside_a_pipeline_with_static_shapes():
     assert logits.shape.as_list() == [None, 5]
     assert features.shape.as_list() == [None, 7]
     found = list(answers)
-    close(np.concatenate([x.logits for x in found]), EXPECTED["logits"])
+    assert_close(np.concatenate([x.logits for x in found]), EXPECTED["logits"])
     empty = teacher.outputs(IMAGES[:0])
     assert empty.logits.shape == (0, 5) and empty.features[0].shape == (0, 7)
 
@@ -78,7 +68,7 @@ def test_a_model_runs_inside_a_pipeline_with_static_shapes():
 def test_a_classifier_of_channels_first_is_measured_as_others():
     classifier = loading.load_classifier(FILES / "batch_of_3.onnx")
     assert classifier.image_shape == (8, 8, 3)
-    close(classifier(IMAGES), EXPECTED["logits"])
+    assert_close(classifier(IMAGES), EXPECTED["logits"])
 
 
 def test_an_output_is_chosen_by_name():
@@ -87,9 +77,9 @@ def test_an_output_is_chosen_by_name():
         path, outputs="scores", features=("embedding", "")
     )
     logits, features = teacher.outputs(IMAGES)
-    close(logits, EXPECTED["logits"])
-    close(features[0], EXPECTED["features"])
-    close(features[1], EXPECTED["features"])
+    assert_close(logits, EXPECTED["logits"])
+    assert_close(features[0], EXPECTED["features"])
+    assert_close(features[1], EXPECTED["features"])
     for outputs in ("logits", "score"):
         with pytest.raises(ValueError, match="has embedding, scores"):
             kd_keras.load_teacher(path, outputs=outputs)
@@ -105,7 +95,7 @@ def test_an_embedding_has_no_logits():
     assert teacher.feature_shapes == [(7,)]
     logits, (embedding,) = teacher.outputs(IMAGES)
     assert logits is None
-    close(embedding, EXPECTED["features"])
+    assert_close(embedding, EXPECTED["features"])
 
 
 def test_an_unknown_feature_is_refused_with_a_suggestion():
@@ -146,7 +136,7 @@ def test_the_shape_tells_the_layout(tmp_path, shape, axes, image_shape):
     images = np.random.default_rng(0).uniform(
         size=(3, *(x or 5 for x in image_shape))
     )
-    close(teacher(images.astype("float32")), images.mean((1, 2)))
+    assert_close(teacher(images.astype("float32")), images.mean((1, 2)))
 
 
 @pytest.mark.parametrize(
@@ -184,9 +174,9 @@ def test_maps_behind_a_transpose_are_channels_last(tmp_path):
     teacher = kd_keras.load_teacher(path, features=("maps", "last", ""))
     logits, (maps, last, pooled) = teacher.outputs(IMAGES)
     assert logits.shape == (7, 5) and teacher.num_classes == 5
-    close(maps, IMAGES)
-    close(last, IMAGES)
-    close(pooled, IMAGES.mean((1, 2)))
+    assert_close(maps, IMAGES)
+    assert_close(last, IMAGES)
+    assert_close(pooled, IMAGES.mean((1, 2)))
 
 
 def test_labels_are_no_logits(tmp_path):
@@ -233,8 +223,8 @@ def test_weights_in_files_of_their_own_are_read_and_fingerprinted(tmp_path):
     )
     teacher = kd_keras.load_teacher(outside, features=("relu",))
     logits, (relu,) = teacher.outputs(IMAGES)
-    close(logits, EXPECTED["logits"])
-    close(relu, EXPECTED["stem"])
+    assert_close(logits, EXPECTED["logits"])
+    assert_close(relu, EXPECTED["stem"])
     for function in (fingerprint.fingerprint, fingerprint.graph_fingerprint):
         assert function(outside) == function(inside)
     weights = tmp_path / "weights.bin"

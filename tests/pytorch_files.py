@@ -1,0 +1,15 @@
+"""Files that PyTorch made, and what it computed with the same network."""
+
+import pathlib
+
+import numpy as np
+
+FILES = pathlib.Path(__file__).parent / "files" / "pytorch"
+# Logits, pooled features and feature maps of `IMAGES`.
+EXPECTED = np.load(FILES / "expected.npz", allow_pickle=False)
+# Those of `make_files.images`.
+IMAGES = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), "uint8")
+
+
+def assert_close(values, expected):
+    np.testing.assert_allclose(values, expected, atol=1e-4)

@@ -172,21 +172,24 @@ class LogitStore:
             without any, and features `(n, ...)`.
         """
         logits = [0] if self.num_classes else []
-        wanted = logits + self._features
-        tensors = python_ops.numpy_function(
-            lambda ids, view: self._read(wanted, ids, view, part),
-            [ids, view],
-            [tf.float32] * len(wanted),
-            stateful=False,
-        )
-        # TensorFlow does not return a list of one.
-        tensors = [
-            tf.ensure_shape(tensor, (None, *self._arrays[i].shape))
-            for i, tensor in zip(wanted, tf.nest.flatten(tensors))
-        ]
+        tensors = self._lookup(logits + self._features, ids, view, part)
         return Outputs(
             tensors[0] if logits else None, tuple(tensors[len(logits) :])
         )
+
+    def _lookup(self, arrays, ids, view, part):
+        """`_read` as a TensorFlow operation: list of float32 tensors."""
+        tensors = python_ops.numpy_function(
+            lambda ids, view: self._read(arrays, ids, view, part),
+            [ids, view],
+            [tf.float32] * len(arrays),
+            stateful=False,
+        )
+        # TensorFlow does not return a list of one.
+        return [
+            tf.ensure_shape(tensor, (None, *self._arrays[i].shape))
+            for i, tensor in zip(arrays, tf.nest.flatten(tensors))
+        ]
 
     def attach(self, dataset, view=0, part="train"):
         """Joins stored logits and features to a dataset, by examples' ids.

@@ -192,6 +192,15 @@ def backbone_options(options, layer):
     return dataclasses.replace(options, features=(layer,))
 
 
+def backbone_record(record):
+    """What identifies a backbone, whichever of its features are read.
+
+    Args:
+        record: dict, as `ensemble.TeacherFiles.record`.
+    """
+    return {key: value for key, value in record.items() if key != "features"}
+
+
 def weight_arrays(path):
     probe = read(path)
     return [probe.kernel, probe.bias]

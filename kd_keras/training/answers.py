@@ -1,12 +1,15 @@
 """Makes the answers of the student's teacher: live or from a store."""
 
 import logging
+import pathlib
 
 from kd_keras import store
 from kd_keras.distillation import losses
 from kd_keras.store import answers as stored
 from kd_keras.store import manifest as manifests
+from kd_keras.store import probed
 from kd_keras.teachers import answers as live
+from kd_keras.teachers import probe
 from kd_keras.training import labelling, teacher_files, teacher_measure
 
 _log = logging.getLogger(__name__)
@@ -114,14 +117,24 @@ def _measured(opened, parts):
 def _open(path, parts, spec, files, activation, *, verify=True):
     """Opens a store and checks that it holds the logits that are needed."""
     opened = store.LogitStore.open(path, verify=verify)
+    teacher = None if files is None else files.record
+    head = None if files is None else _probe_of(files, opened)
+    if head is not None:
+        teacher = head.teacher
+        opened = probed.ProbedStore(
+            opened,
+            head,
+            record={key: files.record[key] for key in ("fingerprint", "graph")},
+            class_names=files.class_names,
+        ).choose([])
     expected = {
         "spec": spec.record(),
         "num_classes": teacher_files.num_logits(activation, parts["train"])
         or opened.num_classes,
         "parts": store.describe(parts),
     }
-    if files is not None:
-        expected["teacher"] = files.record
+    if teacher is not None:
+        expected["teacher"] = teacher
     opened.check(**expected)
     _log.info(
         "store: %s, %d views, teacher %s",
@@ -130,3 +143,13 @@ def _open(path, parts, spec, files, activation, *, verify=True):
         opened.manifest["teacher"]["fingerprint"][:12],
     )
     return opened
+
+
+def _probe_of(files, opened):
+    """The `Probe` whose backbone's embeddings a store holds, or None."""
+    path, *others = map(pathlib.Path, files.paths)
+    if others or not probe.can_load(path):
+        return None
+    head = probe.read(path)
+    held = probe.backbone_record(opened.manifest["teacher"])
+    return head if held == head.teacher else None

@@ -8,11 +8,12 @@ import numpy as np
 from kd_keras import store
 from kd_keras.data import augmentation
 from kd_keras.store import manifest as manifests
+from kd_keras.store import probed
 from kd_keras.teachers import ensemble, loading, probe
 from kd_keras.teachers import options as teacher_options
 from kd_keras.teachers.outputs import Outputs
 from kd_keras.training import teacher_files
-from kd_keras.utils import digests, locks, progress, scratch, suggestions
+from kd_keras.utils import digests, locks, progress, scratch
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Embeddings:
     @property
     def teacher(self):
         """The record of the model: dict."""
-        return _without_features(self._manifest["teacher"])
+        return probe.backbone_record(self._manifest["teacher"])
 
     def count_parameters(self):
         """The number of the model's weights, 0 where it is not there."""
@@ -118,10 +119,10 @@ def find(context, parts, spec):
 def _opened(context, path, files):
     """Embeddings in a store that exists."""
     layer = context.config.teacher.backbone_layer
-    opened = choose(store.LogitStore.open(path), layer)
+    opened = probed.embeddings_alone(store.LogitStore.open(path), layer)
     expected = {"parts": store.describe(context.transfer_parts)}
     if files is not None:
-        expected["teacher"] = _without_features(files.record)
+        expected["teacher"] = probe.backbone_record(files.record)
     opened.check(**expected)
     _log.info("embeddings: %s, %d views", path, opened.views)
     return Embeddings(
@@ -131,35 +132,6 @@ def _opened(context, path, files):
         options=files.options[0] if files else teacher_options.TeacherOptions(),
         layer=layer,
     )
-
-
-def choose(opened, layer):
-    """A store of which only an embedding is read.
-
-    Args:
-        opened: `LogitStore`.
-        layer: str, the name of the feature.
-
-    Raises:
-        ValueError: if the store does not have it, or not pooled.
-    """
-    held = opened.manifest.get("features", [])
-    names = [record.get("teacher", "") for record in held]
-    if layer not in names:
-        raise ValueError(
-            "a probe needs a store with the embeddings of its backbone. "
-            f"Received: {opened.path} with "
-            f"{', '.join(map(repr, names)) or 'no features'} instead of "
-            f"{layer!r}.{suggestions.did_you_mean(layer, names)}"
-        )
-    record = held[names.index(layer)]
-    if len(record["shape"]) != 1:
-        raise ValueError(
-            "a probe needs pooled embeddings, a vector each. Received: "
-            f"{opened.path} with {layer!r} of shape {record['shape']}"
-        )
-    entries = {k: v for k, v in record.items() if k != "shape"}
-    return opened.choose([entries])
 
 
 def _planned(context, parts, spec, files):
@@ -172,7 +144,7 @@ def _planned(context, parts, spec, files):
     is_plain = spec == augmentation.ViewSpec(seed=spec.seed)
     manifest = store.plan(
         parts,
-        teacher=_without_features(files.record),
+        teacher=probe.backbone_record(files.record),
         num_classes=0,
         features=[
             {"teacher": files.options[0].features[0], "shape": shape[-1:]}
@@ -208,11 +180,6 @@ def _planned(context, parts, spec, files):
         options=files.options[0],
         layer=layer,
     )
-
-
-def _without_features(record):
-    """The record of a teacher without the names of its features: a dict."""
-    return {key: value for key, value in record.items() if key != "features"}
 
 
 def _absolute(reference):

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from stage_runs import small_config
 
-from kd_keras import load_teacher
+from kd_keras import load_teacher, store
+from kd_keras.data import augmentation
+from kd_keras.teachers import ensemble, loading, outputs
+from kd_keras.teachers.options import TeacherOptions
+from kd_keras.training import prepare
+from kd_keras.training.stages import stage_class
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +81,67 @@ def test_a_head_is_fitted_and_is_a_teacher(
     assert load_teacher(exported).num_classes == 10
     (student,) = run("student", config=config)
     assert student["agreement"] > 0.15
+
+
+def embeddings_store(backbone, dataset, path, config):
+    """Stores embeddings of two views, as `kd-keras label` does."""
+    context = prepare.prepare(
+        config, workdir=path, savedmodels=path, dataset=dataset
+    )
+    options = [TeacherOptions(features=("",))]
+    files = ensemble.TeacherFiles([backbone], options=options)
+    spec = augmentation.ViewSpec(**config.data.augment)
+    manifest = store.plan(
+        context.parts,
+        teacher=files.record,
+        num_classes=0,
+        features=[{"teacher": "", "pool": "average", "shape": [48]}],
+        spec=spec,
+        views_count=2,
+        dtype="float32",
+    )
+
+    teacher = files.teacher
+
+    def embed(images):
+        return outputs.Outputs(None, teacher.outputs(images).features)
+
+    store.label(path, manifest, context.parts, embed, verbose=0)
+    return store.LogitStore.open(path)
+
+
+def test_stored_embeddings_serve_teacher_and_student(
+    run, backbone, tmp_path, small_mnist, monkeypatch
+):
+    config = probe_config(
+        backbone,
+        **{
+            "store.path": str(tmp_path / "store"),
+            "data.augment.translate": 1,
+            "data.validation_examples": 0,
+        },
+    )
+    opened = embeddings_store(backbone, small_mnist, tmp_path / "store", config)
+
+    def fail(*args, **options):
+        raise AssertionError("the backbone was loaded")
+
+    monkeypatch.setattr(loading, "load", fail)
+    (report,) = run("teacher", config=config)
+    assert report["probe"]["chosen_by"] == "cross-validation"
+    (student,) = run("student", config=config)
+    assert student["agreement"] > 0.15
+    # The student's targets are the head's logits of the stored embeddings.
+    context = prepare.prepare(
+        config,
+        workdir=tmp_path / "work",
+        savedmodels=tmp_path / "models",
+        dataset=small_mnist,
+    )
+    stage = stage_class("student")(context)
+    stage.find_inputs()
+    head = keras.models.load_model(tmp_path / "work/teacher/teacher.keras")
+    ids = np.array([7, 400, 3])
+    answer = stage.answers(ids, 1, None)
+    (embedding,) = opened.features(ids, 1)
+    np.testing.assert_allclose(answer.logits, head(embedding), atol=1e-4)

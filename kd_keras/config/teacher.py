@@ -11,6 +11,17 @@ _PREPROCESSING = Rule(
     f"{', '.join(PREPROCESSINGS)} or module:function",
     lambda value: value in PREPROCESSINGS or source_code.is_name(value),
 )
+
+
+def _for_each(rule):
+    """The rule of a value for all teachers, or of one for each."""
+    return Rule(
+        f"{rule.text}, or for several teachers a list with commas between",
+        lambda value: all(rule.holds(x.strip()) for x in value.split(",")),
+        rule.choices,
+    )
+
+
 # A recipe may leave the path open.
 _SEVERAL = Rule(
     "several paths, separated by commas",
@@ -36,6 +47,12 @@ def _check(config):
         "teacher.weights",
         f"empty or a weight for each teacher, here for {count}",
     )
+    field.require(
+        len(config.teacher.image_sizes) in (0, count),
+        config,
+        "teacher.image_sizes",
+        f"empty or a size for each teacher, here for {count}",
+    )
 
 
 SECTION = Section(
@@ -53,7 +70,9 @@ SECTION = Section(
             "",
             "Model that the student learns from: a SavedModel or .keras "
             "file; empty for <savedmodels>/<name>_teacher, which the teacher "
-            "stage writes. Several, separated by commas, are an ensemble.",
+            "stage writes. Several, separated by commas, are an ensemble, for "
+            "which outputs, signature, preprocess, resize and files of "
+            "classes may be lists, too.",
         ),
         Field(
             "backbone",
@@ -88,6 +107,14 @@ SECTION = Section(
             used_with=("path", _SEVERAL),
         ),
         Field(
+            "image_sizes",
+            (),
+            "For an ensemble: the size that each teacher takes, 0 for one "
+            "that takes the images as they are; empty for teacher.image_size.",
+            field.each(int, field.PIXELS),
+            used_with=("path", _SEVERAL),
+        ),
+        Field(
             "outputs",
             "logits",
             "logits, probabilities (a network that ends in softmax, or in one "
@@ -111,7 +138,7 @@ SECTION = Section(
             "of ImageNet); 0-1 (divided by 255); or module:function of your "
             "own, of a batch of images. A model that scales its images "
             "itself needs none.",
-            _PREPROCESSING,
+            _for_each(_PREPROCESSING),
         ),
         Field(
             "resize",
@@ -119,12 +146,16 @@ SECTION = Section(
             "How images are resized to teacher.image_size: bilinear and "
             "bicubic, both antialiased, or plain_bilinear, without "
             "antialiasing, as many older pipelines do.",
-            field.one_of(RESIZES),
+            _for_each(field.one_of(RESIZES)),
         ),
         Field(
             "classes",
             "",
-            "The teacher's classes; empty for the model's own.",
+            "Which of the teacher's classes are those of the data, in their "
+            "order: indices or names, separated by commas, with + between "
+            "those whose probabilities are added (0,3 or cat,dog+wolf); or a "
+            ".json file with such a list, or with an entry for each class of "
+            "the data. Empty for the same classes.",
         ),
         Section(
             "augment",

@@ -1,5 +1,6 @@
 """Several teachers as one, and the files of one or several teachers."""
 
+import dataclasses
 import functools
 import math
 
@@ -7,7 +8,13 @@ import tensorflow as tf
 
 from kd_keras import config
 from kd_keras.models import class_names, image_spec
-from kd_keras.teachers import fingerprint, loading, trained_on, wrapping
+from kd_keras.teachers import (
+    class_map,
+    fingerprint,
+    loading,
+    trained_on,
+    wrapping,
+)
 from kd_keras.teachers.options import TeacherOptions
 from kd_keras.teachers.teacher import Teacher
 from kd_keras.utils import suggestions
@@ -33,21 +40,22 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
         `Teacher`.
 
     Raises:
-        ValueError: if the members differ in their classes or image shapes, or
-            if the weights or `mean` are invalid.
+        ValueError: if the members differ in their classes, or take images of
+            different sizes, or if the weights or `mean` are invalid.
 
     Reference:
         - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), section 1
     """
     suggestions.check_choice(mean, config.MEANS, what="mean")
     shares = _shares(weights, len(members))
-    for field in ("num_classes", "image_shape"):
-        values = [getattr(member, field) for member in members]
-        if len(set(values)) > 1:
-            raise ValueError(
-                f"teachers that are combined must have the same {field}. "
-                f"Received: {values}"
-            )
+    counts = [member.num_classes for member in members]
+    if len(set(counts)) > 1:
+        raise ValueError(
+            "teachers that are combined must have the same num_classes; "
+            "teacher.classes picks or merges a teacher's. Received: "
+            f"{counts}"
+        )
+    image_shape = _common_image_shape(members)
 
     known = [member for member in members if member.image_spec]
     for member in known[1:]:
@@ -71,7 +79,7 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
     return Teacher(
         logits,
         path=", ".join(member.path for member in members),
-        image_shape=members[0].image_shape,
+        image_shape=image_shape,
         num_classes=members[0].num_classes,
         image_spec=known[0].image_spec if known else None,
         class_names=names,
@@ -89,6 +97,23 @@ def _preprocessed_by(members, weights, mean, activation, name):
         mean=mean,
         activation=activation,
     )
+
+
+def _common_image_shape(members):
+    """The images that all members take; None for axes of any size."""
+    shapes = [member.image_shape for member in members]
+    known = [shape for shape in shapes if shape]
+    common = []
+    for sizes in zip(*known):
+        fixed = {size for size in sizes if size is not None}
+        if len(fixed) > 1:
+            raise ValueError(
+                "teachers that are combined must take images of the same "
+                "shape, or resize them (teacher.image_size, or a size for "
+                f"each in teacher.image_sizes). Received: {shapes}"
+            )
+        common.append(fixed.pop() if fixed else None)
+    return tuple(common) if known else shapes[0]
 
 
 def common_class_names(names):
@@ -168,13 +193,15 @@ class TeacherFiles:
     ):
         _shares(weights, len(paths))
         self.paths = [str(path) for path in paths]
-        self.options = options or [TeacherOptions()] * len(paths)
+        self.options = [
+            # The contents of a file, as they are now.
+            dataclasses.replace(one, classes=class_map.find(one.classes) or "")
+            for one in options or [TeacherOptions()] * len(paths)
+        ]
         self._weights = weights
         self._mean = mean
         self.activation = activation
-        self.class_names = common_class_names(
-            {path: trained_on.class_names(path) for path in self.paths}
-        )
+        self.class_names = self._find_class_names()
         self.record = {
             "fingerprint": " ".join(map(fingerprint.fingerprint, paths)),
             "graph": " ".join(
@@ -187,6 +214,14 @@ class TeacherFiles:
             self.record |= {"mean": mean, "weights": list(weights)}
             if activation != "softmax":
                 self.record["activation"] = activation
+
+    def _find_class_names(self):
+        found = {}
+        for path, one in zip(self.paths, self.options):
+            class_map.check_activation(one.classes, self.activation, model=path)
+            recorded = trained_on.class_names(path)
+            found[path] = class_map.names(one.classes, recorded)
+        return common_class_names(found)
 
     @property
     def has_logits(self):

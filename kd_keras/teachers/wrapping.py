@@ -3,7 +3,7 @@
 import dataclasses
 
 from kd_keras.models import image_spec, resizing
-from kd_keras.teachers import image_checks, preprocessing
+from kd_keras.teachers import class_map, image_checks, preprocessing
 from kd_keras.utils import suggestions
 
 _ITSELF = ": it scales them itself, so none is right"
@@ -25,7 +25,8 @@ def wrap(teacher, options, kind, *, field="image_size"):
     Raises:
         ValueError: if the model does not fit one of the options.
     """
-    prepared = _preparing(teacher, options, kind, field)
+    mapped = class_map.mapped(teacher, options.classes)
+    prepared = _preparing(mapped, options, kind, field)
     return prepared.replaced(
         preprocessed_by=lambda name: wrap(
             teacher,
@@ -42,7 +43,11 @@ def record(options):
     Args:
         options: `TeacherOptions`.
     """
-    return {**options.record(), **preprocessing.record(options.preprocess)}
+    return {
+        **options.record(),
+        **preprocessing.record(options.preprocess),
+        **class_map.record(options.classes),
+    }
 
 
 def _preparing(teacher, options, kind, field):

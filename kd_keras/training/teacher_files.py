@@ -7,10 +7,12 @@ from kd_keras.distillation import losses
 from kd_keras.models import class_names as class_name_checks
 from kd_keras.models import image_spec
 from kd_keras.teachers import answers as live
-from kd_keras.teachers import ensemble, image_checks, loading
+from kd_keras.teachers import class_map, ensemble, image_checks, loading
 from kd_keras.teachers import options as teacher_options
 from kd_keras.training import teacher_measure
 
+# Fields that may have a value for each teacher of an ensemble.
+_LISTS = ("outputs", "signature", "preprocess", "resize")
 _log = logging.getLogger(__name__)
 
 
@@ -33,10 +35,9 @@ def find(config, savedmodels, *, class_names=None, activation=None):
     paths = paths or [_default_path(config, savedmodels)]
     for path in paths:
         _check_exists(path)
-    options = _options(fields)
     files = ensemble.TeacherFiles(
         paths,
-        options=[options] * len(paths),
+        options=_options(fields, len(paths), class_names),
         weights=fields.weights,
         mean=fields.mean,
         activation=activation or losses.activation_of(config.distill.loss),
@@ -106,16 +107,51 @@ def _default_path(config, savedmodels):
     return pathlib.Path(savedmodels) / f"{config.name}_teacher"
 
 
-def _options(fields):
-    """The `TeacherOptions` of the teacher: its own, or the ones that are set.
+def _options(fields, count, class_names):
+    """The `TeacherOptions` of each of `count` teachers: list.
 
     What the teacher stage exports resizes the images itself; the options of a
     `backbone` are inside.
+
+    Args:
+        fields: the section `teacher` of the configuration.
+        count: int.
+        class_names: list of str, the classes of the data, or None.
     """
     if not fields.path and fields.backbone:
-        return teacher_options.TeacherOptions()
+        return [teacher_options.TeacherOptions()]
     size = fields.image_size if fields.path else 0
-    return teacher_options.of_fields(fields, image_size=size)
+    each = {
+        name: _for_each(fields[name], count, field=f"teacher.{name}")
+        for name in _LISTS
+    }
+    each["image_size"] = list(fields.image_sizes) or [size] * count
+    maps = [
+        class_map.find(text)
+        for text in class_map.for_each(fields.classes, count)
+    ]
+    each["classes"] = [
+        found.in_order_of(class_names) if found else "" for found in maps
+    ]
+    return [
+        teacher_options.of_fields(
+            fields, **{name: values[i] for name, values in each.items()}
+        )
+        for i in range(count)
+    ]
+
+
+def _for_each(text, count, *, field):
+    """The values of a field for each of `count` teachers: list of str."""
+    values = [part.strip() for part in text.split(",")]
+    if count == 1 or len(values) == 1:
+        return [text] * count
+    if len(values) != count:
+        raise ValueError(
+            f"{field} must be one value, or a value for each of the {count} "
+            f"teachers, separated by commas. Received: {text!r}"
+        )
+    return values
 
 
 def _check_exists(path):

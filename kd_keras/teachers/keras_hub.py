@@ -124,5 +124,4 @@ KIND = kind.TeacherKind(
     weight_arrays=weight_arrays,
     graph=graph,
     is_name=is_name,
-    preprocesses=True,
 )

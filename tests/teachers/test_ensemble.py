@@ -1,5 +1,7 @@
 """Several teachers as one, with numbers worked by hand."""
 
+import pathlib
+
 import keras
 import nets
 import numpy as np
@@ -9,6 +11,7 @@ import tensorflow as tf
 
 import kd_keras
 from kd_keras.teachers import ensemble
+from kd_keras.teachers.options import TeacherOptions
 from kd_keras.teachers.teacher import Teacher
 
 
@@ -121,3 +124,45 @@ def test_sigmoids_are_combined_for_each_label(num_labels, mean):
         p = 0.25 * scipy.special.expit(a) + 0.75 * scipy.special.expit(b)
         expected = scipy.special.logit(p)
     np.testing.assert_allclose(combined(images), expected, atol=1e-5)
+
+
+def test_teachers_of_several_kinds_and_sizes_are_combined(tmp_path):
+    inputs = keras.Input((4, 4, 3))
+    flat = keras.layers.Flatten()(inputs / 255)
+    p = keras.layers.Dense(3, activation="softmax")(flat)
+    network = keras.Model(inputs, p)
+    network.save(tmp_path / "small.keras")
+    onnx_file = str(
+        pathlib.Path(__file__).parents[1] / "files/pytorch/dynamic.onnx"
+    )
+    paths = [str(tmp_path / "small.keras"), onnx_file]
+    options = [
+        TeacherOptions(outputs="probabilities", image_size=4),
+        TeacherOptions(classes="4,0+1,2"),
+    ]
+    files = ensemble.TeacherFiles(paths, options=options)
+    assert files.record["options"] == [
+        {"outputs": "probabilities", "image_size": 4},
+        {"outputs": "logits", "classes": [[4], [0, 1], [2]]},
+    ]
+    assert files.teacher.image_shape == (8, 8, 3)
+    images = np.float32(np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)))
+    small = network(tf.image.resize(images, (4, 4), antialias=True))
+    q = tf.nn.softmax(kd_keras.load_teacher(onnx_file)(images)).numpy()
+    merged = np.stack([q[:, 4], q[:, 0] + q[:, 1], q[:, 2]], axis=1)
+    merged /= merged.sum(1, keepdims=True)
+    np.testing.assert_allclose(
+        tf.nn.softmax(files.teacher(images)),
+        (small + merged) / 2,
+        atol=1e-5,
+    )
+
+
+def test_members_of_different_sizes_must_resize_the_images():
+    first, second = two_teachers()
+    other = second.replaced(image_shape=(16, 16, 1))
+    with pytest.raises(ValueError, match=r"same shape, or resize.*image_sizes"):
+        ensemble.combine([first, other])
+    any_size = second.replaced(image_shape=(None, None, 1))
+    combined = ensemble.combine([any_size, first])
+    assert combined.image_shape == nets.IMAGE_SHAPE

@@ -138,7 +138,7 @@ def _probe_rows(fitted):
     """Rows about how the head of a probe teacher was chosen."""
     rows = [("C of the regression", f"{fitted['strength']:.3g}")]
     if fitted["accuracy"] is not None:
-        name = f"accuracy in {fitted['chosen_by']}"
+        name = f"accuracy by {fitted['chosen_by']}"
         rows.append((name, f"{fitted['accuracy']:.2%}"))
     return rows
 

@@ -58,12 +58,21 @@ def test_the_strength_is_the_likeliest_for_held_out_images():
     assert fitted.chosen_by == "validation" and 0.5 < fitted.accuracy <= 1
 
 
-def test_views_of_an_image_stay_in_one_fold(monkeypatch):
+def test_views_of_an_image_stay_in_one_fold():
     # Noise alone: an image's other view would give its label away.
     generator = np.random.default_rng(0)
     values = np.repeat(generator.normal(size=(40, 1, 50)), 2, axis=1)
     fitted = probing.fit(values, np.arange(40) % 2, num_classes=2, seed=0)
     assert fitted.accuracy < 0.8
+
+
+def test_of_many_images_one_fold_chooses(monkeypatch):
+    values, labels = separable(60)
+    monkeypatch.setattr(probing, "_MANY_IMAGES", 59)
+    fitted = probing.fit(values, labels, num_classes=3, seed=0)
+    assert fitted.chosen_by == "a held-out part"
+    # Of 12 images.
+    assert (fitted.accuracy * 12) % 1 == pytest.approx(0, abs=1e-9)
 
 
 def test_two_classes_have_two_logits():

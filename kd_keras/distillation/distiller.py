@@ -8,6 +8,7 @@ from kd_keras.distillation import (
     activations,
     feature_matching,
     losses,
+    matching,
     replicas,
     settings,
     teacher_checks,
@@ -129,7 +130,7 @@ class Distiller(trainer.ExactTrainer):
         super().__init__(student, terms=terms, output=student_output, **kwargs)
         self.matching = None
         if matches:
-            self.matching = feature_matching.Matching(matches, feature_shapes)
+            self.matching = matching.Matching(matches, feature_shapes)
         self.temperature = temperature
         self.hard_loss_weight = hard_loss_weight
         self.soft_loss = soft_loss
@@ -208,7 +209,7 @@ class Distiller(trainer.ExactTrainer):
 
     def get_config(self):
         return {
-            **feature_matching.config_of(self.matching),
+            **matching.config_of(self.matching),
             "name": self.name,
             "student": keras.saving.serialize_keras_object(self.student),
             "soft_loss_options": self.soft_loss_options,
@@ -235,7 +236,7 @@ class Distiller(trainer.ExactTrainer):
         return cls(**{**config, **objects, "soft_loss": soft_loss})
 
     def fit(self, *args, **kwargs):
-        feature_matching.check_callbacks(self.matching, kwargs.get("callbacks"))
+        matching.check_callbacks(self.matching, kwargs.get("callbacks"))
         return super().fit(*args, **kwargs)
 
     def build_for(self, specs):
@@ -365,5 +366,5 @@ def _split(y, matches):
         )
     features = given.get("teacher_features")
     if features is not None:
-        features = feature_matching.checked_targets(features, matches)
+        features = matching.checked_targets(features, matches)
     return given.get("labels"), given.get("teacher_logits"), features

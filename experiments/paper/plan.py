@@ -56,6 +56,7 @@ _NEWER = re.compile(
     r"|(student|teacher)\.image_size"
     r"|teacher\.(backbone|backbone_layer|classes|image_sizes|preprocess|resize"
     r"|signature)"
+    r"|distill\.features\..*"
 )
 
 

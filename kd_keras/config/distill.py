@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from kd_keras.config import field
+from kd_keras.config import features, field
 from kd_keras.config.field import Field, Rule, Section
 
 DEFAULT_TEMPERATURE = 4.0
@@ -51,10 +51,15 @@ LOSS_OPTIONS = {
 SOFT_LOSSES = tuple(LOSS_OPTIONS)
 
 
-def _sections():
-    """The sections of the losses that have options."""
-    for loss, options in LOSS_OPTIONS.items():
-        used_with = ("distill.loss", field.one_of((loss,)))
+def _sections(options_by_loss, chosen_by):
+    """The sections of the losses that have options.
+
+    Args:
+        options_by_loss: dict of tuples of fields.
+        chosen_by: str, the field that names the loss.
+    """
+    for loss, options in options_by_loss.items():
+        used_with = (chosen_by, field.one_of((loss,)))
         if options:
             yield Section(
                 loss,
@@ -109,6 +114,64 @@ def _check(config):
     )
 
 
+_MATCHED = Rule(
+    "set to one of " + ", ".join(features.FEATURE_LOSSES),
+    lambda loss: bool(loss),
+)
+_FEATURES = Section(
+    "features",
+    "Features of inner layers that the student matches beside the teacher's "
+    "predictions; or without them, if teacher.outputs=features. See "
+    "kd_keras.FeatureMatch.",
+    (
+        Field(
+            "loss",
+            "",
+            "The loss on features: mse, cosine, queue_kl (LightlyTrain), "
+            "attention (Zagoruyko and Komodakis, 2017) or relational (Park et "
+            "al., 2019); empty for none.",
+            field.one_of(("", *features.FEATURE_LOSSES)),
+        ),
+        Field(
+            "teacher",
+            "",
+            "The teacher's layer or output; empty for its last pooled "
+            "features. Several, separated by commas, are matched with as many "
+            "of the student.",
+            used_with=("loss", _MATCHED),
+        ),
+        Field(
+            "student",
+            "",
+            "The student's layer or output, as for the teacher.",
+            used_with=("loss", _MATCHED),
+        ),
+        Field(
+            "weight",
+            1.0,
+            "Weight of the loss on features beside the loss on predictions.",
+            field.WEIGHT,
+            used_with=("loss", _MATCHED),
+        ),
+        Field(
+            "projection",
+            "linear",
+            "What converts the student's features to the teacher's size: "
+            "linear, orthogonal (Miles et al., 2024) or none. It is trained, "
+            "and no part of the student.",
+            field.one_of(features.PROJECTIONS),
+            used_with=("loss", _MATCHED),
+        ),
+        Field(
+            "pool",
+            "average",
+            "average compares the mean over the image, none each position.",
+            field.one_of(features.POOLS),
+            used_with=("loss", _MATCHED),
+        ),
+        *_sections(features.FEATURE_LOSS_OPTIONS, "distill.features.loss"),
+    ),
+)
 SECTION = Section(
     "distill",
     "The student's losses.",
@@ -128,7 +191,7 @@ SECTION = Section(
             False,
             "For kl: gives the logits mean 0 and standard deviation 1 first.",
         ),
-        *_sections(),
+        *_sections(LOSS_OPTIONS, "distill.loss"),
         Field(
             "temperature",
             DEFAULT_TEMPERATURE,
@@ -159,6 +222,7 @@ SECTION = Section(
             "weight.",
             field.number(least=-1_000_000, most=1_000_000),
         ),
+        _FEATURES,
     ),
     _check,
 )

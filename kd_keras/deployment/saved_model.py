@@ -36,13 +36,25 @@ def export_saved_model(model, path, *, activation=None, dtype="uint8"):
         write_saved_model(model, new, activation=activation, dtype=dtype)
 
 
-def write_saved_model(model, directory, *, activation=None, dtype="uint8"):
-    """Writes a SavedModel into a new directory; see `export_saved_model`."""
-    activations.check_logits(model, role="model that is exported")
+def write_saved_model(
+    model, directory, *, activation=None, dtype="uint8", has_logits=True
+):
+    """Writes a SavedModel into a new directory; see `export_saved_model`.
+
+    Args:
+        model, activation, dtype: as `export_saved_model`.
+        directory: path, as `path` there.
+        has_logits: bool; False for a model images -> `features`, the output
+            of its signatures.
+    """
+    if has_logits:
+        activations.check_logits(model, role="model that is exported")
 
     def serve(images):
         with batch_norm.fused(model):
             outputs = model(tf.cast(images, tf.float32), training=False)
+        if not has_logits:
+            return {"features": tf.cast(outputs, tf.float32)}
         logits = tf.cast(interface.logits_of(model, outputs), tf.float32)
         chosen = activation or (
             "sigmoid" if logits.shape[-1] == 1 else "softmax"

@@ -6,6 +6,7 @@ import tensorflow as tf
 from kd_keras.data import labels as labels_lib
 from kd_keras.data import pipeline
 from kd_keras.evaluation import outputs as outputs_lib
+from kd_keras.teachers import outputs as teacher_outputs
 from kd_keras.utils import progress
 
 
@@ -73,12 +74,17 @@ def answers_to(answers, examples):
         examples: `Examples`.
 
     Returns:
-        float32 array `(n, num_classes)`, the logits of view 0.
+        `Outputs` of float32 arrays `(n, ...)`, those of view 0.
     """
-    _, outputs = collect(
-        lambda ids, images: {"logits": answers(ids, 0, images).logits}, examples
-    )
-    return outputs["logits"]
+
+    def answer(ids, images):
+        logits, features = answers(ids, 0, images)
+        outputs = {} if logits is None else {"logits": logits}
+        return {**outputs, **dict(enumerate(features))}
+
+    _, outputs = collect(answer, examples)
+    logits = outputs.pop("logits", None)
+    return teacher_outputs.Outputs(logits, tuple(outputs.values()))
 
 
 def with_teacher(network, answers, examples):

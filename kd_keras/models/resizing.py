@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from kd_keras.models import interface
 
+# The end of the name of a model that resizes its images.
+_SUFFIX = "_resized"
 # Arguments of `tf.image.resize` by name. Bicubic is Pillow's. Without
 # antialiasing, pixels of an image that shrinks are left out.
 METHODS = {
@@ -98,8 +100,15 @@ def resized(model, image_size, *, model_size=None):
     check_size(shape[1:], new, model=model.name, field="model_size")
     inputs = keras.Input((*as_size(image_size), shape[-1]), name="images")
     return keras.Model(
-        inputs, model(resize(inputs, new)), name=f"{model.name}_resized"
+        inputs, model(resize(inputs, new)), name=f"{model.name}{_SUFFIX}"
     )
+
+
+def inner_model(model):
+    """The model inside one that `resized` made; None of other models."""
+    inner = model.layers[-1]
+    is_resized = model.name.endswith(_SUFFIX) and isinstance(inner, keras.Model)
+    return inner if is_resized else None
 
 
 def as_size(size):

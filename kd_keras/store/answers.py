@@ -27,6 +27,9 @@ class StoredAnswers:
             for key, value in manifests.comparable(manifest).items()
         }
         self.num_classes = manifest["num_classes"] or None
+        self.has_logits = bool(manifest["num_classes"])
+        features = manifest.get("features", ())
+        self.feature_shapes = [feature["shape"] for feature in features]
         self.class_names = manifest.get("class_names")
 
     def __call__(self, ids, view, images):

@@ -8,6 +8,7 @@ predicts the images (`LiveAnswers`), or of a store that is read by id and view
 import tensorflow as tf
 
 from kd_keras.data import pipeline
+from kd_keras.teachers import outputs as outputs_lib
 
 
 class LiveAnswers:
@@ -19,12 +20,20 @@ class LiveAnswers:
         record: dict of JSON values that identifies the teacher.
         class_names: list of str, the classes that are recorded with the
             teacher, or None.
+        has_logits: bool, False for a teacher that is no classifier.
+        reduce: function of `Outputs` -> `Outputs` that reduces the teacher's
+            features to what a student is compared with; None for a teacher
+            without features.
     """
 
-    def __init__(self, load, *, record, class_names=None):
+    def __init__(
+        self, load, *, record, class_names=None, has_logits=True, reduce=None
+    ):
         self._load = load
         self._teacher = None
         self.class_names = class_names
+        self.has_logits = has_logits
+        self._reduce = reduce or (lambda outputs: outputs)
         # A training's result depends on it.
         self.record = {f"teacher.{key}": value for key, value in record.items()}
 
@@ -36,7 +45,7 @@ class LiveAnswers:
             view: int or int64 scalar, the view's number.
             images: tensor `(batch, height, width, channels)`, the view.
         """
-        return self.function.outputs(images)
+        return self._reduce(self.function.outputs(images))
 
     def open(self):
         """Loads the teacher, unless it is loaded."""
@@ -48,6 +57,10 @@ class LiveAnswers:
         """The `Teacher`, for the `Distiller` to call."""
         self.open()
         return self._teacher
+
+    @property
+    def feature_shapes(self):
+        """None: the `Distiller` asks the teacher itself."""
 
     @property
     def num_classes(self):
@@ -75,25 +88,26 @@ class LiveAnswers:
         return pipeline.drop_ids(batches, view)
 
 
-def join_in_order(batches, logits):
-    """Joins logits to batches that show every example once, in order.
+def join_in_order(batches, outputs):
+    """Joins outputs to batches that show every example once, in order.
 
     Args:
         batches: `tf.data.Dataset` of `(ids, images[, labels])`.
-        logits: float array `(n, num_classes)`, in the order of the batches.
+        outputs: `Outputs` of arrays `(n, ...)`, in the order of the batches.
 
     Returns:
         `tf.data.Dataset` of `(images, y)` for a `Distiller` without a
-        teacher: `y` is a dict of `teacher_logits` and, if any, `labels`.
+        teacher: `y` is a dict of `teacher_logits` and/or `teacher_features`
+        and, if any, `labels`.
     """
+    y = tf.nest.map_structure(tf.constant, outputs_lib.as_targets(outputs))
 
     def join(start, batch):
         _, images, *labels = batch
         end = start + tf.shape(images)[0]
-        y = {"teacher_logits": logits[start:end]}
+        part = tf.nest.map_structure(lambda values: values[start:end], y)
         if labels:
-            (y["labels"],) = labels
-        return end, (images, y)
+            (part["labels"],) = labels
+        return end, (images, part)
 
-    logits = tf.constant(logits)
     return batches.scan(tf.constant(0), join)

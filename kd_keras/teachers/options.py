@@ -24,7 +24,8 @@ class TeacherOptions:
             classes.
         features: tuple of str, the inner outputs that the teacher returns:
             the names of layers or outputs, empty text for the last pooled
-            features.
+            features. Without logits it is `("",)` by default, which is the
+            model's output.
     """
 
     outputs: str = "logits"
@@ -35,18 +36,22 @@ class TeacherOptions:
     classes: str = ""
     features: tuple = ()
 
+    def __post_init__(self):
+        if not self.has_logits and not self.features:
+            object.__setattr__(self, "features", ("",))
+
     @property
     def has_logits(self):
         """Whether the model is a classifier."""
         return self.outputs != FEATURES
 
     def record(self):
-        """The options that are set: a dict of JSON values."""
+        """What logits depend on, where it is set: a dict of JSON values."""
         default = TeacherOptions()
         record = {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in dataclasses.asdict(self).items()
-            if value != getattr(default, key)
+            if key != "features" and value != getattr(default, key)
         }
         return {**record, "outputs": self.outputs}
 

@@ -22,3 +22,17 @@ class Outputs(typing.NamedTuple):
 def as_outputs(result):
     """Makes `Outputs` of logits; leaves `Outputs` as they are."""
     return result if isinstance(result, Outputs) else Outputs(result)
+
+
+def as_targets(outputs):
+    """The entries of a batch's `y` for a `Distiller`: a dict.
+
+    Args:
+        outputs: `Outputs`.
+    """
+    targets = {}
+    if outputs.logits is not None:
+        targets["teacher_logits"] = outputs.logits
+    if outputs.features:
+        targets["teacher_features"] = outputs.features
+    return targets

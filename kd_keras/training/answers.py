@@ -10,7 +10,12 @@ from kd_keras.store import manifest as manifests
 from kd_keras.store import probed
 from kd_keras.teachers import answers as live
 from kd_keras.teachers import probe
-from kd_keras.training import labelling, teacher_files, teacher_measure
+from kd_keras.training import (
+    feature_targets,
+    labelling,
+    teacher_files,
+    teacher_measure,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -35,19 +40,21 @@ def student_answers(context, parts, spec):
     """
     path = context.config.store.path
     if not path:
-        files = _files(context)
-        return live_answers(files, parts)
+        files = student_files(context)
+        targets = feature_targets.targets(context.config)
+        return live_answers(files, parts, targets)
     if path == "auto":
         return _labelled(context, parts, spec)
     return _opened(context, parts, spec)
 
 
-def live_answers(files, parts):
+def live_answers(files, parts, targets=()):
     """The answers of a teacher that is loaded when it is needed.
 
     Args:
         files: `ensemble.TeacherFiles`.
         parts: dict of the parts of the dataset that the teacher must fit.
+        targets: list of `FeatureMatch`, one for each of its features.
 
     Returns:
         `LiveAnswers`.
@@ -56,20 +63,33 @@ def live_answers(files, parts):
         lambda: teacher_files.load(files, parts),
         record=files.record,
         class_names=files.class_names,
+        has_logits=files.has_logits,
+        reduce=feature_targets.reducing(targets) if targets else None,
     )
 
 
-def _files(context):
+def student_files(context):
+    """The files of the student's teacher: `ensemble.TeacherFiles`.
+
+    Args:
+        context: `prepare.Context`.
+
+    Raises:
+        ValueError: as `teacher_files.find`.
+    """
+    targets = feature_targets.targets(context.config)
     return teacher_files.find(
         context.config,
         context.savedmodels,
         class_names=context.dataset.class_names,
+        features=tuple(match.teacher for match in targets),
     )
 
 
 def _labelled(context, parts, spec):
     """Answers of `<workdir>/store`, which is written when it is needed."""
-    files = _files(context)
+    files = student_files(context)
+    targets = feature_targets.targets(context.config)
     manifest = labelling.plan(
         context.config,
         parts,
@@ -81,9 +101,11 @@ def _labelled(context, parts, spec):
     def write_and_open():
         path = context.workdir / "store"
         is_new = not store.is_finished(path, manifest)
-        labelling.write(path, manifest, parts, files)
+        labelling.write(context.config, path, manifest, parts, files)
         # Its files were compared with their checksums.
-        opened = _open(path, parts, spec, files, files.activation, verify=False)
+        opened = _open(
+            path, parts, spec, files, files.activation, targets, verify=False
+        )
         # What is new was measured with the teacher.
         return opened if is_new else _measured(opened, parts)
 
@@ -95,10 +117,11 @@ def _opened(context, parts, spec):
     files = None
     # A finished store replaces the teacher, which need not exist any more.
     if teacher_files.is_given(context.config, context.savedmodels):
-        files = _files(context)
+        files = student_files(context)
     activation = losses.activation_of(context.config.distill.loss)
     path = context.config.store.path
-    opened = _open(path, parts, spec, files, activation)
+    targets = feature_targets.matches(context.config)
+    opened = _open(path, parts, spec, files, activation, targets)
     manifests.check_class_names(
         opened.manifest, context.dataset.class_names, path
     )
@@ -114,8 +137,8 @@ def _measured(opened, parts):
     return opened
 
 
-def _open(path, parts, spec, files, activation, *, verify=True):
-    """Opens a store and checks that it holds the logits that are needed."""
+def _open(path, parts, spec, files, activation, targets, *, verify=True):
+    """Opens a store and checks that it holds the answers that are needed."""
     opened = store.LogitStore.open(path, verify=verify)
     teacher = None if files is None else files.record
     head = None if files is None else _probe_of(files, opened)
@@ -126,13 +149,12 @@ def _open(path, parts, spec, files, activation, *, verify=True):
             head,
             record={key: files.record[key] for key in ("fingerprint", "graph")},
             class_names=files.class_names,
-        ).choose([])
-    expected = {
-        "spec": spec.record(),
-        "num_classes": teacher_files.num_logits(activation, parts["train"])
-        or opened.num_classes,
-        "parts": store.describe(parts),
-    }
+        )
+    opened = opened.choose([match.target_record() for match in targets])
+    expected = {"spec": spec.record(), "parts": store.describe(parts)}
+    num_logits = teacher_files.num_logits(activation, parts["train"])
+    if num_logits and opened.num_classes:
+        expected["num_classes"] = num_logits
     if teacher is not None:
         expected["teacher"] = teacher
     opened.check(**expected)

@@ -257,6 +257,8 @@ def draw_predictions(images, probabilities, *, scale=3, bar_height=60):
 def _draw_bars(probabilities, *, width, height):
     """Bars class by class, the roles side by side: uint8 `(h, w, 3)`."""
     bars = np.full((height, width, 3), 255, np.uint8)
+    if not probabilities:
+        return bars
     num_classes = len(next(iter(probabilities.values())))
     num_bars = num_classes * len(probabilities)
     edges = np.linspace(0, width, num_bars + 1).astype(int)

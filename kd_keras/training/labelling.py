@@ -3,7 +3,7 @@
 import logging
 
 from kd_keras import store
-from kd_keras.training import teacher_files
+from kd_keras.training import feature_targets, teacher_files
 from kd_keras.utils import locks, progress, scratch
 
 _log = logging.getLogger(__name__)
@@ -23,27 +23,29 @@ def plan(config, parts, files, spec, *, class_names=None):
         dict; see `store.plan`.
     """
     fields = config.store
-    num_classes = (
-        teacher_files.num_logits(files.activation, parts["train"])
-        or files.teacher.num_classes
-    )
+    targets = feature_targets.targets(config)
     return store.plan(
         parts,
         teacher=files.record,
-        num_classes=num_classes,
+        num_classes=_num_classes(files, parts),
         names=class_names or files.class_names,
         spec=spec,
         views_count=fields.views,
         dtype=fields.dtype,
         top_k=fields.top_k,
         shard_views=fields.shard_views,
+        # Their sizes are the teacher's to tell.
+        features=feature_targets.records(targets, files.teacher)
+        if targets
+        else (),
     )
 
 
-def write(path, manifest, parts, files, *, shard=0, num_shards=1):
+def write(config, path, manifest, parts, files, *, shard=0, num_shards=1):
     """Writes a store, or those of its files that do not exist yet.
 
     Args:
+        config: the resolved configuration.
         path: the directory.
         manifest: dict, as `plan` returns it.
         parts: dict of the parts of the dataset.
@@ -64,12 +66,21 @@ def write(path, manifest, parts, files, *, shard=0, num_shards=1):
         return True
     with locks.holding(path, part=f"{shard}-of-{num_shards}"):
         teacher = teacher_files.load(files, parts)
+        reduce = feature_targets.reducing(feature_targets.targets(config))
         return store.label(
             path,
             manifest,
             parts,
-            teacher,
+            lambda images: reduce(teacher.outputs(images)),
             shard=shard,
             num_shards=num_shards,
             verbose=progress.verbosity(),
         )
+
+
+def _num_classes(files, parts):
+    """The number of logits that are stored; 0 for a teacher without any."""
+    if not files.has_logits:
+        return 0
+    known = teacher_files.num_logits(files.activation, parts["train"])
+    return known or files.teacher.num_classes

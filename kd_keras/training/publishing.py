@@ -9,6 +9,7 @@ import keras
 
 from kd_keras import config as config_lib
 from kd_keras.evaluation import comparison
+from kd_keras.teachers import options
 from kd_keras.training import (
     devices,
     model_card,
@@ -52,16 +53,22 @@ def measured(stage, network, num_macs):
         "macs": num_macs,
         "images": stage.train.image_spec.record(),
         **class_names(stage),
-        **comparison.test_results(
-            network, stage.parts.get("test"), answers=stage.answers
-        ),
-        **outcome.warnings(stage, network),
+        **_results(stage, network),
     }
+
+
+def _results(stage, network):
+    """Entries about the network's predictions; of features there are none."""
+    test = stage.parts.get("test") if stage.has_logits else None
+    results = comparison.test_results(network, test, answers=stage.answers)
+    if not stage.has_logits:
+        return {**results, "outputs": options.FEATURES}
+    return {**results, **outcome.warnings(stage, network)}
 
 
 def class_names(stage):
     """The entry of a report about the classes, if their names are known."""
-    names = stage.class_names
+    names = stage.class_names if stage.has_logits else None
     return {"class_names": list(names)} if names else {}
 
 

@@ -3,7 +3,7 @@
 import contextlib
 
 from kd_keras.data import pipeline
-from kd_keras.training import labelling, prepare, teacher_files
+from kd_keras.training import answers, labelling, prepare
 from kd_keras.training.stages import stage_class
 from kd_keras.utils import locks, scratch
 
@@ -100,11 +100,7 @@ def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
     )
     stage = stage_class("student")(context)
     pipeline.check_views(stage.train, stage.view_spec)
-    files = teacher_files.find(
-        context.config,
-        context.savedmodels,
-        class_names=context.dataset.class_names,
-    )
+    files = answers.student_files(context)
     manifest = labelling.plan(
         context.config,
         stage.parts,
@@ -114,6 +110,12 @@ def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
     )
     path = context.workdir / "store"
     finished = labelling.write(
-        path, manifest, stage.parts, files, shard=shard, num_shards=num_shards
+        context.config,
+        path,
+        manifest,
+        stage.parts,
+        files,
+        shard=shard,
+        num_shards=num_shards,
     )
     return path, finished

@@ -1,5 +1,6 @@
 """Finds, loads and checks the teacher that a stage learns from."""
 
+import dataclasses
 import logging
 import pathlib
 
@@ -16,7 +17,9 @@ _LISTS = ("outputs", "signature", "preprocess", "resize")
 _log = logging.getLogger(__name__)
 
 
-def find(config, savedmodels, *, class_names=None, activation=None):
+def find(
+    config, savedmodels, *, class_names=None, activation=None, features=()
+):
     """The files of the teacher, as `ensemble.TeacherFiles`; loads nothing.
 
     Args:
@@ -25,6 +28,7 @@ def find(config, savedmodels, *, class_names=None, activation=None):
         class_names: list of str, the classes of the data, or None.
         activation: `softmax` or `sigmoid`, how its logits are read; by
             default as `distill.loss` reads them.
+        features: tuple of str, the inner outputs that the teacher returns.
 
     Raises:
         ValueError: if a file does not exist, or is recorded to be of other
@@ -37,16 +41,20 @@ def find(config, savedmodels, *, class_names=None, activation=None):
         _check_exists(path)
     files = ensemble.TeacherFiles(
         paths,
-        options=_options(fields, len(paths), class_names),
+        options=[
+            dataclasses.replace(one, features=features)
+            for one in _options(fields, len(paths), class_names)
+        ],
         weights=fields.weights,
         mean=fields.mean,
         activation=activation or losses.activation_of(config.distill.loss),
     )
-    class_name_checks.check_same(
-        files.class_names,
-        class_names,
-        model=f"the teacher {', '.join(files.paths)}",
-    )
+    if files.has_logits:
+        class_name_checks.check_same(
+            files.class_names,
+            class_names,
+            model=f"the teacher {', '.join(files.paths)}",
+        )
     return files
 
 
@@ -85,7 +93,9 @@ def load(files, parts):
     check_images(teacher, train)
     if teacher.has_logits:
         _check_classes(teacher, train, files.activation)
-    answers = live.LiveAnswers(lambda: teacher, record={})
+    answers = live.LiveAnswers(
+        lambda: teacher, record={}, has_logits=teacher.has_logits
+    )
     teacher_measure.check(answers, parts)
     return teacher
 

@@ -42,6 +42,8 @@ def check(answers, parts):
         ValueError: if the teacher is no better than chance, or its logits
             hardly depend on the image or are others at each call.
     """
+    if not answers.has_logits:
+        return
     name = "validation" if "validation" in parts else "train"
     examples = splits.spread(parts[name], IMAGES)
     seen = f"{NAMED[name]} images"

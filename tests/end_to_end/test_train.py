@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+import types
 
 import keras
 import numpy as np
@@ -195,28 +196,43 @@ def test_a_store_is_labelled_in_parts_and_distilled_from(tmp_path):
         f"--config.teacher.path={REPOSITORY / 'savedmodels/mnist_teacher'}",
     ]
 
-    def label(*more):
-        return run(*flags, *more, cwd=tmp_path, module="label")
+    def run_all(directory, *command_lines):
+        directory.mkdir()
+        answers = run_forked(
+            "documented_command",
+            [
+                [str(directory), [name, *flags, *more]]
+                for name, *more in command_lines
+            ],
+        )
+        return [
+            types.SimpleNamespace(returncode=code, stderr=output)
+            for code, output in answers
+        ]
 
-    assert_one_line(label("--shard=2", "--num_shards=2"), "2 of 2")
-    assert_one_line(label("--config.store.top_k=10"), "Received: 10 of 10")
-    assert not list(tmp_path.iterdir())
+    refused = run_all(
+        tmp_path / "refused",
+        ["label", "--shard=2", "--num_shards=2"],
+        ["label", "--config.store.top_k=10"],
+    )
+    assert_one_line(refused[0], "2 of 2")
+    assert_one_line(refused[1], "Received: 10 of 10")
+    assert not list((tmp_path / "refused").iterdir())
     small_files = "--config.store.shard_views=1000"
-    first = label(small_files, "--shard=0", "--num_shards=2")
+    first, last, again, student, other = run_all(
+        tmp_path / "used",
+        ["label", small_files, "--shard=0", "--num_shards=2"],
+        ["label", small_files, "--shard=1", "--num_shards=2"],
+        ["label", small_files],
+        ["train", "--stage=student", "--config.store.path=runs/mnist/store"],
+        ["label", "--config.seed=1"],
+    )
     assert first.returncode == 0, first.stderr
-    assert "others are not yet" in first.stdout
+    assert "others are not yet" in first.stderr
     # One line for each file, with the rate and the remaining time.
     assert "a second, 0 seconds left" in first.stderr
-    last = label(small_files, "--shard=1", "--num_shards=2")
-    assert "runs/mnist/store is finished" in last.stdout
-    again = label(small_files)
+    assert "runs/mnist/store is finished" in last.stderr
     assert "finished before" in again.stderr
-    student = run(
-        *flags,
-        "--stage=student",
-        "--config.store.path=runs/mnist/store",
-        cwd=tmp_path,
-    )
     assert student.returncode == 0, student.stderr
     assert "store: runs/mnist/store, 2 views" in student.stderr
-    assert_one_line(label("--config.seed=1"), "spec.seed (was 0, is 1)")
+    assert_one_line(other, "spec.seed (was 0, is 1)")

@@ -35,6 +35,8 @@ class Stage(abc.ABC):
             end, of which there are several if a run is extended.
         answers: `LiveAnswers` or `StoredAnswers` of the teacher that the
             network is compared with, or None.
+        has_logits: bool, False for a network that is trained to return
+            features, without a classifier.
         activation: `softmax`, or `sigmoid` for logits that are a yes or no
             each: how the network's logits are read.
 
@@ -46,6 +48,7 @@ class Stage(abc.ABC):
     uses_transfer_set = False
     uses_labels = True
     answers = None
+    has_logits = True
     activation = "softmax"
 
     def __init__(self, context):
@@ -257,6 +260,7 @@ class Stage(abc.ABC):
             directory,
             dtype=self.train.image_spec.dtype,
             activation=self.activation,
+            has_logits=self.has_logits,
         )
 
     def _check_labels(self):

@@ -1,5 +1,7 @@
 """The student stage: distillation from a frozen teacher."""
 
+import functools
+
 import keras
 
 from kd_keras import config as config_lib
@@ -8,7 +10,7 @@ from kd_keras.distillation import distiller, losses
 from kd_keras.evaluation import predict
 from kd_keras.store import manifest
 from kd_keras.teachers import answers as answers_lib
-from kd_keras.training import answers, teacher_files
+from kd_keras.training import answers, feature_targets, teacher_files
 from kd_keras.training.stages import teacher, training_stage
 
 
@@ -79,12 +81,28 @@ class StudentStage(training_stage.TrainingStage):
         self.answers = answers.student_answers(
             self.context, self.parts, self.view_spec
         )
+        if not self.has_logits and not self.matches:
+            raise ValueError(
+                "a teacher of features without logits needs "
+                "distill.features.loss, such as cosine. Received: none"
+            )
         return {**super().find_inputs(), **self.answers.record}
 
+    @functools.cached_property
+    def matches(self):
+        """The features that are matched: list of `FeatureMatch`."""
+        return feature_targets.matches(self.config)
+
+    @property
+    def has_logits(self):
+        return self.answers.has_logits
+
     def find_num_classes(self):
-        return self.answers.num_classes or teacher_files.num_logits(
-            self.activation, self.train
-        )
+        known = teacher_files.num_logits(self.activation, self.train)
+        if self.has_logits:
+            return self.answers.num_classes or known
+        # For a head that is cut off after training.
+        return known or 2
 
     def make_trainer(self, network, steps_per_epoch):
         fields = self.config.distill
@@ -104,9 +122,18 @@ class StudentStage(training_stage.TrainingStage):
             self.answers.function,
             temperature=temperature,
             hard_loss_weight=weight,
-            soft_loss=fields.loss,
-            soft_loss_options=config_lib.loss_options(self.config),
+            features=self.matches,
+            feature_shapes=self.answers.feature_shapes,
+            **self._soft_loss(),
         )
+
+    def _soft_loss(self):
+        if not self.has_logits:
+            return {"soft_loss": None}
+        return {
+            "soft_loss": self.config.distill.loss,
+            "soft_loss_options": config_lib.loss_options(self.config),
+        }
 
     def training_batches(self, first_epoch, first_step):
         return super().training_batches(
@@ -121,16 +148,18 @@ class StudentStage(training_stage.TrainingStage):
             return None
         examples = self.parts["validation"]
         # Every epoch validates on the same images: they are predicted once.
-        logits = predict.answers_to(self.answers.part("validation"), examples)
+        outputs = predict.answers_to(self.answers.part("validation"), examples)
         return pipeline.evaluation_batches(
             examples,
-            join=lambda batches: answers_lib.join_in_order(batches, logits),
+            join=lambda batches: answers_lib.join_in_order(batches, outputs),
         )
 
     def view_of(self, epoch):
         return self.answers.view_of(epoch)
 
     def sample_predictions(self, network, ids, view, images):
+        if not self.has_logits:
+            return {}
         logits = {
             "teacher": self.answers(ids, view, images).logits,
             "student": network(images, training=False),
@@ -149,9 +178,10 @@ class StudentStage(training_stage.TrainingStage):
         labels = "without labels."
         if self.config.distill.hard_loss_weight:
             labels = "with labels beside them."
-        return (
-            "Trained on the softened predictions of a frozen teacher, " + labels
-        )
+        learned = "softened predictions" if self.has_logits else "features"
+        if self.has_logits and self.matches:
+            learned += " and features"
+        return f"Trained on the {learned} of a frozen teacher, {labels}"
 
     def _label_user(self):
         return "the student stage with distill.hard_loss_weight"

@@ -6,7 +6,7 @@ import keras
 
 from kd_keras.data import pipeline
 from kd_keras.distillation import losses
-from kd_keras.models import macs
+from kd_keras.models import backbone, macs
 from kd_keras.training import environments, extension, fitting, publishing
 from kd_keras.training.stages import base
 
@@ -43,6 +43,9 @@ class TrainingStage(base.Stage):
         fitting.fit(self, network, model)
         final = publishing.build_in_float32(self, num_classes)
         final.set_weights(network.get_weights())
+        if not self.has_logits:
+            final = backbone.backbone(final)
+            num_macs = macs.count_macs(final)
         epochs = self.run_dir.metrics()
         report = {
             **publishing.measured(self, final, num_macs),

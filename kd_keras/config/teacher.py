@@ -68,11 +68,13 @@ SECTION = Section(
         Field(
             "path",
             "",
-            "Model that the student learns from: a SavedModel or .keras "
-            "file; empty for <savedmodels>/<name>_teacher, which the teacher "
-            "stage writes. Several, separated by commas, are an ensemble, for "
-            "which outputs, signature, preprocess, resize and files of "
-            "classes may be lists, too.",
+            "Model that the student learns from: a SavedModel, a .keras, .h5 "
+            "or .onnx file, keras_applications:NAME, keras_hub:PRESET, "
+            "module:function of image batches, and others (docs/guides/"
+            "any_teacher.md); empty for <savedmodels>/<name>_teacher, which "
+            "the teacher stage writes. Several, separated by commas, are an "
+            "ensemble, for which outputs, signature, preprocess, resize and "
+            "files of classes may be lists, too.",
         ),
         Field(
             "backbone",

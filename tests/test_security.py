@@ -28,6 +28,7 @@ FORBIDDEN_CALLS = {
 # Arguments that a call must have, by the end of its name.
 NEEDED = {
     "np.load": {"allow_pickle": False},
+    "torch.load": {"weights_only": True},
     ".extractall": {"filter": "data"},
 }
 REFUSED = {"shell": True, "safe_mode": False, "allow_pickle": True}
@@ -72,6 +73,7 @@ def test_no_module_runs_code_from_data():
         "from yaml import load",
         "eval('1')",
         "np.load(path)",
+        "torch.load(path)",
         "np.load(path, allow_pickle=True)",
         "archive.extractall(folder)",
         "subprocess.run('ls', shell=True)",

@@ -7,8 +7,8 @@ import numpy as np
 from kd_keras.teachers import kind
 from kd_keras.utils import suggestions
 
-# Images of the trial that finds the shapes of the outputs, and what they may be
-# if the model does not tell.
+# Images of the trial that finds the shapes of the outputs, and sizes to try if
+# the model does not tell its own.
 _TRIAL = 2
 _USUAL_SIZES = (224, 32, 28, 64, 96)
 _USUAL_CHANNELS = (3, 1)
@@ -64,7 +64,7 @@ def check_feature(name, names, *, what, path):
     Args:
         name: str.
         names: list of str, in the order of computation.
-        what: str, what they name, for the error.
+        what: str, the things that have names, for the error.
         path: str or path of the model, for the error.
     """
     if name in names:
@@ -128,12 +128,7 @@ def teacher(run, *, images, path, options, logits=None, features=()):
     shapes = [(logits[1:2] or (None,))] if has_logits else []
     shapes += [x.shape_of(shape) for x, shape in features]
     shapes = _tried(finished, images, path, options) or shapes
-    for (feature, _), shape in zip(features, shapes[has_logits:]):
-        if shape is None or shape[-1] is None:
-            raise kind.Unusable(
-                "the shape of a feature must be known: give teacher.image_size."
-                f" Received: the feature {feature.name!r} of {path}"
-            )
+    _check_shapes(features, shapes[has_logits:], path)
     function = array_function.ArrayFunction(finished, shapes=shapes, path=path)
 
     def call(batch):
@@ -154,6 +149,16 @@ def teacher(run, *, images, path, options, logits=None, features=()):
         outputs_activation=teachers.activation_of(options.outputs, num_classes),
         image_spec=images.image_spec,
     )
+
+
+def _check_shapes(features, shapes, path):
+    """Raises a ValueError if the shape of a feature is unknown."""
+    for (feature, _), shape in zip(features, shapes):
+        if shape is None or shape[-1] is None:
+            raise kind.Unusable(
+                "the shape of a feature must be known: give teacher.image_size."
+                f" Received: the feature {feature.name!r} of {path}"
+            )
 
 
 def _tried(run, images, path, options):

@@ -12,7 +12,7 @@ import zipfile
 
 from kd_keras.teachers import kind
 
-# What a file without tensors alone needs; the rest of the message is the file.
+# Ways to use a network whose file is refused.
 _REMEDY = (
     "write a function that builds the network and loads its weights with "
     "torch.load(path, weights_only=True), and give torch:module:function, or "

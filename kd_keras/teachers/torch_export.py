@@ -15,7 +15,7 @@ from kd_keras.utils import digests
 
 # Layers that a classifier may end with, and the position of their input.
 _LAST_LAYERS = {"linear": 0, "addmm": 1, "mm": 0, "conv2d": 0, "convolution": 0}
-# Layers that compute something else in training, and where they are told so.
+# Layers that differ in training, and the position of the argument that sets it.
 _MODES = {"dropout": 2, "batch_norm": 5, "native_dropout": 2}
 
 
@@ -71,7 +71,7 @@ def _program(path):
     with kind.errors_of_loading(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         contents = torch_archive.exported_without_code(path)
-        # PyTorch logs what it raises.
+        # PyTorch logs the errors that it raises.
         logger = logging.getLogger("torch.export")
         level = logger.level
         logger.setLevel(logging.CRITICAL)
@@ -174,7 +174,7 @@ class _Network:
                 "features must be named for a network without a linear layer "
                 f"or convolution. Received: {self._path}"
             )
-        # A module's output is that of its last operation.
+        # The last operation of a module computes its output.
         named = {}
         for node in nodes:
             for module, _ in node.meta.get("nn_module_stack", {}).values():

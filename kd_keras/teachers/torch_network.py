@@ -10,7 +10,7 @@ _CHANNELS = (1, 3, 4)
 
 
 def import_torch():
-    """Imports PyTorch, or says which extra has it."""
+    """Imports PyTorch; the error without it names the extra."""
     return packages.optional("torch", extra="torch")
 
 
@@ -83,8 +83,8 @@ def teacher(network, *, path, options, record=None, images=None):
             logits, or a dict, list or tuple of outputs.
         path: str, its path or name.
         options: `TeacherOptions`.
-        record: function of names of features -> an object with `values`, a
-            function that returns what they were in the last call; None for a
+        record: function of names of features -> an object whose method
+            `values` returns the features of the last call; None for a
             network without inner outputs.
         images: `ImageInput`; None for float32 of any size.
 
@@ -205,7 +205,7 @@ class ModuleRecord:
                     inner.register_forward_pre_hook(self._keep_input)
 
     def values(self):
-        """What the modules returned in the last call, in the order of names.
+        """Returns the features of the last call, in the order of names.
 
         Raises:
             ValueError: if one was not called, or returned no tensor.

@@ -10,6 +10,7 @@ _PUBLIC = {
     "LogitStore": "kd_keras.store.reader",
     "evaluate_model": "kd_keras.evaluation.comparison",
     "load_teacher": "kd_keras.teachers.loading",
+    "load_weights": "kd_keras.teachers.starting_weights",
     "losses": "kd_keras.distillation.losses",
     "resized": "kd_keras.models.resizing",
 }

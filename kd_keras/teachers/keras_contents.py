@@ -1,9 +1,11 @@
 """Reads the parts of `.keras` and `.h5` files without building a network."""
 
+import collections
 import contextlib
 import io
 import json
 import pathlib
+import re
 import zipfile
 
 from kd_keras.teachers import kind
@@ -46,6 +48,29 @@ def named_weights(path):
             # The states of dropout's random generators are no weights.
             if "seed_generator" not in name:
                 yield name, dataset[()]
+
+
+def named_layers(path):
+    """Yields the name and the list of weights of each layer, in order.
+
+    Args:
+        path: path of a `.keras` or `.h5` file; one of weights alone, too.
+    """
+    check_size(path)
+    with _weights_file(path) as file:
+        weights = file.get("model_weights", file)
+        if "layer_names" in weights.attrs:
+            yield from _legacy_layers(weights)
+            return
+        groups = collections.defaultdict(list)
+        for name, dataset in sorted(_datasets(file), key=_natural_order):
+            is_optimizer = name.startswith("optimizer/")
+            if "seed_generator" not in name and not is_optimizer:
+                groups[dataset.parent.name].append(dataset[()])
+        for group, arrays in groups.items():
+            # `layers/conv2d_1/vars`; older versions did not store the name.
+            own_name = group.split("/")[-2]
+            yield file[group].attrs.get("name", own_name), arrays
 
 
 def check_size(path):
@@ -96,6 +121,27 @@ def _legacy_weights(file):
         names = _listed(weights[layer], "weight_names")
         for index, name in enumerate(names):
             yield f"{number}/{index}", weights[layer][name]
+
+
+def _legacy_layers(weights):
+    for layer in _listed(weights, "layer_names"):
+        groups = collections.defaultdict(list)
+        for name in _listed(weights[layer], "weight_names"):
+            # Names such as `conv2d_1/kernel:0`.
+            prefix = _text(name).rpartition("/")[0] or _text(layer)
+            groups[prefix].append(weights[layer][name][()])
+        for prefix, arrays in groups.items():
+            yield prefix.rpartition("/")[2], arrays
+
+
+def _text(name):
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _natural_order(entry):
+    """Sorts `conv2d_10` behind `conv2d_9`."""
+    parts = re.split(r"(\d+)", entry[0])
+    return [int(part) if part.isdigit() else part for part in parts]
 
 
 def _listed(group, attribute):

@@ -40,7 +40,9 @@ def targets(config):
     Without a loss, the pooled output of a teacher that is no classifier.
     """
     found = matches(config)
-    if not found and config.teacher.outputs == options.FEATURES:
+    # A probe teacher of such a model has logits.
+    is_embedding = config.teacher.outputs == options.FEATURES
+    if not found and is_embedding and not config.teacher.backbone:
         return [feature_matching.FeatureMatch()]
     return found
 

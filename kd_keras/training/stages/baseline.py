@@ -11,13 +11,14 @@ class BaselineStage(training_stage.TrainingStage):
     name = "baseline"
     role = section = "student"
     uses_transfer_set = True
+    weights_path = staticmethod(lambda config: config.student.weights)
 
     @staticmethod
     def config_fields(config):
         return {
             "data": base.without(config.data, "mixup", "cutmix"),
             "transfer": config.transfer,
-            "student": base.without(config.student, "optimizer"),
+            "student": base.without(config.student, "optimizer", "weights"),
             "baseline": config.baseline,
         }
 

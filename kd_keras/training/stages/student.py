@@ -11,7 +11,7 @@ from kd_keras.evaluation import predict
 from kd_keras.store import manifest
 from kd_keras.teachers import answers as answers_lib
 from kd_keras.training import answers, feature_targets, teacher_files
-from kd_keras.training.stages import teacher, training_stage
+from kd_keras.training.stages import base, teacher, training_stage
 
 
 class StudentStage(training_stage.TrainingStage):
@@ -19,6 +19,7 @@ class StudentStage(training_stage.TrainingStage):
 
     name = role = section = "student"
     uses_transfer_set = True
+    weights_path = staticmethod(lambda config: config.student.weights)
 
     @property
     def uses_labels(self):
@@ -38,13 +39,13 @@ class StudentStage(training_stage.TrainingStage):
         return {
             "data": config.data,
             "transfer": config.transfer,
-            "student": config.student,
+            "student": base.without(config.student, "weights"),
             "distill": config.distill,
-            # The file is known by its fingerprint, not by its path.
             "teacher": {
                 key: config.teacher[key]
                 for key in teacher.STUDENT_FIELDS
-                if key != "path"
+                # Files are known by their fingerprints, not by their paths.
+                if key not in ("path", "backbone", "backbone_layer")
             },
         }
 

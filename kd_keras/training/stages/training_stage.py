@@ -1,18 +1,34 @@
 """The base of the stages that train one network."""
 
 import abc
+import logging
 
 import keras
 
 from kd_keras.data import pipeline
 from kd_keras.distillation import losses
 from kd_keras.models import backbone, macs
+from kd_keras.teachers import starting_weights
 from kd_keras.training import environments, extension, fitting, publishing
 from kd_keras.training.stages import base
+
+_log = logging.getLogger(__name__)
 
 
 class TrainingStage(base.Stage):
     """Trains one network from its initial weights to its report."""
+
+    # Function of a configuration -> file that the network starts from.
+    weights_path = staticmethod(lambda config: "")
+
+    def __init__(self, context):
+        super().__init__(context)
+        self._starting_weights = None
+        path = self.weights_path(self.config)
+        if path:
+            self._starting_weights = starting_weights.StartingWeights(
+                path, field=f"{self.role}.weights"
+            )
 
     @abc.abstractmethod
     def make_trainer(self, network, steps_per_epoch):
@@ -29,6 +45,13 @@ class TrainingStage(base.Stage):
         network, model = fitting.compile_network(self, num_classes)
         num_macs = macs.count_macs(network)
         fitting.log_size(self, network, num_macs)
+        if self._starting_weights is not None:
+            _log.info(
+                "%s: starts from %s: %s",
+                self.name,
+                self._starting_weights.path,
+                self._loaded,
+            )
         # Not earlier: no store is written for a network that cannot be built.
         self.open_inputs()
         if restart:
@@ -55,6 +78,19 @@ class TrainingStage(base.Stage):
         }
         publishing.publish(self, final, report)
         return report
+
+    def find_inputs(self):
+        found = super().find_inputs()
+        if self._starting_weights is not None:
+            # The file is known by its contents, not by its path.
+            found[f"{self.role}.weights"] = self._starting_weights.fingerprint
+        return found
+
+    def build(self, num_classes):
+        network = super().build(num_classes)
+        if self._starting_weights is not None:
+            self._loaded = self._starting_weights.load_into(network)
+        return network
 
     def find_num_classes(self):
         return self.train.num_classes

@@ -9,6 +9,10 @@ Examples:
   kd-keras label --config=cifar10
   kd-keras label --config=cifar10 --config.store.views=4
   kd-keras label --config=cifar10 --shard=0 --num_shards=2
+  kd-keras label --config=cifar10 --from=predictions.npz
+
+--from stores predictions that were made elsewhere, such as those of an API, by
+the ids or the file names of the images, from a .npy, .npz or Parquet file.
 
 After an interruption, the same command resumes. Several processes, on machines
 or GPUs that share the directory, can write parts of one store: give all of
@@ -43,6 +47,12 @@ _NUM_SHARDS = flags.DEFINE_integer(
     lower_bound=1,
     upper_bound=10_000,
 )
+_FROM = flags.DEFINE_string(
+    "from",
+    "",
+    "A .npy, .npz or Parquet file of predictions that were made elsewhere, to "
+    "store instead of a teacher's.",
+)
 
 
 def main():
@@ -55,6 +65,7 @@ def main():
         config,
         workdir=run_flags.workdir(config),
         savedmodels=run_flags.SAVEDMODELS.value,
+        predictions=_FROM.value,
         shard=_SHARD.value,
         num_shards=_NUM_SHARDS.value,
     )

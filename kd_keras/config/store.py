@@ -20,13 +20,20 @@ SECTION = Section(
             "views",
             10,
             "Views of each example that are stored; epoch e shows view e "
-            "modulo this number.",
+            "modulo this number. kd-keras label --from stores those of the "
+            "file.",
             field.COUNT,
+        ),
+        Field(
+            "share_views",
+            False,
+            "Stores one prediction of each image, without augmentation, and "
+            "uses it for all views of the image, however they are augmented.",
         ),
         Field(
             "dtype",
             "float16",
-            "Type of a stored logit, of 2 or 4 bytes.",
+            "Type of a stored number, of 2 or 4 bytes.",
             field.one_of(STORE_DTYPES),
         ),
         Field(

@@ -7,8 +7,10 @@ trained on, in any order and any batch.
 A store is a directory. `manifest.json` describes its contents. A part
 (`train`, `validation`, `test`) is a series of files of successive examples
 with all their views, `<part>-00000-of-00010.npy`, arrays `(views, examples,
-classes)`, and its ids in `<part>-ids.npy`. Validation and test have one view,
-the image without augmentation.
+classes)`, and its ids in `<part>-ids.npy`. Features, such as embeddings, are
+in files of their own, `<part>-feature0-00000-of-00010.npy`, beside the logits
+or instead of them. Validation and test have one view, the image without
+augmentation.
 """
 
 from kd_keras.store.manifest import (
@@ -19,7 +21,7 @@ from kd_keras.store.manifest import (
     remove,
 )
 from kd_keras.store.reader import LogitStore
-from kd_keras.store.writer import label
+from kd_keras.store.writer import label, write
 
 __all__ = [
     "LogitStore",
@@ -29,4 +31,5 @@ __all__ = [
     "label",
     "plan",
     "remove",
+    "write",
 ]

@@ -192,6 +192,11 @@ def write(path, manifest):
     )
 
 
+def is_imported(manifest):
+    """Whether a store holds predictions that were made elsewhere."""
+    return "predictions" in manifest["teacher"]
+
+
 def is_finished(path, manifest):
     """Whether a store of this plan exists and is finished and whole.
 

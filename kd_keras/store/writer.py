@@ -20,7 +20,31 @@ _log = logging.getLogger(__name__)
 _PLAN_SECONDS = 60
 
 
-def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
+def label(path, manifest, parts, teacher, **options):
+    """Writes a store of a teacher's outputs; see `write`.
+
+    Args:
+        path, manifest, parts: as of `write`.
+        teacher: function of images -> float32 logits, or `Outputs` with the
+            features of the plan.
+        **options: of `write`.
+
+    Returns:
+        bool, whether the store is finished.
+
+    Raises:
+        ValueError: as `write`.
+    """
+
+    def outputs_of(name, positions):
+        return _predicted(manifest, name, parts[name], positions, teacher)
+
+    return write(path, manifest, parts, outputs_of, **options)
+
+
+def write(
+    path, manifest, parts, outputs_of, *, shard=0, num_shards=1, verbose=2
+):
     """Writes a store, or those of its files that are missing or damaged.
 
     Files are written whole or not at all. `num_shards` processes may write
@@ -31,8 +55,10 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
         path: the directory.
         manifest: dict that `plan` returned.
         parts: as given to `plan`.
-        teacher: function of images -> float32 logits, or `Outputs` with the
-            features of the plan.
+        outputs_of: function of the name of a part and of the positions of
+            some of its examples, an int array, that returns an iterator of
+            `(view, arrays)`: the logits, if any, and the features of
+            `BATCH_SIZE` examples; all views of a batch, then of the next.
         shard: int, number of this process, from 0.
         num_shards: int, number of processes.
         verbose: 1 for a progress bar, 2 for a line a file.
@@ -63,11 +89,9 @@ def label(path, manifest, parts, teacher, *, shard=0, num_shards=1, verbose=2):
         for name in parts
     }
     report = _Progress(_count_views(manifest, missing), verbose)
-    for name, examples in parts.items():
+    for name in parts:
         if missing[name]:
-            _label_part(
-                path, manifest, name, examples, missing[name], teacher, report
-            )
+            _label_part(path, manifest, name, missing[name], outputs_of, report)
     return manifest_lib.is_finished(path, manifest)
 
 
@@ -141,27 +165,32 @@ def _count_views(manifest, shards):
     )
 
 
-def _label_part(path, manifest, name, examples, indices, teacher, report):
+def _predicted(manifest, name, examples, positions, teacher):
+    """The outputs of a teacher for some examples; see `write`."""
+    batches = pipeline.labelling_batches(
+        examples,
+        examples.subset(positions),
+        batch_size=manifest_lib.BATCH_SIZE,
+        views_count=manifest["parts"][name]["views"],
+        spec=views.ViewSpec.from_record(manifest["spec"])
+        if name == "train"
+        else views.ViewSpec(),
+    )
+    predict = tf.function(teacher, reduce_retracing=True)
+    for view, images in batches:
+        yield int(view), _as_arrays(predict(images), manifest)
+
+
+def _label_part(path, manifest, name, indices, outputs_of, report):
     """Writes the shards `indices` of a part, in one pass over its examples."""
     part = manifest["parts"][name]
     size = part["shard_examples"]
     ranges = [
-        np.arange(index * size, min((index + 1) * size, len(examples)))
+        np.arange(index * size, min((index + 1) * size, part["examples"]))
         for index in indices
     ]
     # Shards hold whole batches, so no batch spans two shards.
-    batches = iter(
-        pipeline.labelling_batches(
-            examples,
-            examples.subset(np.concatenate(ranges)),
-            batch_size=manifest_lib.BATCH_SIZE,
-            views_count=part["views"],
-            spec=views.ViewSpec.from_record(manifest["spec"])
-            if name == "train"
-            else views.ViewSpec(),
-        )
-    )
-    predict = tf.function(teacher, reduce_retracing=True)
+    batches = iter(outputs_of(name, np.concatenate(ranges)))
     arrays = records.arrays(manifest)
     shards = _shards(name, manifest)
     for index, positions in zip(indices, ranges):
@@ -169,12 +198,11 @@ def _label_part(path, manifest, name, examples, indices, teacher, report):
         rows = [np.empty(shape, array.row_dtype) for array in arrays]
         for start in range(0, len(positions), manifest_lib.BATCH_SIZE):
             for _ in range(part["views"]):
-                view, images = next(batches)
-                stop = start + len(images)
-                outputs = _as_arrays(predict(images), manifest)
+                view, outputs = next(batches)
+                stop = min(start + manifest_lib.BATCH_SIZE, len(positions))
                 for array, row, values in zip(arrays, rows, outputs):
-                    row[int(view), start:stop] = array.encode(values)
-                report.add(len(images))
+                    row[view, start:stop] = array.encode(values)
+                report.add(stop - start)
         _save_shard(path, dict(zip(shards[index], rows)))
         report.end_file(path / shards[index][0])
 

@@ -4,6 +4,7 @@ import logging
 import pathlib
 
 from kd_keras import store
+from kd_keras.data import augmentation
 from kd_keras.distillation import losses
 from kd_keras.store import answers as stored
 from kd_keras.store import manifest as manifests
@@ -39,6 +40,7 @@ def student_answers(context, parts, spec):
             holds other logits.
     """
     path = context.config.store.path
+    _check_shared(context.config.store, spec)
     if not path:
         files = student_files(context)
         targets = feature_targets.targets(context.config)
@@ -103,43 +105,119 @@ def _labelled(context, parts, spec):
         is_new = not store.is_finished(path, manifest)
         labelling.write(context.config, path, manifest, parts, files)
         # Its files were compared with their checksums.
-        opened = _open(
-            path, parts, spec, files, files.activation, targets, verify=False
-        )
+        opened = store.LogitStore.open(path, verify=False)
+        opened = _checked(context, opened, parts, spec, files, targets)
         # What is new was measured with the teacher.
         return opened if is_new else _measured(opened, parts)
 
-    return stored.StoredAnswers(write_and_open, manifest=manifest)
+    return _stored_answers(context, write_and_open, manifest)
 
 
 def _opened(context, parts, spec):
     """Answers of the store at `config.store.path`."""
+    path = context.config.store.path
+    opened = store.LogitStore.open(path)
     files = None
     # A finished store replaces the teacher, which need not exist any more.
     if teacher_files.is_given(context.config, context.savedmodels):
         files = student_files(context)
-    activation = losses.activation_of(context.config.distill.loss)
-    path = context.config.store.path
+        if _replaces_export(context.config, opened, files):
+            files = None
     targets = feature_targets.matches(context.config)
-    opened = _open(path, parts, spec, files, activation, targets)
+    opened = _checked(context, opened, parts, spec, files, targets)
     manifests.check_class_names(
         opened.manifest, context.dataset.class_names, path
     )
-    return stored.StoredAnswers(
-        lambda: _measured(opened, parts), manifest=opened.manifest
+    return _stored_answers(
+        context, lambda: _measured(opened, parts), opened.manifest
     )
+
+
+def _replaces_export(config, opened, files):
+    """Whether a store stands in for what the teacher stage has exported.
+
+    Predictions that were made elsewhere are of no teacher that was trained
+    here, except for a head on their embeddings.
+    """
+    return (
+        not config.teacher.path
+        and manifests.is_imported(opened.manifest)
+        and _probe_of(files, opened) is None
+    )
+
+
+def _stored_answers(context, open_store, manifest):
+    shared = context.config.store.share_views
+    if shared:
+        _log.warning(
+            "store: all views of an image share one prediction "
+            "(store.share_views). A teacher that sees each view teaches "
+            "better: https://arxiv.org/abs/2106.05237"
+        )
+    return stored.StoredAnswers(
+        open_store, manifest=manifest, share_views=shared
+    )
+
+
+def _check_shared(fields, spec):
+    if not fields.share_views:
+        return
+    if not fields.path:
+        raise ValueError(
+            "store.share_views needs store.path, a store or auto. Received: "
+            "a teacher that runs in every step"
+        )
+    if spec.mixes:
+        raise ValueError(
+            "store.share_views needs views of one image each. Received: "
+            f"data.mixup={spec.mixup}, data.cutmix={spec.cutmix}, which mix "
+            "two"
+        )
 
 
 def _measured(opened, parts):
     """Returns an open store whose logits were measured."""
     answers = stored.StoredAnswers(lambda: opened, manifest=opened.manifest)
-    teacher_measure.check(answers, parts)
+    teacher_measure.check(answers, _held_parts(opened, parts))
     return opened
 
 
-def _open(path, parts, spec, files, activation, targets, *, verify=True):
-    """Opens a store and checks that it holds the answers that are needed."""
-    opened = store.LogitStore.open(path, verify=verify)
+def _held_parts(opened, parts):
+    """The parts of a dataset that a store holds.
+
+    Predictions that were made elsewhere need not be of all.
+    """
+    if not manifests.is_imported(opened.manifest):
+        return parts
+    held = opened.manifest["parts"]
+    return {name: part for name, part in parts.items() if name in held}
+
+
+def _check_views(config, opened, spec):
+    """Checks that a store is of the student's views."""
+    if config.store.share_views:
+        spec = augmentation.ViewSpec()
+    is_plain = augmentation.is_plain(opened.manifest["spec"])
+    # Without augmentation, views do not depend on their seed.
+    if is_plain and spec.is_plain:
+        return
+    if is_plain and manifests.is_imported(opened.manifest):
+        raise ValueError(
+            "predictions of images without augmentation teach such images: "
+            "set data.augment=none, data.mixup=0 and data.cutmix=0, or "
+            f"store.share_views=true. Received: {opened.path}, and views "
+            "with augmentation"
+        )
+    opened.check(spec=spec.record())
+
+
+def _checked(context, opened, parts, spec, files, targets):
+    """Checks that an open store holds the answers that are needed.
+
+    Returns:
+        `LogitStore` of these answers alone.
+    """
+    _check_views(context.config, opened, spec)
     teacher = None if files is None else files.record
     head = None if files is None else _probe_of(files, opened)
     if head is not None:
@@ -151,7 +229,8 @@ def _open(path, parts, spec, files, activation, targets, *, verify=True):
             class_names=files.class_names,
         )
     opened = opened.choose([match.target_record() for match in targets])
-    expected = {"spec": spec.record(), "parts": store.describe(parts)}
+    expected = {"parts": store.describe(_held_parts(opened, parts))}
+    activation = losses.activation_of(context.config.distill.loss)
     num_logits = teacher_files.num_logits(activation, parts["train"])
     if num_logits and opened.num_classes:
         expected["num_classes"] = num_logits
@@ -160,7 +239,7 @@ def _open(path, parts, spec, files, activation, targets, *, verify=True):
     opened.check(**expected)
     _log.info(
         "store: %s, %d views, teacher %s",
-        path,
+        opened.path,
         opened.views,
         opened.manifest["teacher"]["fingerprint"][:12],
     )

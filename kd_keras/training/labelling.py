@@ -3,6 +3,7 @@
 import logging
 
 from kd_keras import store
+from kd_keras.data import augmentation
 from kd_keras.training import feature_targets, teacher_files
 from kd_keras.utils import locks, progress, scratch
 
@@ -24,13 +25,16 @@ def plan(config, parts, files, spec, *, class_names=None):
     """
     fields = config.store
     targets = feature_targets.targets(config)
+    views_count = fields.views
+    if fields.share_views:
+        spec, views_count = augmentation.ViewSpec(), 1
     return store.plan(
         parts,
         teacher=files.record,
         num_classes=_num_classes(files, parts),
         names=class_names or files.class_names,
         spec=spec,
-        views_count=fields.views,
+        views_count=views_count,
         dtype=fields.dtype,
         top_k=fields.top_k,
         shard_views=fields.shard_views,

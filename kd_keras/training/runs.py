@@ -3,7 +3,7 @@
 import contextlib
 
 from kd_keras.data import pipeline
-from kd_keras.training import answers, labelling, prepare
+from kd_keras.training import answers, importing, labelling, prepare
 from kd_keras.training.stages import stage_class
 from kd_keras.utils import locks, scratch
 
@@ -74,11 +74,22 @@ def run(
         return [stage.run(restart=restart) for stage in chosen]
 
 
-def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
+def label(
+    config,
+    *,
+    workdir,
+    savedmodels,
+    dataset=None,
+    predictions="",
+    shard=0,
+    num_shards=1,
+):
     """Stores the teacher's logits in `<workdir>/store`, or resumes that.
 
     Args:
         config, workdir, savedmodels, dataset: as `run`.
+        predictions: str or path of a file of predictions that were made
+            elsewhere, which are stored instead; see `importing.write`.
         shard: int, the index of this process, from 0.
         num_shards: int, how many processes write the store.
 
@@ -100,6 +111,10 @@ def label(config, *, workdir, savedmodels, dataset=None, shard=0, num_shards=1):
     )
     stage = stage_class("student")(context)
     pipeline.check_views(stage.train, stage.view_spec)
+    if predictions:
+        return importing.write(
+            stage, predictions, shard=shard, num_shards=num_shards
+        )
     files = answers.student_files(context)
     manifest = labelling.plan(
         context.config,

@@ -3,6 +3,7 @@
 import nets
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kd_keras import store
 from kd_keras.data import augmentation as views
@@ -60,6 +61,26 @@ def test_answers_are_those_of_the_part_and_view(opened):
     np.testing.assert_array_equal(
         stored.part("test")(ids, 0, None).logits, opened.logits(ids, 0, "test")
     )
+
+
+def test_views_may_share_the_outputs_of_the_first(opened):
+    shared = answers.StoredAnswers(
+        lambda: opened, manifest=opened.manifest, share_views=True
+    )
+    ids = np.array([7, 3])
+    expected = opened.logits(ids, 0)
+    assert [shared.view_of(epoch) for epoch in range(5)] == [0, 1, 2, 3, 4]
+    for view in (0, np.int64(4)):
+        np.testing.assert_array_equal(shared(ids, view, None).logits, expected)
+        batches = tf.data.Dataset.from_tensors((ids, ids))
+        _, y = next(iter(shared.join(batches, view)))
+        np.testing.assert_array_equal(y["teacher_logits"], expected)
+    assert shared.record["store.share_views"] is True
+    test = shared.part("test")
+    np.testing.assert_array_equal(
+        test(ids, 3, None).logits, opened.logits(ids, 0, "test")
+    )
+    assert shared.part("validation") is None
 
 
 @pytest.mark.parametrize("labels", [False, True])

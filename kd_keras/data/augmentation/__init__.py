@@ -8,10 +8,18 @@ import tensorflow as tf
 
 from kd_keras.data import order
 from kd_keras.data.augmentation import mixing
-from kd_keras.data.augmentation.spec import ViewSpec
+from kd_keras.data.augmentation.spec import ViewSpec, is_plain
 from kd_keras.data.augmentation.table import ALL, AUGMENTATIONS, CROPS
 
-__all__ = ["ViewSpec", "check", "crop_of", "make_views", "mix", "partners"]
+__all__ = [
+    "ViewSpec",
+    "check",
+    "crop_of",
+    "is_plain",
+    "make_views",
+    "mix",
+    "partners",
+]
 
 
 def make_views(images, ids, *, view, spec):

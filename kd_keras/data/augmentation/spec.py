@@ -144,6 +144,11 @@ class ViewSpec:
         return any(getattr(self, field) > 0 for field in mixing.MIXING)
 
     @property
+    def is_plain(self):
+        """Whether views are the images as they are, whatever the seed."""
+        return is_plain(self.record())
+
+    @property
     def used(self):
         """Names of the augmentations of one image that are used, in order."""
         return [x for x in self.order or AUGMENTATIONS if self._uses(x)]
@@ -198,6 +203,11 @@ class ViewSpec:
         return any(
             value != _DEFAULTS[field] for field, value in switches.items()
         )
+
+
+def is_plain(record):
+    """Whether the views of a `ViewSpec.record` are the images as they are."""
+    return {**record, "seed": 0} == ViewSpec().record()
 
 
 _DEFAULTS = {

@@ -148,8 +148,11 @@ class StudentStage(training_stage.TrainingStage):
         if "validation" not in self.parts:
             return None
         examples = self.parts["validation"]
+        teacher_answers = self.answers.part("validation")
+        if teacher_answers is None:
+            return None
         # Every epoch validates on the same images: they are predicted once.
-        outputs = predict.answers_to(self.answers.part("validation"), examples)
+        outputs = predict.answers_to(teacher_answers, examples)
         return pipeline.evaluation_batches(
             examples,
             join=lambda batches: answers_lib.join_in_order(batches, outputs),

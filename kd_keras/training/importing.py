@@ -1,0 +1,152 @@
+"""Imports predictions that were made elsewhere into a store."""
+
+import logging
+import pathlib
+
+from kd_keras import store
+from kd_keras.data import augmentation
+from kd_keras.models import class_names as class_name_checks
+from kd_keras.store import importing, manifest, prediction_files
+from kd_keras.training import feature_targets, teacher_files
+from kd_keras.utils import digests, locks, progress, scratch
+
+_log = logging.getLogger(__name__)
+
+
+def write(stage, file, *, shard=0, num_shards=1):
+    """Writes `<workdir>/store` from a file of predictions, or resumes that.
+
+    Args:
+        stage: `stages.student.StudentStage`, which is to learn from them.
+        file: str or path of a .npy, .npz or Parquet file; see
+            `prediction_files`.
+        shard: int, the index of this process, from 0.
+        num_shards: int, how many processes write the store.
+
+    Returns:
+        `(path, finished)`: the store's directory, and whether the store is
+        finished.
+
+    Raises:
+        ValueError: if the predictions do not fit the data, the directory
+            holds another store, or another process writes the same shard.
+    """
+    context = stage.context
+    _check_config(context.config)
+    matches = feature_targets.matches(context.config)
+    path = context.workdir / "store"
+    is_new = not context.workdir.exists()
+    try:
+        with scratch.directory(context.workdir) as folder:
+            predictions = importing.Predictions(
+                prediction_files.read(file, folder),
+                stage.parts,
+                outputs=context.config.teacher.outputs,
+                features=[match.target_record() for match in matches],
+            )
+            plan = _plan(stage, file, predictions)
+            scratch.clear(path)
+            if store.is_finished(path, plan):
+                _log.info("store: finished before, in %s", path)
+                return path, True
+            with locks.holding(path, part=f"{shard}-of-{num_shards}"):
+                finished = store.write(
+                    path,
+                    plan,
+                    predictions.parts,
+                    lambda name, positions: predictions.outputs(
+                        name, positions, manifest.BATCH_SIZE
+                    ),
+                    shard=shard,
+                    num_shards=num_shards,
+                    verbose=progress.verbosity(),
+                )
+        return path, finished
+    finally:
+        # Nothing remains of predictions that were refused.
+        if is_new and not any(context.workdir.iterdir()):
+            context.workdir.rmdir()
+
+
+def _check_config(config):
+    fields = config.teacher
+    for name, unset in (("path", ""), ("preprocess", "none"), ("classes", "")):
+        if fields[name] != unset:
+            raise ValueError(
+                "--from stores predictions of a teacher that is not loaded: "
+                f"leave teacher.{name} out. Received: {fields[name]!r}"
+            )
+
+
+def _plan(stage, file, predictions):
+    """The manifest of the store; see `store.plan`."""
+    fields = stage.context.config.store
+    _check_classes(stage, file, predictions)
+    names = stage.context.dataset.class_names or predictions.class_names
+    spec = _spec(stage.view_spec, file, predictions)
+    _log_parts(stage, predictions)
+    return store.plan(
+        predictions.parts,
+        teacher={
+            "fingerprint": digests.sha256_of_file(
+                pathlib.Path(file).expanduser()
+            ),
+            **predictions.choice.record(),
+        },
+        num_classes=predictions.num_classes,
+        names=names if predictions.num_classes else None,
+        spec=spec,
+        views_count=predictions.views,
+        dtype=fields.dtype,
+        top_k=fields.top_k,
+        shard_views=fields.shard_views,
+        features=predictions.features,
+    )
+
+
+def _check_classes(stage, file, predictions):
+    if not predictions.num_classes:
+        return
+    expected = teacher_files.num_logits(stage.activation, stage.train)
+    if expected and expected != predictions.num_classes:
+        raise ValueError(
+            "predictions must be of the classes of the data, "
+            f"{expected:,} numbers for each image. Received: {file}, "
+            f"{predictions.choice.logits} with {predictions.num_classes:,}"
+        )
+    class_name_checks.check_same(
+        predictions.class_names,
+        stage.context.dataset.class_names,
+        model=str(file),
+    )
+
+
+def _spec(spec, file, predictions):
+    """The augmentation whose views the predictions are of."""
+    if predictions.plain:
+        return augmentation.ViewSpec()
+    if spec.is_plain:
+        raise ValueError(
+            "predictions of several views need the data.augment that the "
+            f"views were made by. Received: {file} with {predictions.views} "
+            "views, and no augmentation"
+        )
+    return spec
+
+
+def _log_parts(stage, predictions):
+    counts = [f"{len(x):,} {name}" for name, x in predictions.parts.items()]
+    lacking = [name for name in stage.parts if name not in predictions.parts]
+    _log.info(
+        "predictions: %s of %s images%s",
+        ", ".join(predictions.choice.names),
+        ", ".join(counts),
+        f"; none of {' and '.join(lacking)} images" if lacking else "",
+    )
+    shares = stage.context.config.store.share_views
+    if predictions.plain and not (shares or stage.view_spec.is_plain):
+        _log.warning(
+            "predictions: of images without augmentation. Train with "
+            "--config.data.augment=none, or with "
+            "--config.store.share_views=true, and without mixup and cutmix"
+        )

@@ -168,9 +168,11 @@ def test_results(network, test, *, answers=None):
     Returns:
         Dict of `test_examples`, `test_errors`, `test_accuracy`, `test_nll`
         and, with a teacher, the `agreement` with it; None where no test set
-        exists.
+        exists, or no answers for it.
     """
-    if answers is not None:
+    has_teacher = answers is not None
+    if has_teacher:
+        # None for a store without predictions of test images.
         answers = answers.part("test")
     labels = logits = teacher_logits = None
     if test is not None:
@@ -178,7 +180,7 @@ def test_results(network, test, *, answers=None):
             network, answers, test
         )
     results = test_measures(labels, logits=logits)
-    if answers is not None:
+    if has_teacher:
         results["agreement"] = None
     if teacher_logits is not None:
         results["agreement"] = metrics.agreement(

@@ -243,9 +243,9 @@ def _read_parquet(path, folder):
             and field.name.lower() not in _NO_CLASS
             and not field.name.startswith("__index_level_")
         ]
-        class_names = _class_names(wide)
         if not wide:
             return PredictionFile(path, [], None)
+        class_names = _class_names(wide)
         arrays = {UNNAMED: _copied(file, wide, folder / "wide.npy")}
         tables = _tables("", _as_keys(keys), splits, arrays)
         return PredictionFile(path, tables, class_names)

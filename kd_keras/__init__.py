@@ -8,6 +8,7 @@ _PUBLIC = {
     "Distiller": "kd_keras.distillation.distiller",
     "FeatureMatch": "kd_keras.distillation.feature_matching",
     "LogitStore": "kd_keras.store.reader",
+    "check_teacher": "kd_keras.training.teacher_measure",
     "evaluate_model": "kd_keras.evaluation.comparison",
     "load_teacher": "kd_keras.teachers.loading",
     "load_weights": "kd_keras.teachers.starting_weights",

@@ -83,20 +83,25 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
         num_classes=members[0].num_classes,
         image_spec=known[0].image_spec if known else None,
         class_names=names,
-        preprocessed_by=functools.partial(
-            _preprocessed_by, members, weights, mean, activation
-        ),
+        **_preprocessing(members, weights, mean, activation),
     )
 
 
-def _preprocessed_by(members, weights, mean, activation, name):
-    """The combination of members that all have another preprocessing."""
-    return combine(
-        [member.preprocessed_by(name) for member in members],
-        weights=weights,
-        mean=mean,
-        activation=activation,
-    )
+def _preprocessing(members, weights, mean, activation):
+    """How the images of all members are preprocessed, if it is the same."""
+    names = {member.preprocess for member in members}
+    if len(names) > 1 or not all(member.preprocessed_by for member in members):
+        return {}
+
+    def preprocessed_by(name):
+        return combine(
+            [member.preprocessed_by(name) for member in members],
+            weights=weights,
+            mean=mean,
+            activation=activation,
+        )
+
+    return {"preprocess": names.pop(), "preprocessed_by": preprocessed_by}
 
 
 def _common_image_shape(members):

@@ -37,8 +37,21 @@ class Preprocessing:
     colour: bool = False
 
     def __call__(self, images):
-        """Applies it to images of any number type: a float32 tensor."""
+        """Applies it to images of any number type.
+
+        Returns:
+            float32 tensor.
+
+        Raises:
+            ValueError: if it needs colours and there are none, or an own
+                function fails.
+        """
         images = tf.cast(images, tf.float32)
+        if self.colour and images.shape[-1] != _COLOURS:
+            raise ValueError(
+                f"teacher.preprocess={self.name} is for images of three "
+                f"channels. Received: images of {images.shape[-1]}"
+            )
         try:
             return tf.cast(self.function(images), tf.float32)
         except Exception as error:

@@ -36,7 +36,7 @@ class Teacher:
         path: as the attribute, like the further arguments.
         image_shape, num_classes, has_logits, feature_shapes: attributes.
         image_spec, class_names, outputs_activation: attributes.
-        preprocessed_by: attribute.
+        preprocess, preprocessed_by: attributes.
 
     Attributes:
         function: the function, without checks of its images.
@@ -52,6 +52,7 @@ class Teacher:
             are unknown.
         outputs_activation: `softmax` or `sigmoid` if the logits are computed
             from such outputs, else None.
+        preprocess: str, the name of its preprocessing.
         preprocessed_by: function of a name, as `preprocessing.find` takes it,
             -> the same model with that preprocessing, a `Teacher`; None where
             that is unknown.
@@ -69,6 +70,7 @@ class Teacher:
         image_spec=None,
         class_names=None,
         outputs_activation=None,
+        preprocess="none",
         preprocessed_by=None,
     ):
         self.function = function
@@ -80,6 +82,7 @@ class Teacher:
         self.image_spec = image_spec
         self.class_names = class_names
         self.outputs_activation = outputs_activation
+        self.preprocess = preprocess
         self.preprocessed_by = preprocessed_by
 
     def __call__(self, images):

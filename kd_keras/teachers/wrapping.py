@@ -1,9 +1,16 @@
 """Fits a model's images and classes to the data's, around the model."""
 
 import dataclasses
+import pathlib
 
 from kd_keras.models import image_spec, resizing
-from kd_keras.teachers import class_map, image_checks, preprocessing
+from kd_keras.teachers import (
+    class_map,
+    image_checks,
+    loading,
+    preprocessing,
+)
+from kd_keras.teachers import teacher as teachers
 from kd_keras.utils import suggestions
 
 _ITSELF = ": it scales them itself, so none is right"
@@ -28,13 +35,46 @@ def wrap(teacher, options, kind, *, field="image_size"):
     mapped = class_map.mapped(teacher, options.classes)
     prepared = _preparing(mapped, options, kind, field)
     return prepared.replaced(
+        preprocess=options.preprocess,
         preprocessed_by=lambda name: wrap(
             teacher,
             dataclasses.replace(options, preprocess=name),
             kind,
             field=field,
-        )
+        ),
     )
+
+
+def as_teacher(teacher):
+    """Makes a `Teacher` of anything that a `Distiller` takes as one.
+
+    Args:
+        teacher: as `teacher.logits_function` takes it.
+
+    Raises:
+        ValueError: if it is no teacher.
+    """
+    if isinstance(teacher, teachers.Teacher):
+        return teacher
+    if isinstance(teacher, (str, pathlib.Path)):
+        return loading.load_teacher(teacher)
+    function, num_classes = teachers.logits_function(teacher)
+    made = teachers.Teacher(
+        function,
+        path=getattr(teacher, "name", "the function"),
+        image_shape=(),
+        num_classes=num_classes,
+    )
+
+    def preprocessed_by(name):
+        before = preprocessing.find(name)
+        return made.replaced(
+            function=lambda images: function(before(images)),
+            preprocess=name,
+            preprocessed_by=preprocessed_by,
+        )
+
+    return made.replaced(preprocessed_by=preprocessed_by)
 
 
 def record(options):

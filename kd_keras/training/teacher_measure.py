@@ -1,7 +1,7 @@
 """Measures a teacher on some images before a student learns from it.
 
-A teacher that sees images of another range, or whose classes are in another
-order than the data's, teaches nonsense without any error.
+A teacher that sees images of another range or preprocessing, or whose classes
+are in another order than the data's, teaches nonsense without any error.
 """
 
 import logging
@@ -9,8 +9,12 @@ import logging
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import splits
+from kd_keras.data import datasets, splits
 from kd_keras.evaluation import chance, predict
+from kd_keras.teachers import answers as live
+from kd_keras.teachers import wrapping
+from kd_keras.training import preprocess_trials
+from kd_keras.utils import source_code
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +32,32 @@ _MANY_IMAGES = 100
 NAMED = {"train": "training", "validation": "validation", "test": "test"}
 
 
+def check_teacher(teacher, images, labels=None):
+    """Checks a teacher on some images, as a run does before it trains.
+
+    Some hundred images are enough. Where the teacher is poor, it is tried
+    with each preprocessing that is known; see `load_teacher`.
+
+    Args:
+        teacher: as a `Distiller` takes it.
+        images: array `(n, height, width, channels)`, as the teacher gets
+            them.
+        labels: classes `(n,)`, or None.
+
+    Raises:
+        ValueError: if the teacher is no better than chance, another
+            preprocessing would be far better, or its logits hardly depend on
+            the image or are others at each call.
+    """
+    teacher = wrapping.as_teacher(teacher)
+    num_classes = teacher.num_classes
+    if labels is not None and num_classes is None:
+        num_classes = teacher(images[:1]).shape[-1]
+    examples = datasets.Examples(images, labels, num_classes=num_classes)
+    answers = live.LiveAnswers(lambda: teacher, record={})
+    check(answers, {"train": examples})
+
+
 def check(answers, parts):
     """Measures a teacher, and logs its accuracy where there are labels.
 
@@ -39,7 +69,8 @@ def check(answers, parts):
         parts: dict of the parts of the dataset.
 
     Raises:
-        ValueError: if the teacher is no better than chance, or its logits
+        ValueError: if the teacher is no better than chance, another
+            preprocessing would be far better, or its logits or features
             hardly depend on the image or are others at each call.
     """
     if not answers.has_logits:
@@ -48,17 +79,18 @@ def check(answers, parts):
     examples = splits.spread(parts[name], IMAGES)
     seen = f"{NAMED[name]} images"
     lowest, highest = [], []
+    part = answers.part(name)
 
-    def logits(ids, images):
+    def outputs_of(ids, images):
         if not lowest:
             few = ids[:_REPEATED], 0, images[:_REPEATED]
-            _check_repeatable(*(answers.part(name)(*few).logits for _ in "12"))
+            _check_repeatable(*(_only(part(*few))[1] for _ in "12"))
         lowest.append(float(tf.reduce_min(images)))
         highest.append(float(tf.reduce_max(images)))
-        return {"logits": answers.part(name)(ids, 0, images).logits}
+        return dict([_only(part(ids, 0, images))])
 
     labels, outputs = predict.collect(
-        logits,
+        outputs_of,
         examples,
         labels=examples.labelled,
         batch_size=BATCH_SIZE,
@@ -67,11 +99,60 @@ def check(answers, parts):
     )
     shape = " x ".join(map(str, examples.image_shape))
     seen_as = f"{shape}, {min(lowest):g} to {max(highest):g}"
+    _check_finite(outputs, seen)
+    if "features" in outputs:
+        _check_variety(outputs["features"], seen, seen_as, what="features")
+        return
+    logits = outputs["logits"]
+    finding = _try_others(answers.function, examples, logits, labels)
     if labels is None or len(np.unique(labels)) == 1:
-        _check_variety(outputs["logits"], seen, seen_as)
+        _check_variety(logits, seen, seen_as)
+        _check_one_class(logits, seen, seen_as)
     if labels is not None:
-        score = chance.score(logits=outputs["logits"], labels=labels)
-        _check_score(score, seen, seen_as)
+        _check_score(chance.score(logits=logits, labels=labels), seen, seen_as)
+    if finding:
+        _log.warning("teacher: %s", finding)
+
+
+def _only(answer):
+    """The name and the values of what is checked: logits, or features."""
+    if answer.logits is not None:
+        return "logits", answer.logits
+    features = answer.features[0]
+    return "features", tf.reshape(features, [len(features), -1])
+
+
+def _try_others(teacher, examples, logits, labels):
+    """Tries other preprocessings, unless the teacher's answers are stored.
+
+    Returns:
+        `preprocess_trials.Finding`, or None.
+
+    Raises:
+        ValueError: if another one is far better.
+    """
+    if teacher is None or examples.image_spec.usual_range != (0, 255):
+        return None
+    count = min(len(examples), preprocess_trials.IMAGES)
+    chosen = np.linspace(0, len(examples) - 1, count).astype(int)
+    finding = preprocess_trials.find(
+        teacher,
+        examples.subset(chosen),
+        logits=logits[chosen],
+        labels=None if labels is None else labels[chosen],
+    )
+    # A function of one's own was chosen with care.
+    if (
+        finding
+        and finding.is_far
+        and not source_code.is_name(teacher.preprocess)
+    ):
+        raise ValueError(
+            "a teacher must get images as in its own training. Received: "
+            f"teacher.preprocess={teacher.preprocess}, but {finding} (on "
+            f"{count} images)"
+        )
+    return finding
 
 
 def _check_repeatable(logits, again):
@@ -120,14 +201,28 @@ def _described(other_order):
     )
 
 
-def _check_variety(logits, seen, seen_as):
-    """Checks that logits depend on the image, where no labels can tell."""
-    if chance.nearly_constant(logits):
+def _check_finite(outputs, seen):
+    for what, values in outputs.items():
+        wrong = int(np.sum(~np.isfinite(values).all(axis=-1)))
+        if wrong:
+            raise ValueError(
+                f"a teacher's {what} must be finite. Received: NaN or infinity "
+                f"for {wrong:,} of {len(values):,} {seen}"
+            )
+
+
+def _check_variety(values, seen, seen_as, what="logits"):
+    """Checks that outputs depend on the image, where no labels can tell."""
+    if chance.nearly_constant(values):
         raise ValueError(
-            "a teacher's logits must depend on the image. Received: nearly "
-            f"the same ones for {len(logits):,} {seen}. It may expect other "
+            f"a teacher's {what} must depend on the image. Received: nearly "
+            f"the same ones for {len(values):,} {seen}. It may expect other "
             f"images than these ({seen_as}), or not be trained"
         )
+
+
+def _check_one_class(logits, seen, seen_as):
+    """Warns if all images are predicted as one class."""
     top = np.unique(np.argmax(logits, axis=-1))
     if len(top) == 1 and len(logits) >= _MANY_IMAGES:
         _log.warning(

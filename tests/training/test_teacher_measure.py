@@ -11,6 +11,7 @@ from stage_runs import small_config, store_config
 from kd_keras.data import datasets
 from kd_keras.deployment import saved_model
 from kd_keras.teachers import answers
+from kd_keras.teachers.outputs import Outputs
 from kd_keras.teachers.teacher import Teacher
 from kd_keras.training import runs, teacher_measure
 
@@ -119,6 +120,21 @@ def test_without_labels_constant_logits_are_refused(check):
     # The images may be of one class.
     (warning,) = check(teacher(scale=1 / 600), train=examples(labelled=False))
     assert warning.startswith("teacher: class 0 for all of 200")
+
+
+def test_features_must_depend_on_the_image_and_be_finite(check):
+    def embedding(scale):
+        def features(images):
+            mean = tf.reduce_mean(tf.cast(images, tf.float32), [1, 2])
+            return Outputs(None, (tf.concat([mean * scale, mean * 0 + 9], 1),))
+
+        return answers_of(features, has_logits=False)
+
+    assert check(embedding(0.1), train=examples()) == []
+    with pytest.raises(ValueError, match="features must depend on the image"):
+        check(embedding(0.0), train=examples())
+    with pytest.raises(ValueError, match="features must be finite.*for 200 of"):
+        check(embedding(float("nan")), train=examples())
 
 
 def test_examples_of_one_class_are_no_proof_against_a_teacher(check):

@@ -4,9 +4,11 @@ import json
 import zipfile
 
 import distilling
+import h5py
 import keras
 import nets
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import kd_keras
@@ -166,3 +168,53 @@ def test_a_reloaded_distiller_with_its_teacher_trains_on(tmp_path):
     # And as a teacher itself.
     loaded = kd_keras.load_teacher(tmp_path / "distiller.keras")
     assert loaded.num_classes == nets.NUM_CLASSES
+
+
+def test_projections_are_in_the_file_of_the_distiller_alone(tmp_path):
+    teacher, images = nets.make_network(units=12), nets.make_images(32)
+    student = nets.make_network(units=8)
+    matches = [
+        kd_keras.FeatureMatch(loss="queue_kl", queue_size=24, weight=2.0),
+        kd_keras.FeatureMatch(loss="mse", projection="orthogonal"),
+    ]
+    distiller, _ = distilling.distil(
+        student,
+        teacher,
+        images,
+        features=matches,
+        optimizer=keras.optimizers.Adam(0.01),
+    )
+    distiller.save(tmp_path / "distiller.keras")
+    distiller.save_weights(tmp_path / "student.weights.h5")
+    distiller.export(tmp_path / "student", verbose=False)
+    reloaded = keras.models.load_model(tmp_path / "distiller.keras")
+    for a, b in zip(distiller.weights, reloaded.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert list(map(repr, reloaded.features)) == list(map(repr, matches))
+    # With the optimizer's state, too: both go on in the same way.
+    reloaded.set_teacher(teacher)
+    for model in (distiller, reloaded):
+        model.fit(images, batch_size=16, shuffle=False, verbose=0)
+    nets.assert_same_weights(distiller.student, reloaded.student, atol=1e-6)
+
+    with h5py.File(tmp_path / "student.weights.h5") as file:
+        sizes = []
+        file.visititems(
+            lambda name, item: sizes.append(getattr(item, "size", None))
+        )
+    assert sorted(filter(None, sizes)) == sorted(
+        int(np.prod(x.shape)) for x in student.variables
+    )
+    exported = tf.saved_model.load(tmp_path / "student")
+    assert len(exported.variables) == len(student.variables)
+
+
+def test_backups_of_the_student_alone_are_refused(tmp_path):
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    distiller = distilling.compiled(
+        nets.make_network(),
+        nets.make_network(),
+        features=[kd_keras.FeatureMatch()],
+    )
+    with pytest.raises(ValueError, match="must not have BackupAndRestore"):
+        distiller.fit(nets.make_images(16), callbacks=[backup], verbose=0)

@@ -43,6 +43,44 @@ def test_a_checkpoint_restores_optimizer_and_random_state(tmp_path):
     assert any("seed" in v.path for v in second.network.variables)
 
 
+def test_projections_and_queues_resume_in_the_same_bits(tmp_path):
+    teacher, images = nets.make_network(units=12), nets.make_images(40)
+    start = nets.make_network(units=8)
+
+    def make():
+        # Projections start from other values each time.
+        distiller = kd_keras.Distiller(
+            nets.copy_of(start),
+            teacher,
+            features=[
+                kd_keras.FeatureMatch(loss="queue_kl", queue_size=24),
+                kd_keras.FeatureMatch(projection="orthogonal"),
+            ],
+        )
+        distiller.compile(keras.optimizers.Adam(0.01))
+        distiller.optimizer.build(distiller.trained_variables)
+        return distiller, checkpoints.Checkpoints(tmp_path, distiller)
+
+    def fit(distiller, epochs):
+        distiller.fit(
+            images, epochs=epochs, batch_size=16, shuffle=False, verbose=0
+        )
+
+    whole, states = make()
+    fit(whole, 1)
+    states.save(Position(1))
+    fit(whole, 1)
+    resumed, states = make()
+    assert states.restore() == (1, 0)
+    fit(resumed, 1)
+    for a, b in zip(
+        [*whole.network.variables, *whole.own_variables],
+        [*resumed.network.variables, *resumed.own_variables],
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
 def small_network():
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model = trainer.SupervisedTrainer(network)

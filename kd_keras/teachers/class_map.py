@@ -90,8 +90,9 @@ class ClassMap:
 
     def _check_order(self, names):
         """Refuses the data's own names in another order than the data's."""
-        picked = [group[0] for group in self.groups]
-        if sorted(map(str, picked)) == sorted(map(str, names)):
+        picked = [entry for group in self.groups for entry in group]
+        # The names of the classes may be numbers, too: those of indices.
+        if set(picked) == set(names) and len(picked) == len(names):
             class_names.check_same(picked, names, model=self.source)
 
     def columns(self, *, model, num_classes, names=None):

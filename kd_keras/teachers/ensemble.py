@@ -11,6 +11,7 @@ from kd_keras.models import class_names, image_spec
 from kd_keras.teachers import (
     class_map,
     fingerprint,
+    image_checks,
     loading,
     trained_on,
     wrapping,
@@ -108,6 +109,13 @@ def _common_image_shape(members):
     """The images that all members take; None for axes of any size."""
     shapes = [member.image_shape for member in members]
     known = [shape for shape in shapes if shape]
+    grey = next((shape for shape in known if shape[2] == 1), None)
+    if grey:
+        # The others repeat the channel.
+        known = [
+            (*shape[:2], 1) if image_checks.is_repeated(grey, shape) else shape
+            for shape in known
+        ]
     common = []
     for sizes in zip(*known):
         fixed = {size for size in sizes if size is not None}

@@ -5,6 +5,7 @@ import json
 import logging
 import pathlib
 import typing
+import warnings
 
 import keras
 
@@ -86,7 +87,10 @@ def _load(preset, files):
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        return _load_network(hub, preset)
+        with warnings.catch_warnings():
+            # That the state of a new optimizer is not in the file.
+            warnings.filterwarnings("ignore", "Skipping variable loading")
+            return _load_network(hub, preset)
     except kind.Unusable:
         raise
     except Exception as error:

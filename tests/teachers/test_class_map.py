@@ -161,6 +161,8 @@ def test_all_classes_of_the_data_must_be_covered(tmp_path):
     # The data's own names, in another order than the data's.
     with pytest.raises(ValueError, match="same in another order"):
         class_map.find("dog,cat").in_order_of(["cat", "dog"])
+    # Indices are no names, even of classes whose names are numbers.
+    assert class_map.find("1,0").in_order_of(["0", "1"]).names is None
     assert class_map.find("dog,wolf").in_order_of(["cat", "dog"]).names is None
 
 

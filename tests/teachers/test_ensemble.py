@@ -166,3 +166,11 @@ def test_members_of_different_sizes_must_resize_the_images():
     any_size = second.replaced(image_shape=(None, None, 1))
     combined = ensemble.combine([any_size, first])
     assert combined.image_shape == nets.IMAGE_SHAPE
+    # A colour model repeats the channel of grey images.
+    coloured = second.replaced(image_shape=(None, None, 3))
+    combined = ensemble.combine([coloured, first])
+    assert combined.image_shape == nets.IMAGE_SHAPE
+    images = nets.make_images(2)
+    np.testing.assert_allclose(
+        tf.nn.softmax(combined(images))[:, 0], [0.6, 0.6], atol=2e-5
+    )

@@ -13,7 +13,7 @@ from kd_keras.models import (
     resizing,
 )
 from kd_keras.models.networks import MODELS
-from kd_keras.utils import source_code, suggestions
+from kd_keras.utils import keras_internals, source_code, suggestions
 
 # Images that the constants of the input are computed from.
 STATISTICS_EXAMPLES = 5000
@@ -70,11 +70,13 @@ def build_model(
         images = image_spec.to_dtype(resized, images.dtype)
         image_shape = (*size, image_shape[-1])
     arguments = {"image_shape": image_shape, "num_classes": num_classes}
-    if ":" in name:
-        model = _call_user_function(name, build, {**arguments, **options})
-    else:
-        arguments["images"] = images
-        model = _call_own_function(name, build, {**arguments, **options})
+    # A layer has one name, whatever was built before.
+    with keras_internals.fresh_names():
+        if ":" in name:
+            model = _call_user_function(name, build, {**arguments, **options})
+        else:
+            arguments["images"] = images
+            model = _call_own_function(name, build, {**arguments, **options})
     outputs = keras.tree.flatten(interface.outputs_of(model))
     shapes = [tuple(getattr(output, "shape", ())) for output in outputs]
     if shapes != [(None, num_classes)]:

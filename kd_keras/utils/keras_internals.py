@@ -4,6 +4,9 @@ No other module may use one (`tests/utils/test_keras_internals.py` checks it),
 so a new version of these packages breaks this file alone.
 """
 
+import collections
+import contextlib
+
 
 class TrainingHooks:
     """Mixin for `keras.Model`: hooks of `fit` under names of our own.
@@ -144,3 +147,20 @@ def run(network, inputs, function_of):
     """
     graph = getattr(network, "_functional", None) or network
     return graph._run_through_graph(inputs, operation_fn=function_of)
+
+
+@contextlib.contextmanager
+def fresh_names():
+    """Context in which layers are named as in a new process: `conv2d` first.
+
+    Keras numbers the layers of all models of a process.
+    """
+    from keras.src.backend.common import global_state
+
+    key = "object_name_uids"
+    before = global_state.get_global_attribute(key)
+    global_state.set_global_attribute(key, collections.defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(key, before)

@@ -5,7 +5,8 @@ import json
 import keras
 import numpy as np
 import pytest
-from stage_runs import store_config, weights_of
+import tensorflow as tf
+from stage_runs import small_config, store_config, weights_of
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,10 @@ def test_features_teach_beside_logits_live_and_stored(
 ):
     options = {
         "teacher.path": str(teacher_path),
+        "student.epochs": 2,
         "distill.features.loss": "mse",
         "distill.features.teacher": "embedding, map",
-        "distill.features.student": ", stem",
+        "distill.features.student": ", conv2d",
         "distill.features.projection": "orthogonal",
     }
     run("student", config=store_config("", **options), workdir="live")
@@ -72,3 +74,44 @@ def test_features_teach_beside_logits_live_and_stored(
         (tmp_path / "live" / "student" / "report.json").read_text()
     )
     assert report["test_errors"] is not None
+
+
+@pytest.mark.slow
+def test_embeddings_alone_teach_a_network_without_a_classifier(
+    run, tmp_path, teacher_path, small_mnist
+):
+    options = {
+        **embeddings_only(tmp_path / "embedding.keras", teacher_path),
+        "student.epochs": 2,
+    }
+    (live,) = run("student", config=store_config("", **options), workdir="live")
+    run("student", config=store_config("auto", **options), workdir="stored")
+    folder = tmp_path / "live" / "student"
+    stored = tmp_path / "stored" / "student" / "student.keras"
+    for a, b in zip(
+        weights_of(folder / "student.keras"), weights_of(stored), strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    assert live["outputs"] == "features" and live["test_errors"] is None
+    network = keras.models.load_model(folder / "student.keras")
+    assert live["parameters"] == network.count_params()
+    served = tf.saved_model.load(str(tmp_path / "models" / "small_student"))
+    images = small_mnist.test.images[:7]
+    found = served.signatures["serving_default"](images=tf.constant(images))
+    (features,) = found.values()
+    assert features.shape == (7, network.output_shape[-1])
+    np.testing.assert_allclose(features, network(images), atol=1e-4)
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    first, last = json.loads(lines[0]), json.loads(lines[-1])
+    assert last["feature_loss"] < first["feature_loss"]
+    assert not {"agreement", "soft_loss", "accuracy"} & set(last)
+
+
+def test_embeddings_without_a_loss_on_features_are_refused(
+    run, tmp_path, teacher_path
+):
+    options = embeddings_only(tmp_path / "embedding.keras", teacher_path)
+    del options["distill.features.loss"]
+    with pytest.raises(ValueError, match="needs distill.features.loss"):
+        run("student", config=small_config(**options))
+    assert not (tmp_path / "work").exists()

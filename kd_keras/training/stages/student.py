@@ -118,9 +118,13 @@ class StudentStage(training_stage.TrainingStage):
             temperature = schedule(temperature, fields.final_temperature)
         if fields.final_hard_loss_weight >= 0:
             weight = schedule(weight, fields.final_hard_loss_weight)
+        teacher = self.answers.function
+        # Again: loading a teacher draws from the seed, and projections would
+        # be others than with a store.
+        keras.utils.set_random_seed(self.config.seed)
         return distiller.Distiller(
             network,
-            self.answers.function,
+            teacher,
             temperature=temperature,
             hard_loss_weight=weight,
             features=self.matches,

@@ -77,3 +77,43 @@ def write_saved_model(
             "float_images": signature(tf.float32),
         },
     )
+
+
+def write_function(function, directory, *, image_shape, dtype="uint8"):
+    """Writes a function of images as a SavedModel, if TensorFlow can save it.
+
+    Args:
+        function: function of float32 images `(batch, *image_shape)` -> dict
+            of tensors, the outputs of the signatures `serving_default` and
+            `float_images`.
+        directory: path of a new directory.
+        image_shape: `(height, width, channels)`.
+        dtype: str, as of `export_saved_model`.
+
+    Returns:
+        bool; False, with nothing written, if a part of the function runs in
+        Python or in another runtime.
+    """
+
+    def signature(images_dtype):
+        spec = tf.TensorSpec((None, *image_shape), images_dtype, "images")
+        traced = tf.function(
+            lambda images: function(tf.cast(images, tf.float32)),
+            input_signature=[spec],
+        )
+        return traced.get_concrete_function()
+
+    signatures = {
+        "serving_default": signature(dtype),
+        "float_images": signature(tf.float32),
+    }
+    definition = signatures["float_images"].graph.as_graph_def()
+    nodes = [*definition.node]
+    for called in definition.library.function:
+        nodes += called.node_def
+    if any("PyFunc" in node.op for node in nodes):
+        return False
+    module = tf.Module()
+    module.weights = list(signatures["float_images"].graph.variables)
+    tf.saved_model.save(module, str(directory), signatures=signatures)
+    return True

@@ -1,7 +1,8 @@
 """Probe teachers: a linear head on the embeddings of another model.
 
 A directory holds the head, and the name of the other model, the backbone, with
-its options and fingerprint. The backbone is not copied: it may be of any kind.
+its options and fingerprint. The backbone may be of any kind, and is not copied;
+where TensorFlow runs it, the directory is a SavedModel of both, too.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ HEAD = "head.npz"
 _FORM = {
     "backbone": str,
     "options": dict,
-    "teacher": {"fingerprint": str, "graph": str},
+    "teacher": {"fingerprint": str},
     "layer": str,
 }
 _MESSAGE = {
@@ -52,15 +53,24 @@ class Probe:
 
     @property
     def num_classes(self):
-        return len(self.bias)
+        return self.bias.shape[0]
 
     def logits(self, embedding):
         """The logits of embeddings, a tensor `(batch, d)`."""
         import tensorflow as tf
 
-        return tf.matmul(tf.cast(embedding, tf.float32), self.kernel) + (
-            self.bias
-        )
+        embedding = tf.cast(embedding, tf.float32)
+        return tf.matmul(embedding, self.kernel) + self.bias
+
+    def with_variables(self):
+        """The same with variables of TensorFlow, to be saved as weights."""
+        import tensorflow as tf
+
+        variables = {
+            name: tf.Variable(getattr(self, name), trainable=False, name=name)
+            for name in ("kernel", "bias")
+        }
+        return dataclasses.replace(self, **variables)
 
     def head_network(self):
         """The head as a Keras model, embeddings -> logits."""
@@ -147,21 +157,37 @@ def load(path, threads=None):
 
 
 def load_teacher(path, options):
-    from kd_keras.teachers.outputs import Outputs
-
-    probe = read(path)
     if options.outputs != "logits":
         raise kind.Unusable(
             "a probe teacher returns logits: outputs must be 'logits'. "
             f"Received: {options.outputs!r} for {path}"
         )
-    # Its last feature is the embedding that it reads.
-    names = [name or probe.layer for name in options.features]
+    return teacher_of(read(path), path=path, features=options.features)
+
+
+def teacher_of(probe, *, path, features=()):
+    """Makes a teacher of a probe and its backbone.
+
+    Args:
+        probe: `Probe`.
+        path: path of its directory.
+        features: tuple of str, the features that it returns: those of the
+            backbone, and empty text for the embedding that the head reads.
+
+    Returns:
+        `Teacher`.
+
+    Raises:
+        ValueError: if the backbone is not there, or is another one.
+    """
+    from kd_keras.teachers.outputs import Outputs
+
+    names = [name or probe.layer for name in features]
     backbone = _load_backbone(path, probe, (probe.layer, *names))
 
     def function(images):
-        embedding, *features = backbone.outputs(images).features
-        return Outputs(probe.logits(pooled(embedding)), tuple(features))
+        embedding, *others = backbone.outputs(images).features
+        return Outputs(probe.logits(pooled(embedding)), tuple(others))
 
     return backbone.replaced(
         function=function,

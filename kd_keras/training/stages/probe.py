@@ -3,7 +3,10 @@
 import logging
 import time
 
+import tensorflow as tf
+
 from kd_keras.data import augmentation
+from kd_keras.deployment import saved_model as deployed
 from kd_keras.evaluation import comparison
 from kd_keras.teachers import probe
 from kd_keras.training import (
@@ -91,16 +94,47 @@ class ProbeStage(base.Stage):
         return report
 
     def write_export(self, network, directory):
-        """Writes the head and the record of the backbone."""
-        probe.write(directory, self._probe(*network.get_weights()))
+        """Writes the head and the record of the backbone.
+
+        With a backbone that TensorFlow runs, it is a SavedModel of both.
+        """
+        head = self._probe(*network.get_weights())
+        probe.write(directory, head)
+        if not head.backbone:
+            return
+        teacher = probe.teacher_of(
+            head.with_variables(), path=directory, features=("",)
+        )
+
+        def serve(images):
+            logits, (embedding,) = teacher.outputs(images)
+            return {
+                "logits": logits,
+                "probabilities": tf.nn.softmax(logits),
+                "features": embedding,
+            }
+
+        spec = self.train.image_spec
+        is_whole = deployed.write_function(
+            serve,
+            directory,
+            image_shape=self.train.image_shape,
+            dtype=spec.dtype,
+        )
+        if not is_whole:
+            _log.info(
+                "%s: the export refers to %s, which another runtime runs",
+                self.name,
+                head.backbone,
+            )
 
     def card_sentence(self, report):
         fitted = report["probe"]
         return (
             "A logistic regression on the embeddings of "
             f"{self._embeddings.backbone or 'a store'}, with C = "
-            f"{fitted['strength']:.3g}, chosen by {fitted['chosen_by']}. The "
-            "export holds the head alone."
+            f"{fitted['strength']:.3g}, chosen by {fitted['chosen_by']}. An "
+            "export without saved_model.pb holds the head alone."
         )
 
     def _fit(self):

@@ -35,5 +35,5 @@ def backbone(network):
         )
     features = place.layer.input if place.is_input else place.layer.output
     return keras.Model(
-        network.inputs, features, name=f"{network.name}_backbone"
+        network.input, features, name=f"{network.name}_backbone"
     )

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.store import matching, prediction_files
+from kd_keras.teachers import class_map
 from kd_keras.teachers import options as teacher_options
 from kd_keras.teachers import teacher as teachers
 
@@ -61,6 +62,7 @@ class Predictions:
         outputs: str, as `teacher.outputs`.
         features: list of dicts, the features that a student learns from, as
             entries of a manifest without the shape; see `Choice`.
+        classes: `class_map.ClassMap` of the predicted classes, or None.
 
     Attributes:
         parts: dict of those parts that have predictions.
@@ -69,7 +71,8 @@ class Predictions:
         plain: bool, whether these are the images without augmentation.
         num_classes: int, 0 without logits.
         features: list of entries for `manifest.plan`.
-        class_names: list of str, the classes that the file names, or None.
+        class_names: list of str, the classes of the logits as far as the file
+            or the class map names them, or None.
 
     Raises:
         ValueError: if the file lacks the arrays, predictions of some training
@@ -77,7 +80,9 @@ class Predictions:
             number is not finite or no probability.
     """
 
-    def __init__(self, file, parts, *, outputs="logits", features=()):
+    def __init__(
+        self, file, parts, *, outputs="logits", features=(), classes=None
+    ):
         self._file = file
         self._rows = matching.rows_of_parts(file, parts)
         self.parts = {name: parts[name] for name in self._rows}
@@ -91,11 +96,16 @@ class Predictions:
                 f"{file.path} with {shapes}"
             )
         (views,) = leading
-        self.class_names = file.class_names
         self.plain = not views
         self.views = views[0] if views else 1
         widths = {name: shape[-1] for name, shape in shapes.items()}
         self.num_classes = widths.get(self.choice.logits, 0)
+        self.class_names = file.class_names
+        self._columns = None
+        if classes is not None:
+            self._columns = self._mapped_columns(classes)
+            self.num_classes = len(self._columns)
+            self.class_names = class_map.names(classes, None)
         self.features = [
             {**record, "shape": [widths[name]]}
             for name, record in self.choice.features.items()
@@ -128,13 +138,32 @@ class Predictions:
                     ],
                 )
 
+    def _mapped_columns(self, classes):
+        """The columns of a class map: see `ClassMap.columns`."""
+        path = str(self._file.path)
+        if self.choice.logits is None:
+            raise ValueError(
+                "teacher.classes needs predictions of classes. Received: "
+                f"{path} with {', '.join(self.choice.names)}"
+            )
+        activation = teachers.activation_of(
+            self.choice.meaning, self.num_classes
+        )
+        class_map.check_activation(classes, activation, model=path)
+        return classes.columns(
+            model=path,
+            num_classes=self.num_classes,
+            names=self._file.class_names,
+        )
+
     def _decoded(self, name, array, view, rows):
         values = _view(array, view)[rows].astype("float32")
         if name != self.choice.logits:
             return values
-        return teachers.as_logits(
-            tf.constant(values), self.choice.meaning
-        ).numpy()
+        logits = teachers.as_logits(tf.constant(values), self.choice.meaning)
+        if self._columns is not None:
+            logits = class_map.map_logits(logits, self._columns)
+        return logits.numpy()
 
     def _check(self, name, widths):
         """Raises a ValueError if predictions of a part are no numbers."""

@@ -7,6 +7,7 @@ from kd_keras import store
 from kd_keras.data import augmentation
 from kd_keras.models import class_names as class_name_checks
 from kd_keras.store import importing, manifest, prediction_files
+from kd_keras.teachers import class_map
 from kd_keras.training import feature_targets, teacher_files
 from kd_keras.utils import digests, locks, progress, scratch
 
@@ -34,6 +35,9 @@ def write(stage, file, *, shard=0, num_shards=1):
     context = stage.context
     _check_config(context.config)
     matches = feature_targets.matches(context.config)
+    classes = class_map.find(context.config.teacher.classes)
+    if classes is not None:
+        classes = classes.in_order_of(context.dataset.class_names)
     path = context.workdir / "store"
     is_new = not context.workdir.exists()
     try:
@@ -43,8 +47,9 @@ def write(stage, file, *, shard=0, num_shards=1):
                 stage.parts,
                 outputs=context.config.teacher.outputs,
                 features=[match.target_record() for match in matches],
+                classes=classes,
             )
-            plan = _plan(stage, file, predictions)
+            plan = _plan(stage, file, predictions, classes)
             scratch.clear(path)
             if store.is_finished(path, plan):
                 _log.info("store: finished before, in %s", path)
@@ -70,7 +75,7 @@ def write(stage, file, *, shard=0, num_shards=1):
 
 def _check_config(config):
     fields = config.teacher
-    for name, unset in (("path", ""), ("preprocess", "none"), ("classes", "")):
+    for name, unset in (("path", ""), ("preprocess", "none")):
         if fields[name] != unset:
             raise ValueError(
                 "--from stores predictions of a teacher that is not loaded: "
@@ -78,7 +83,7 @@ def _check_config(config):
             )
 
 
-def _plan(stage, file, predictions):
+def _plan(stage, file, predictions, classes):
     """The manifest of the store; see `store.plan`."""
     fields = stage.context.config.store
     _check_classes(stage, file, predictions)
@@ -92,6 +97,7 @@ def _plan(stage, file, predictions):
                 pathlib.Path(file).expanduser()
             ),
             **predictions.choice.record(),
+            **({"classes": classes.record} if classes else {}),
         },
         num_classes=predictions.num_classes,
         names=names if predictions.num_classes else None,

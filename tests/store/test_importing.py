@@ -6,6 +6,7 @@ import pytest
 from kd_keras.data import datasets
 from kd_keras.data.sources import file_reader
 from kd_keras.store import importing, prediction_files
+from kd_keras.teachers import class_map
 from kd_keras.utils import path_lists
 
 VALIDATION = [1, 4, 6, 17]
@@ -33,12 +34,12 @@ def in_files(*names):
 def predictions(tmp_path):
     """Writes arrays to a file, and matches them to examples."""
 
-    def predictions(parts, outputs="logits", wanted=(), **arrays):
+    def predictions(parts, outputs="logits", wanted=(), classes=None, **arrays):
         path = tmp_path / "file.npz"
         np.savez(path, **arrays)
         file = prediction_files.read(path, tmp_path)
         return importing.Predictions(
-            file, parts, outputs=outputs, features=wanted
+            file, parts, outputs=outputs, features=wanted, classes=classes
         )
 
     return predictions
@@ -147,6 +148,23 @@ def test_probabilities_become_logits(predictions, parts):
     np.testing.assert_allclose(
         1 / (1 + np.exp(-logits)), PROBABILITIES[parts["train"].ids], rtol=1e-5
     )
+
+
+def test_predicted_classes_are_picked_and_merged(predictions, parts):
+    found = predictions(
+        parts,
+        classes=class_map.find("cow,cat+dog"),
+        probabilities=PROBABILITIES,
+        class_names=["cat", "dog", "cow"],
+    )
+    assert (found.num_classes, found.class_names) == (2, None)
+    (logits,) = stored(found)[0]
+    cow = PROBABILITIES[parts["train"].ids, 2]
+    np.testing.assert_allclose(
+        np.exp(logits), np.stack([cow, 1 - cow], axis=-1), rtol=1e-5
+    )
+    with pytest.raises(ValueError, match="needs predictions of classes"):
+        predictions(parts, classes=class_map.find("0,1"), features=LOGITS)
 
 
 def test_features_are_stored_beside_logits_or_alone(predictions, parts):

@@ -35,6 +35,16 @@ def config(path):
     return json.loads(text)
 
 
+def keras_version(path):
+    """The version of Keras that wrote a file: str, empty if it is unknown."""
+    if is_legacy(path):
+        with _weights_file(path) as file:
+            return str(file.attrs.get("keras_version", ""))
+    with zipfile.ZipFile(path) as archive:
+        metadata = json.loads(archive.read("metadata.json"))
+    return str(metadata.get("keras_version", ""))
+
+
 def named_weights(path):
     """Yields a name and the array of each weight.
 

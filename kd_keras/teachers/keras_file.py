@@ -70,23 +70,36 @@ def load_model(path):
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:
-        text = str(error)
-        unknown = re.search(r"Could not locate \w+ '([^']+)'", text)
-        unknown = unknown or re.search(r"Unknown \w+: '([^']+)'", text)
-        if unknown:
-            raise kind.Unusable(
-                "own classes of a Keras file must be registered by "
-                "keras.saving.register_keras_serializable in a module that is "
-                "imported (--import=MODULE on the command line). Received: "
-                f"{path} with the unknown {unknown[1]!r}"
-            ) from error
-        if "safe_mode" in text or "Lambda" in text:
-            raise kind.Unusable(
-                "a Keras file must hold no Python code: give the layer a "
-                "registered class of its own instead of keras.layers.Lambda, "
-                f"or export a SavedModel. Received: {path}"
-            ) from error
-        raise
+        raise _reason(path, error) from error
+
+
+def _reason(path, error):
+    """The error of a file that cannot be loaded, with its remedy."""
+    text = str(error)
+    if "safe_mode" in text or "Lambda" in text:
+        return kind.Unusable(
+            "a Keras file must hold no Python code: give the layer a "
+            "registered class of its own instead of keras.layers.Lambda, "
+            f"or export a SavedModel. Received: {path}"
+        )
+    version = keras_contents.keras_version(path)
+    if version.startswith("2."):
+        return kind.Unusable(
+            "a Keras file must have layers that Keras 3 can read. Received: "
+            f"{path} of Keras {version}; with the package tf_keras, python -c "
+            f"\"import tf_keras; tf_keras.models.load_model('{path}').export("
+            "'DIR')\" makes a SavedModel of it, which can be read"
+        )
+    unknown = re.search(r"Could not locate \w+ '([^']+)'", text)
+    unknown = unknown or re.search(r"Unknown \w+: '([^']+)'", text)
+    if unknown:
+        return kind.Unusable(
+            "own classes of a Keras file must be registered by "
+            "keras.saving.register_keras_serializable in a module that is "
+            "imported (--import=MODULE on the command line). Received: "
+            f"{path} with the unknown {unknown[1]!r}"
+        )
+    return error
 
 
 KIND = kind.TeacherKind(

@@ -1,4 +1,4 @@
-"""`.keras` files that would take a large memory are refused unread."""
+"""Keras files that would take a large memory are refused unread."""
 
 import io
 import zipfile
@@ -45,17 +45,31 @@ def test_a_part_that_unpacks_to_too_much(
         read(path)
 
 
+def without_stored_weights(file):
+    """Replaces an array by one of 4 GB, which HDF5 fills with zeros."""
+    names = []
+    file.visit(names.append)
+    name = next(n for n in names if isinstance(file[n], h5py.Dataset))
+    del file[name]
+    file.create_dataset(name, (2**20, 2**10), "float32", chunks=(64, 64))
+
+
 @pytest.mark.parametrize("read", READERS)
 def test_weights_that_are_not_stored(tmp_path, members, read):
-    """HDF5 fills what a file does not hold with zeros: here, 4 GB."""
     contents = io.BytesIO(members["model.weights.h5"])
     with h5py.File(contents, "r+") as file:
-        names = []
-        file.visit(names.append)
-        name = next(n for n in names if isinstance(file[n], h5py.Dataset))
-        del file[name]
-        file.create_dataset(name, (2**20, 2**10), "float32", chunks=(64, 64))
+        without_stored_weights(file)
     path = tmp_path / "bomb.keras"
     write(path, members | {"model.weights.h5": contents.getvalue()})
+    with pytest.raises(ValueError, match="unpacks to 4,294,9.* bytes"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_weights_that_a_legacy_file_does_not_store(tmp_path, read):
+    path = tmp_path / "bomb.h5"
+    nets.make_network().save(path)
+    with h5py.File(path, "r+") as file:
+        without_stored_weights(file)
     with pytest.raises(ValueError, match="unpacks to 4,294,9.* bytes"):
         read(path)

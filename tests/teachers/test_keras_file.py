@@ -1,5 +1,7 @@
 """Teachers from `.keras` and `.h5` files, which Keras writes."""
 
+import pathlib
+
 import keras
 import nets
 import numpy as np
@@ -8,6 +10,8 @@ import tensorflow as tf
 
 import kd_keras
 from kd_keras.teachers import fingerprint, loading
+
+KERAS_2 = pathlib.Path(__file__).parents[1] / "files" / "keras2"
 
 
 @pytest.fixture
@@ -96,6 +100,23 @@ def test_a_layer_that_is_not_there_is_named_with_those_that_are(
         kd_keras.load_teacher(
             tmp_path / "teacher.keras", features=(f"{name}x",)
         )
+
+
+def test_a_file_of_keras_2_has_its_logits():
+    teacher = kd_keras.load_teacher(KERAS_2 / "network.h5", features=["maps"])
+    with np.load(KERAS_2 / "expected.npz") as expected:
+        outputs = teacher.outputs(expected["images"])
+        np.testing.assert_allclose(
+            outputs.logits, expected["logits"], atol=1e-4
+        )
+        np.testing.assert_allclose(
+            outputs.features[0], expected["maps"], atol=1e-4
+        )
+
+
+def test_a_file_of_keras_2_that_keras_3_cannot_read_has_a_remedy():
+    with pytest.raises(ValueError, match="of Keras 2.*tf_keras.* SavedModel"):
+        kd_keras.load_teacher(KERAS_2 / "depthwise.h5")
 
 
 def test_a_file_of_weights_alone_is_refused(network, tmp_path):

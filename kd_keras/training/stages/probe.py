@@ -100,11 +100,23 @@ class ProbeStage(base.Stage):
         """
         head = self._probe(*network.get_weights())
         probe.write(directory, head)
-        if not head.backbone:
-            return
-        teacher = probe.teacher_of(
-            head.with_variables(), path=directory, features=("",)
-        )
+        if head.backbone and not self._write_whole(head, directory):
+            _log.info(
+                "%s: the export refers to %s, which TensorFlow does not run",
+                self.name,
+                head.backbone,
+            )
+
+    def _write_whole(self, head, directory):
+        """Writes head and backbone as a SavedModel, if that can be done."""
+        try:
+            teacher = probe.teacher_of(
+                head.with_variables(), path=directory, features=("",)
+            )
+        # As where its runtime is not installed; the embeddings are stored.
+        except ValueError as error:
+            _log.warning("%s: %s", self.name, error)
+            return False
 
         def serve(images):
             logits, (embedding,) = teacher.outputs(images)
@@ -114,19 +126,12 @@ class ProbeStage(base.Stage):
                 "features": embedding,
             }
 
-        spec = self.train.image_spec
-        is_whole = deployed.write_function(
+        return deployed.write_function(
             serve,
             directory,
             image_shape=self.train.image_shape,
-            dtype=spec.dtype,
+            dtype=self.train.image_spec.dtype,
         )
-        if not is_whole:
-            _log.info(
-                "%s: the export refers to %s, which another runtime runs",
-                self.name,
-                head.backbone,
-            )
 
     def card_sentence(self, report):
         fitted = report["probe"]

@@ -129,22 +129,72 @@ def test_stored_embeddings_serve_teacher_and_student(
     def fail(*args, **options):
         raise AssertionError("the backbone was loaded")
 
-    monkeypatch.setattr(loading, "load", fail)
     (report,) = run("teacher", config=config)
     assert report["probe"]["chosen_by"] == "cross-validation"
+    assert not (tmp_path / "work/embeddings").exists()
+    monkeypatch.setattr(loading, "load", fail)
     (student,) = run("student", config=config)
     assert student["agreement"] > 0.15
     # The student's targets are the head's logits of the stored embeddings.
+    head = keras.models.load_model(tmp_path / "work/teacher/teacher.keras")
+    ids = np.array([7, 400, 3])
+    (embedding,) = opened.features(ids, 1)
+    config.distill.features.loss = "cosine"
+    answers = answers_of(config, small_mnist, tmp_path)
+    logits, features = answers(ids, 1, None)
+    np.testing.assert_allclose(logits, head(embedding), atol=1e-4)
+    np.testing.assert_array_equal(features[0], embedding)
+    # As where the store is all that there is, made from a file.
+    config.teacher.backbone = str(tmp_path / "store")
+    config.store.path = ""
+    config.name = "alone"
+    run("teacher", config=config, workdir="alone")
+    config.store.path = str(tmp_path / "store")
+    again, _ = answers_of(config, small_mnist, tmp_path)(ids, 1, None)
+    np.testing.assert_allclose(again, logits, atol=1e-5)
+
+
+def answers_of(config, dataset, path):
+    """The answers of a student's teacher."""
     context = prepare.prepare(
         config,
-        workdir=tmp_path / "work",
-        savedmodels=tmp_path / "models",
-        dataset=small_mnist,
+        workdir=path / "work",
+        savedmodels=path / "models",
+        dataset=dataset,
     )
     stage = stage_class("student")(context)
     stage.find_inputs()
-    head = keras.models.load_model(tmp_path / "work/teacher/teacher.keras")
-    ids = np.array([7, 400, 3])
-    answer = stage.answers(ids, 1, None)
-    (embedding,) = opened.features(ids, 1)
-    np.testing.assert_allclose(answer.logits, head(embedding), atol=1e-4)
+    return stage.answers
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"teacher.backbone": "absent"}, "absent, which does not exist"),
+        ({"teacher.path": "a.keras"}, "teacher.backbone must be empty with"),
+        ({"teacher.backbone_layer": "embeding"}, "Did you mean 'embedding'"),
+        ({"data.labels_per_class": 500}, "Received: 500, and class"),
+        ({"store.path": "absent"}, "must be a logit store"),
+        ({"data.labels": "ids.npy"}, "5 labels of . of 10 classes"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(
+    run, backbone, tmp_path, small_mnist, fields, message
+):
+    if "data.labels" in fields:
+        np.save(tmp_path / "ids.npy", small_mnist.train.ids[:5])
+        fields = {
+            "data.labels_per_class": 0,
+            "data.labelled_ids": str(tmp_path / "ids.npy"),
+            "data.validation_examples": 0,
+        }
+    config = probe_config(backbone, **fields)
+    with pytest.raises(ValueError, match=message) as error:
+        run("teacher", config=config)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_probe_cannot_be_extended(run, backbone):
+    with pytest.raises(ValueError, match="a probe teacher does not have"):
+        run("teacher", config=probe_config(backbone), extend=True)

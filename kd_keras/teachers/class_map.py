@@ -267,7 +267,7 @@ def _from_json(path):
             f"teacher.classes must be {_FORM}. Received: {path}, which cannot "
             f"be read ({error.strerror})"
         ) from error
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise ValueError(
             f"teacher.classes must be {_FORM}. Received: {path}, which is not "
             f"such JSON ({error})"

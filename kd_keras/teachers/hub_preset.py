@@ -1,8 +1,10 @@
 """Loads a KerasHub preset as a network, with its own preprocessing."""
 
+import contextlib
 import functools
 import json
 import logging
+import os
 import pathlib
 import typing
 import warnings
@@ -79,15 +81,11 @@ def forget():
 def _load(preset, files):
     del files
     hub = packages.optional("keras_hub", "keras-hub", extra="hub")
-    is_directory = pathlib.Path(preset).is_dir()
+    is_directory = os.path.isdir(preset)
     if not is_directory and "://" not in preset:
         _check_name(hub, preset)
-    # It warns of every attempt to reach its server.
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with _without_logs(), warnings.catch_warnings():
             # That the state of a new optimizer is not in the file.
             warnings.filterwarnings("ignore", "Skipping variable loading")
             return _load_network(hub, preset)
@@ -103,8 +101,17 @@ def _load(preset, files):
             f"directory that save_to_preset wrote. Received: {preset!r} "
             f"({cause})"
         ) from error
+
+
+@contextlib.contextmanager
+def _without_logs():
+    """Hides that a server could not be reached, of every attempt."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)
 
 
 def _check_name(hub, preset):
@@ -170,7 +177,8 @@ def _load_task(hub, directory):
         return None
     task.load_task_weights(str(directory / _TASK_WEIGHTS))
     weights = [directory / name for name in _WEIGHTS]
-    task.backbone.load_weights(next(x for x in weights if x.is_file()))
+    found = [path for path in weights if path.is_file()]
+    task.backbone.load_weights(found[0] if found else weights[0])
     return task
 
 

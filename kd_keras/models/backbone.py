@@ -34,6 +34,4 @@ def backbone(network):
             f"{network.name} with {place.layer.name}"
         )
     features = place.layer.input if place.is_input else place.layer.output
-    return keras.Model(
-        network.input, features, name=f"{network.name}_backbone"
-    )
+    return keras.Model(network.input, features, name=f"{network.name}_backbone")

@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart cifar10 paper paper-quick report test test-quick \
-    benchmark docs lint clean
+.PHONY: help quickstart cifar10 few-labels paper paper-quick report test \
+    test-quick benchmark docs lint clean
 
 help:
 	@echo "make quickstart   distil a digit classifier on the MNIST in the package"
 	@echo "make cifar10      the CIFAR-10 experiment: teacher, student, baseline"
+	@echo "make few-labels   CIFAR-10 with 500 labels and a network trained on ImageNet (2 hours; resumes)"
 	@echo "make report       a page about the shipped CIFAR-10 models: runs/report.html"
 	@echo "make paper        the paper's experiments, docs/paper.md (hours; resumes)"
 	@echo "make paper-quick  the same with one seed, shortened (minutes)"
@@ -39,6 +40,11 @@ quickstart: $(VENV)/.installed
 cifar10: $(VENV)/.installed
 	$(BIN)/python -m kd_keras.train --config=configs/cifar10.py \
 	    --workdir=runs/cifar10 --savedmodels=runs/cifar10/savedmodels
+
+# A PyTorch that is there already, such as its CPU build, is kept.
+few-labels: $(VENV)/.installed
+	@$(BIN)/python -m pip install -qq --editable '.[few_labels]'
+	@$(BIN)/python -m experiments.few_labels
 
 paper paper-quick: $(VENV)/.installed
 	$(BIN)/python -m experiments.paper $(if $(findstring quick,$@),--quick)

@@ -1,0 +1,162 @@
+"""The experiments of few labels, in the order in which they are run."""
+
+import dataclasses
+
+from kd_keras.config import recipes
+from kd_keras.utils import suggestions
+
+RECIPE = "cifar10_few_labels"
+_LABELS = recipes.module(RECIPE).LABELS
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What is trained.
+
+    Attributes:
+        title: str, the row of the table.
+        stage: str, the stage of the trainer.
+        teacher: str, the kind of experiment whose export is the teacher, or
+            empty: none, or EfficientNet-Lite0.
+        backbone: the same for the network below a probe's head.
+        stored: bool, whether it reads the stored embeddings.
+        cost: float, its time, relative to the training of a student.
+    """
+
+    title: str
+    stage: str
+    teacher: str = ""
+    backbone: str = ""
+    stored: bool = False
+    cost: float = 1.0
+
+
+KINDS = {
+    "baseline": Kind(
+        "baseline: the student's network, on these labels", "baseline"
+    ),
+    "probe": Kind(
+        "probe teacher: linear head on the embeddings",
+        "teacher",
+        stored=True,
+        cost=0.3,
+    ),
+    "soft": Kind(
+        "student, from the probe's predictions",
+        "student",
+        teacher="probe",
+        stored=True,
+    ),
+    "both": Kind(
+        "student, from predictions and embeddings",
+        "student",
+        teacher="probe",
+        stored=True,
+    ),
+    "features": Kind("student, from the embeddings", "student", stored=True),
+    "head": Kind(
+        "student, from the embeddings; then a linear head on these labels",
+        "teacher",
+        backbone="features",
+        cost=0.3,
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A kind of training with some labels.
+
+    Attributes:
+        kind: str, a key of `KINDS`.
+        labels: str, a key of the recipe's `LABELS`; empty without labels.
+    """
+
+    kind: str
+    labels: str = ""
+
+    @property
+    def name(self):
+        return "_".join(filter(None, (self.kind, self.labels)))
+
+    @property
+    def config(self):
+        """The recipe, for `recipes.load`."""
+        return f"{RECIPE}:{self.name}"
+
+    @property
+    def stage(self):
+        return KINDS[self.kind].stage
+
+    @property
+    def cost(self):
+        return KINDS[self.kind].cost
+
+    @property
+    def stored(self):
+        return KINDS[self.kind].stored
+
+    def source(self, role):
+        """The experiment whose export is the teacher or the backbone.
+
+        Args:
+            role: `teacher` or `backbone`.
+
+        Returns:
+            `Experiment`, or None.
+        """
+        kind = getattr(KINDS[self.kind], role)
+        if not kind:
+            return None
+        return EXPERIMENTS.get(kind) or EXPERIMENTS[f"{kind}_{self.labels}"]
+
+    @property
+    def baseline(self):
+        """The experiment that it is compared with, or None."""
+        if not self.labels or self.kind == "baseline":
+            return None
+        return EXPERIMENTS[f"baseline_{self.labels}"]
+
+
+# The experiment of this page's first claim comes first.
+_ORDER = [
+    *(("50", kind) for kind in ("baseline", "probe", "soft", "both")),
+    ("", "features"),
+    ("50", "head"),
+    *(
+        (labels, kind)
+        for labels in ("500", "all")
+        for kind in ("baseline", "probe", "soft", "head", "both")
+    ),
+]
+EXPERIMENTS = {
+    x.name: x for x in (Experiment(kind, labels) for labels, kind in _ORDER)
+}
+
+
+def choose(names):
+    """The experiments of these names, in the catalogue's order.
+
+    Args:
+        names: list of str; kinds, numbers of labels, `all` and `none` are
+            allowed, too.
+
+    Raises:
+        ValueError: if there is none of a name.
+    """
+    for name in names:
+        suggestions.check_choice(name, _CHOICES, what="an experiment")
+    return [
+        x
+        for x in EXPERIMENTS.values()
+        if {"all", x.name, x.kind, f"labels_{x.labels}"} & set(names)
+    ]
+
+
+_CHOICES = [
+    "all",
+    "none",
+    *KINDS,
+    *(f"labels_{labels}" for labels in _LABELS),
+    *EXPERIMENTS,
+]

@@ -1,0 +1,210 @@
+"""Writes the document of few labels from the results.
+
+Every figure in it is computed here from `results/few_labels.jsonl`.
+"""
+
+import collections
+import pathlib
+
+import numpy as np
+
+from experiments.few_labels import catalogue
+from experiments.paper import estimates
+from kd_keras.config import recipes
+from kd_keras.utils import files, tables
+
+NAME = "cifar10_few_labels.md"
+BY = "few_labels"
+_COUNTS = recipes.module(catalogue.RECIPE).LABELS
+# The entries of a result that tell where it comes from.
+PROVENANCE = ("seconds", "commit", "hardware", "precision")
+_CLASSES, _TRAIN_PER_CLASS = 10, 5_000
+# The bounds that were set before the runs: the student from 50 labels of each
+# class, and how much it is above its baseline.
+_ACCURACY, _GAIN = 0.80, 0.25
+
+_TEXT = """\
+<!-- {mark} {by} -->
+
+# Few labels, and a network trained elsewhere
+
+**What are 500 labels worth if a network that was trained elsewhere is at
+hand?**
+
+```bash
+make few-labels
+```
+
+writes this page from `results/few_labels.jsonl`; no figure in it is entered by
+hand. EfficientNet-Lite0 (4.7 M parameters) was trained on ImageNet and never
+here. It embeds two views of each of the 50,000 training images of CIFAR-10,
+resized from 32 to 224 pixels, once. A *probe* is a linear head on these
+embeddings, fitted to the few labels. It teaches a student of {parameters}
+parameters, which takes 32 pixels: the student sees all 50,000 images, and no
+label.
+
+## Accuracy on the 10,000 test images
+
+Mean ± standard deviation of the seeds. A seed chooses the labelled images, too:
+
+{accuracies}
+
+The baseline is the student's network, trained for the same number of steps on
+the labelled images alone. {claims}
+
+## Each run
+
+The interval of an accuracy is Wilson's, that of a difference is of 9,999
+bootstrap samples of the test images; both cover 95 % and treat the trained
+networks as given. p is of McNemar's exact test against the baseline of the same
+labels and seed:
+
+{runs}
+
+One experiment alone is run by
+
+    python -m experiments.few_labels --experiments=NAME --seeds=1
+
+The settings, and how they were chosen: `configs/cifar10_few_labels.py` and
+[the search diary](../experiments/cifar10_few_labels.md).
+
+## Provenance of the figures
+
+{provenance}
+"""
+
+
+def write(lines, path):
+    """Writes the document.
+
+    Args:
+        lines: list of dicts, as in `results/few_labels.jsonl`.
+        path: path of the file.
+    """
+    results = collections.defaultdict(list)
+    for line in sorted(lines, key=lambda line: line["seed"]):
+        results[line["experiment"]].append(line)
+    text = _TEXT.format(
+        mark=files.MARK,
+        by=BY,
+        parameters=_parameters(results),
+        accuracies=_accuracies(results),
+        claims=_claims(results),
+        runs=_runs(results),
+        provenance=_provenance(lines),
+    )
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_output(path, text, by=BY)
+
+
+def _parameters(results):
+    counts = {line["parameters"] for line in results["soft_50"]}
+    return " or ".join(f"{count:,}" for count in sorted(counts)) or "0.3 M"
+
+
+def _accuracies(results):
+    """The table of kinds by numbers of labels."""
+    header = ["", *(f"{_total(labels):,} labels" for labels in _COUNTS)]
+    rows = [
+        [kind.title, *(_accuracy(results, name, labels) for labels in _COUNTS)]
+        for name, kind in catalogue.KINDS.items()
+        if f"{name}_50" in catalogue.EXPERIMENTS
+    ]
+    return tables.markdown([header, *rows])
+
+
+def _total(labels):
+    return _CLASSES * (_COUNTS[labels] or _TRAIN_PER_CLASS)
+
+
+def _accuracy(results, kind, labels):
+    values = _values(results, f"{kind}_{labels}")
+    if not values:
+        return "not measured"
+    text = f"{estimates.spread([100 * x for x in values], '.2f')} %"
+    return text if len(values) > 1 else f"{text} (one seed)"
+
+
+def _values(results, name):
+    return [line["accuracy"] for line in results[name]]
+
+
+def _claims(results):
+    """Whether the student of 500 labels is as good as was asked for."""
+    student, baseline = (
+        _values(results, name) for name in ("soft_50", "baseline_50")
+    )
+    if not (student and baseline):
+        return "The student of 500 labels was not measured."
+    gain = np.mean(student) - np.mean(baseline)
+    met = np.mean(student) >= _ACCURACY and gain >= _GAIN
+    return (
+        "Asked for before the runs: the student of 500 labels has "
+        f"{_ACCURACY:.0%} and is {100 * _GAIN:.0f} points above its baseline. "
+        f"It has {np.mean(student):.2%} and is {100 * gain:.1f} points above: "
+        f"{'met' if met else 'not met'}."
+    )
+
+
+def _runs(results):
+    """The table of all runs."""
+    rows = [
+        [
+            "NAME",
+            "seed",
+            "errors",
+            "accuracy",
+            "interval",
+            "above the baseline",
+            "p",
+            "seconds",
+        ]
+    ]
+    for name in catalogue.EXPERIMENTS:
+        for line in results[name]:
+            rows.append(_run(name, line))
+    return tables.markdown(rows)
+
+
+def _run(name, line):
+    cells = [f"`{name}`", str(line["seed"])]
+    if "errors" in line:
+        low, high = line["accuracy_interval"]
+        cells += [
+            f"{line['errors']:,}",
+            f"{line['accuracy']:.2%}",
+            f"{low:.2%} to {high:.2%}",
+        ]
+    else:
+        cells += ["-"] * 3
+    comparison = line.get("against_baseline")
+    if comparison:
+        low, high = (100 * x for x in comparison["difference_interval"])
+        difference = 100 * comparison["difference"]
+        cells += [
+            f"{difference:+.2f} points ({low:+.2f} to {high:+.2f})",
+            _p_value(comparison["p_value"]),
+        ]
+    else:
+        cells += ["-"] * 2
+    return [*cells, f"{line['seconds']:.0f}"]
+
+
+def _p_value(value):
+    return "< 1e-12" if value < 1e-12 else f"{value:.2g}"
+
+
+def _provenance(lines):
+    def listed(key):
+        return ", ".join(sorted({str(line[key]) for line in lines})) or "none"
+
+    hours = sum(line["seconds"] for line in lines) / 3600
+    return (
+        f"{len(lines)} results, {hours:.1f} hours of training. Seconds are "
+        "those of the training alone, on a machine with other work beside "
+        "it.\n\n"
+        f"- Hardware: {listed('hardware')}.\n"
+        f"- Trained in: {listed('precision')}.\n"
+        f"- Commits: {listed('commit')}."
+    )

@@ -1,0 +1,258 @@
+"""Runs the experiments with the stages of the trainer and keeps the results."""
+
+import functools
+import json
+import logging
+import pathlib
+import time
+
+import keras
+import numpy as np
+
+from experiments.few_labels import backbone, catalogue
+from experiments.paper import results
+from experiments.paper.measures import runs as measures
+from kd_keras import store
+from kd_keras.config import recipes
+from kd_keras.data import sources, splits
+from kd_keras.evaluation import metrics, predict
+from kd_keras.teachers import loading
+from kd_keras.training import run_directory, runs, stages
+from kd_keras.utils import command_line, digests
+
+_log = logging.getLogger(__name__)
+
+
+class Lab:
+    """Runs experiments and keeps their results.
+
+    Args:
+        workdir: path of the runs: `<workdir>/<experiment>/seed<n>/`, of the
+            stored embeddings and of the network that computes them.
+        results_path: path of a file with a JSON object a line, a result each.
+        changes: dict of fields that replace the recipe's.
+        dataset: `datasets.Dataset`, or None for the recipe's own.
+    """
+
+    def __init__(self, *, workdir, results_path, changes=None, dataset=None):
+        self.workdir = pathlib.Path(workdir)
+        self._results = results.Results(results_path)
+        self._changes = changes or {}
+        self._dataset = dataset
+
+    @property
+    def lines(self):
+        """All results: list of dicts, in the file's order."""
+        return self._results.lines
+
+    def run(self, experiments, seeds):
+        """Measures what has no result yet, and logs the time that is left.
+
+        Args:
+            experiments: list of `catalogue.Experiment`.
+            seeds: list of ints.
+        """
+        runs_to_do = [
+            (experiment, seed)
+            for experiment in experiments
+            for seed in seeds
+            if self._results.find(self._key(experiment, seed)) is None
+        ]
+        progress = _Progress([x.cost for x, _ in runs_to_do])
+        for experiment, seed in runs_to_do:
+            line = self.result(experiment, seed)
+            progress.add(experiment.cost, line)
+
+    def result(self, experiment, seed):
+        """Returns the result of an experiment and seed, measured if missing.
+
+        A result of another configuration is measured again and replaced.
+        """
+        key = self._key(experiment, seed)
+        line = self._results.find(key)
+        if line is None:
+            line = {**key, **self._measure(experiment, seed)}
+            self._results.keep(line)
+        return line
+
+    def _measure(self, experiment, seed):
+        """Trains and measures: a dict of JSON values."""
+        run_dir = self.trained(experiment, seed)
+        report = run_dir.report()
+        provenance = run_dir.provenance()
+        line = {
+            **measures.machine(provenance["versions"]),
+            "precision": provenance["precision"],
+            **{
+                key: report[key]
+                for key in ("seconds", "epochs", "parameters", "probe")
+                if key in report
+            },
+        }
+        if not experiment.labels:
+            # An embedding alone has no accuracy.
+            return line
+        logits, labels = self._tested(experiment, seed), self._test.labels
+        measured = metrics.measure(logits=logits, labels=labels)
+        for key in ("errors", "accuracy", "accuracy_interval", "nll", "ece"):
+            line[key] = measured[key]
+        line["test_examples"] = measured["examples"]
+        if experiment.baseline:
+            self.result(experiment.baseline, seed)
+            line["against_baseline"] = metrics.compare(
+                logits=logits,
+                other_logits=self._tested(experiment.baseline, seed),
+                labels=labels,
+            )
+        return line
+
+    def config(self, experiment, seed):
+        """The resolved configuration of an experiment's run."""
+        config = recipes.load(experiment.config)
+        config.update_from_flattened_dict(self._changes)
+        config.seed = seed
+        return config.copy_and_resolve_references()
+
+    def run_dir(self, experiment, seed):
+        """The run directory of an experiment: `run_directory.RunDir`."""
+        folder = self._folder(experiment, seed)
+        return run_directory.RunDir(folder / experiment.stage, experiment.stage)
+
+    def trained(self, experiment, seed):
+        """Trains an experiment, unless its run is finished.
+
+        Returns:
+            The finished `run_directory.RunDir`.
+        """
+        config = self.config(experiment, seed)
+        for role in ("teacher", "backbone"):
+            self._set_source(config, experiment, seed, role)
+        if experiment.stored:
+            config.store.path = str(self.store_path)
+        _log.info("experiment: %s, seed %d", experiment.name, seed)
+        runs.run(
+            config,
+            stages=[experiment.stage],
+            workdir=self._folder(experiment, seed),
+            savedmodels=self._folder(experiment, seed),
+            dataset=self._dataset,
+            command=command_line.command("experiments.few_labels"),
+        )
+        run_dir = self.run_dir(experiment, seed)
+        # A finished run needs none, and they are several times its size.
+        run_dir.remove_checkpoints()
+        keras.backend.clear_session()
+        return run_dir
+
+    def _set_source(self, config, experiment, seed, role):
+        """Sets the path of a teacher or of the network below a head."""
+        field = {"teacher": "path", "backbone": "backbone"}[role]
+        source = experiment.source(role)
+        if source is not None:
+            self.trained(source, seed)
+            config.teacher[field] = str(self.exported(source, seed))
+        elif config.teacher[field]:
+            config.teacher[field] = str(self.backbone_path)
+
+    def exported(self, experiment, seed):
+        """The export of a finished run: its path."""
+        name = f"{self.config(experiment, seed).name}_{experiment.stage}"
+        return self._folder(experiment, seed) / name
+
+    @functools.cached_property
+    def backbone_path(self):
+        """The network that embeds the images, which is written if missing."""
+        return backbone.export(self.workdir)
+
+    @functools.cached_property
+    def store_path(self):
+        """The store of the embeddings, which is written if missing."""
+        config = self.config(catalogue.EXPERIMENTS["features"], seed=0)
+        config.teacher.path = str(self.backbone_path)
+        path, _ = runs.label(
+            config,
+            workdir=self.workdir,
+            savedmodels=self.workdir,
+            dataset=self._dataset,
+        )
+        return path
+
+    @functools.cached_property
+    def _test(self):
+        """The test images: `Examples`."""
+        config = self.config(catalogue.EXPERIMENTS["features"], seed=0)
+        dataset = self._dataset or sources.load_dataset(config.data)
+        return splits.split(
+            dataset,
+            validation_examples=config.data.validation_examples,
+            max_train_examples=config.data.max_train_examples,
+        )["test"]
+
+    @functools.lru_cache(maxsize=8)  # noqa: B019
+    def _tested(self, experiment, seed):
+        """Logits of a trained network for the test images."""
+        path = self.exported(experiment, seed)
+        if experiment.stored and experiment.stage == "teacher":
+            # The backbone has embedded them already.
+            head = keras.models.load_model(
+                self.run_dir(experiment, seed).model_path, compile=False
+            )
+            embeddings = store.LogitStore.open(self.store_path)
+            (features,) = embeddings.features(self._test.ids, part="test")
+            return np.asarray(head(features))
+        return predict.logits_of(loading.load_teacher(path), self._test)
+
+    def _folder(self, experiment, seed):
+        return self.workdir / experiment.name / f"seed{seed}"
+
+    def _key(self, experiment, seed):
+        return {
+            "experiment": experiment.name,
+            "seed": seed,
+            "config_hash": self._config_hash(experiment, seed),
+        }
+
+    def _config_hash(self, experiment, seed):
+        """Digest of all fields that a result depends on: 12 hex digits.
+
+        The fields of the runs that it learns from are among them.
+        """
+        stage = stages.stage_class(experiment.stage)
+        fields = dict(stage.depends_on(self.config(experiment, seed)))
+        for role in ("teacher", "backbone"):
+            if source := experiment.source(role):
+                fields[role] = self._config_hash(source, seed)
+        text = json.dumps(fields, sort_keys=True)
+        return digests.sha256_of_text(text)[:12]
+
+
+class _Progress:
+    """Logs how much is done and the time that is left.
+
+    Args:
+        costs: list of floats, the relative times of what is to be done.
+    """
+
+    def __init__(self, costs):
+        self._count, self._left = len(costs), sum(costs)
+        self._done = self._seen = 0
+        self._start = time.monotonic()
+
+    def add(self, cost, line):
+        """Logs a result, a dict of JSON values."""
+        self._done += 1
+        self._seen += cost
+        self._left -= cost
+        seconds = time.monotonic() - self._start
+        accuracy = ""
+        if "accuracy" in line:
+            accuracy = f", {line['accuracy']:.2%}"
+        _log.info(
+            "%d of %d: %s, seed %d%s; about %d minutes left",
+            self._done,
+            self._count,
+            line["experiment"],
+            line["seed"],
+            accuracy,
+            round(seconds / self._seen * self._left / 60),
+        )

@@ -1,7 +1,5 @@
 """Matches predictions of a file to the examples of a dataset."""
 
-import pathlib
-
 import numpy as np
 
 from kd_keras.data import datasets, listed_ids
@@ -159,5 +157,5 @@ def named(reader, example_id):
     """
     original = _original(reader)
     if isinstance(original, file_reader.FileReader):
-        return pathlib.Path(original.name(example_id)).name
+        return original.name(example_id)
     return f"id {example_id}"

@@ -94,10 +94,11 @@ def read(path, folder):
         *(OSError, ValueError, EOFError, KeyError, NotImplementedError),
         *(zipfile.BadZipFile, pa.ArrowException),
     ) as error:
-        lines = str(getattr(error, "strerror", None) or error).splitlines()
+        # NumPy's second sentence tells how to load objects unsafely.
+        reason = str(getattr(error, "strerror", None) or error).split(". ")[0]
         raise ValueError(
             "--from must be a readable file of numbers and text, without "
-            f"Python objects. Received: {path}: {' '.join(lines[:1])}"
+            f"Python objects. Received: {path}: {' '.join(reason.split())}"
         ) from error
     if not found.tables:
         raise ValueError(

@@ -48,7 +48,7 @@ class Choice:
         return [*([self.logits] if self.logits else []), *self.features]
 
     def record(self):
-        """What identifies the predictions within the file: JSON values."""
+        """The arrays of the file and their meaning: dict of JSON values."""
         return {"predictions": self.names, "outputs": self.meaning}
 
 
@@ -182,23 +182,18 @@ class Predictions:
             self._check_values(name, array, values, np.sort(rows), meaning)
 
     def _check_values(self, name, array, values, rows, meaning):
-        wrong, first, alike = 0, None, meaning == "logits"
-        for view in range(self.views if values.ndim == 3 else 1):
-            for start in range(0, len(rows), _CHUNK):
-                chosen = rows[start : start + _CHUNK]
-                chunk = _view(values, view)[chosen].astype("float32")
-                bad = ~_FITS[meaning](chunk)
-                wrong += bad.sum()
-                if first is None and bad.any():
-                    first = chosen[bad.argmax()]
-                alike = alike and _are_probabilities(chunk).all()
-        if wrong:
+        faults = [
+            _faults(_view(values, view), rows, meaning)
+            for view in range(self.views if values.ndim == 3 else 1)
+        ]
+        faults = np.concatenate(faults)
+        if len(faults):
             raise ValueError(
                 f"{_MUST[meaning]}. Received: {self._file.path}, {array} with "
-                f"{wrong:,} others, the first one of "
-                f"{self._example(name, first)}"
+                f"{len(faults):,} others, the first one of "
+                f"{self._example(name, faults[0])}"
             )
-        if alike and values.shape[-1] > 1:
+        if meaning == "logits" and _all_probabilities(values, rows):
             raise ValueError(
                 "logits must not be probabilities; "
                 "--config.teacher.outputs=probabilities converts them. "
@@ -211,6 +206,27 @@ class Predictions:
         examples = self.parts[name]
         place = np.flatnonzero(rows == row)[0]
         return matching.named(examples.reader, examples.ids[place])
+
+
+def _chunks(values, rows):
+    """Some rows of an array, a few at a time: `(rows, float32 array)`."""
+    for start in range(0, len(rows), _CHUNK):
+        chosen = rows[start : start + _CHUNK]
+        yield chosen, values[chosen].astype("float32")
+
+
+def _faults(values, rows, meaning):
+    """Those of some rows that do not have the numbers of their meaning."""
+    fits = _FITS[meaning]
+    faults = [chosen[~fits(x)] for chosen, x in _chunks(values, rows)]
+    return np.concatenate(faults)
+
+
+def _all_probabilities(values, rows):
+    values = _view(values, 0)
+    return values.shape[-1] > 1 and all(
+        _are_probabilities(chunk).all() for _, chunk in _chunks(values, rows)
+    )
 
 
 def _view(array, view):
@@ -234,7 +250,7 @@ def _are_shares(values):
 
 
 def _fit_probabilities(values):
-    # One is that of a yes.
+    # A single column has the probability of yes.
     return (_are_shares if values.shape[-1] == 1 else _are_probabilities)(
         values
     )

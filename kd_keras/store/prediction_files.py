@@ -18,7 +18,7 @@ import pyarrow.parquet
 from kd_keras.data.sources import file_sets
 from kd_keras.utils import files, suggestions
 
-# What the arrays and columns of a file are, by their names in lower case.
+# Names of arrays and columns, in lower case.
 _KEYS = (
     *("id", "ids", "example_id", "example_ids", "name", "names"),
     *("path", "paths", "file", "files", "file_name", "file_names"),

@@ -24,15 +24,27 @@ def summary(reports, *, name, workdir, savedmodels):
             _stages_table(reports),
             *_coverage_tables(reports[-1]),
             "",
-            f"SavedModel       {exported}",
-            "  import tensorflow as tf",
-            f"  model = tf.saved_model.load({exported!r})",
-            "  model.signatures['serving_default'](images=uint8_images)"
-            "['logits']",
+            *_usage(reports, exported),
             f"TensorBoard logs {workdir}/<stage>/tensorboard",
             f"  {_python()} -m tensorboard.main --logdir {workdir}",
         ]
     )
+
+
+def _usage(reports, exported):
+    """Lines about how the exported model is used."""
+    if "probe" in reports[-1]:
+        # Its backbone may be of another runtime, outside of the directory.
+        return [
+            f"Probe teacher    {exported}",
+            f"  teacher = kd_keras.load_teacher({exported!r})",
+        ]
+    return [
+        f"SavedModel       {exported}",
+        "  import tensorflow as tf",
+        f"  model = tf.saved_model.load({exported!r})",
+        "  model.signatures['serving_default'](images=uint8_images)['logits']",
+    ]
 
 
 def _shown_model(reports, name):

@@ -106,7 +106,12 @@ def test_experiments_are_chosen_by_name_kind_and_labels():
     assert set(chosen("labels_50")) == {
         f"{kind}_50" for kind in catalogue.KINDS if kind != "features"
     }
-    # Whatever an experiment learns from is among them.
+    named = catalogue.EXPERIMENTS
+    assert named["both_500"].source("teacher").name == "probe_500"
+    assert named["head_500"].source("backbone").name == "features"
+    assert named["baseline_500"].source("teacher") is None
+    assert named["head_500"].baseline.name == "baseline_500"
+    assert named["features"].baseline is named["baseline_all"].baseline is None
     assert len(chosen("all")) == len(catalogue.EXPERIMENTS) == 16
     with pytest.raises(ValueError, match="Did you mean 'soft_50'"):
         chosen("soft_5")

@@ -1,0 +1,76 @@
+"""Running the experiments with few labels: once each, and resumed."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+from experiments.few_labels import backbone, catalogue, runner
+
+# What all runs change, on MNIST: seconds, not hours.
+TINY = {
+    "data.labels_per_class": 3,
+    "data.augment.mirror": "none",
+    "teacher.image_size": 0,
+    "student.model": "mlp",
+    "student.widths": (16,),
+    "student.epochs": 1,
+    "student.batch_size": 20,
+    "student.optimizer.name": "adamw",
+    "student.optimizer.warmup_epochs": 0.0,
+    "baseline.optimizer.name": "adamw",
+    "baseline.optimizer.warmup_epochs": 0.0,
+}
+
+
+def embed(images):
+    """The means of 4 x 4 pixels: a teacher without classes."""
+    means = tf.nn.avg_pool2d(tf.cast(images, tf.float32) / 255, 4, 4, "VALID")
+    return tf.reshape(means, (-1, 49))
+
+
+embed.image_shape = (28, 28, 1)
+
+
+@pytest.mark.slow
+def test_a_student_learns_from_few_labels_and_is_not_trained_again(
+    small_mnist, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(backbone, "export", lambda folder: f"{__name__}:embed")
+
+    def make_lab():
+        return runner.Lab(
+            workdir=tmp_path / "work",
+            results_path=tmp_path / "few_labels.jsonl",
+            changes=TINY,
+            dataset=small_mnist,
+        )
+
+    experiment = catalogue.EXPERIMENTS["soft_50"]
+    lab = make_lab()
+    lab.run([experiment], [1])
+    lines = {line["experiment"]: line for line in lab.lines}
+    assert lines.keys() == {"soft_50", "baseline_50"}
+    assert "1 of 1: soft_50, seed 1" in caplog.text
+    assert "about 0 minutes left" in caplog.text
+    soft = lines["soft_50"]
+    assert soft["seed"] == 1 and soft["parameters"] == 12_730
+    assert soft["errors"] == round(300 * (1 - soft["accuracy"]))
+    low, high = soft["accuracy_interval"]
+    assert low < soft["accuracy"] < high
+    compared = soft["against_baseline"]
+    baseline = lines["baseline_50"]["accuracy"]
+    assert compared["difference"] == pytest.approx(soft["accuracy"] - baseline)
+    # Each of the two was right at least once where the other was not.
+    assert compared["only_right"] and compared["p_value"] <= 1
+    probe = lab.result(catalogue.EXPERIMENTS["probe_50"], 1)
+    assert probe["probe"]["labels"] == 30
+    report = lab.run_dir(catalogue.EXPERIMENTS["probe_50"], 1).report()
+    # The stored embeddings give what the stage has measured.
+    assert probe["errors"] == report["test_errors"]
+
+    # Neither a result nor a finished run is made again.
+    monkeypatch.setattr(keras.Model, "fit", None)
+    assert make_lab().result(experiment, 1) == soft
+    (tmp_path / "few_labels.jsonl").unlink()
+    assert make_lab().result(experiment, 1) == soft

@@ -13,7 +13,8 @@ def backbone(network):
             with or without the layers of `resizing.resized`.
 
     Returns:
-        `keras.Model`, images -> features `(batch, size)`.
+        `keras.Model`, images -> features `(batch, size)`; the network
+        itself if it ends without a classifier.
 
     Raises:
         ValueError: if the features cannot be found, or the network's layers
@@ -27,6 +28,8 @@ def backbone(network):
             model_size=interface.input_shape(inner)[1:3],
         )
     place = inner_outputs.last_features(network)
+    if not isinstance(place, inner_outputs.Place):
+        return network
     if place.layer not in network.layers or not network.inputs:
         raise ValueError(
             "a network whose classifier is cut off must be Functional or "

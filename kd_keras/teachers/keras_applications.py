@@ -5,6 +5,7 @@ import functools
 import inspect
 import json
 import socket
+import warnings
 
 from kd_keras.teachers import architecture, array_model, kind
 from kd_keras.utils import digests, suggestions
@@ -12,6 +13,8 @@ from kd_keras.utils import digests, suggestions
 _PREFIX = "keras_applications:"
 # Seconds without an answer after which a server is taken as not reachable.
 _PATIENCE_SECONDS = 20
+# Height and width of the images that a network of no fixed size was trained on.
+_USUAL_SIZE = (224, 224)
 
 
 def is_name(name):
@@ -87,7 +90,9 @@ def _pretrained(build):
     """The network at its own size; returns logits."""
     name = build.__name__
     try:
-        with _patience():
+        with _patience(), warnings.catch_warnings():
+            # That the weights are those of the usual size.
+            warnings.simplefilter("ignore")
             network = build(weights="imagenet", classifier_activation=None)
     except Exception as error:
         raise kind.Unusable(
@@ -109,8 +114,11 @@ def _of_size(name, image_size):
     from kd_keras.models import resizing
 
     network = _pretrained(_builder(name))
-    size = resizing.as_size(image_size) if image_size else None
-    if size in (None, network.input_shape[1:3]):
+    own_size = network.input_shape[1:3]
+    if None in own_size:
+        own_size = _USUAL_SIZE
+    size = resizing.as_size(image_size) if image_size else own_size
+    if size == network.input_shape[1:3]:
         return network
     try:
         other = keras.models.clone_model(
@@ -118,10 +126,9 @@ def _of_size(name, image_size):
         )
         other.set_weights(network.get_weights())
     except ValueError as error:
-        height, width = network.input_shape[1:3]
         raise kind.Unusable(
-            f"image_size must be 0 for {name}, whose own size is {height} x "
-            f"{width}, or one that its layers can take. Received: "
+            f"image_size must be 0 for {name}, whose own size is {own_size[0]} "
+            f"x {own_size[1]}, or one that its layers can take. Received: "
             f"{image_size}, for which {kind.first_line(error)}"
         ) from error
     return other

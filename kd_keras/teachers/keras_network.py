@@ -104,9 +104,14 @@ def _embedding(network, options, **attributes):
 
 
 def _embedding_of(network, outputs):
-    return interface.logits_of(
-        network, outputs, default="features", role="teacher", option="features"
-    )
+    """The only output, or the one that is named `features`."""
+    named = interface.by_name(network, outputs)
+    if len(named) != 1 and options_lib.FEATURES not in named:
+        raise ValueError(
+            "features must name the embedding among several outputs "
+            f"(teacher.features). Received: {', '.join(map(str, named))}"
+        )
+    return named.get(options_lib.FEATURES, next(iter(named.values())))
 
 
 def _extractor(network, names, output=None):

@@ -23,11 +23,8 @@ def load_teacher(name, options):
     if shape is None:
         return _of_images_of_any_shape(function, name, options)
 
-    def choose(images):
-        return _chosen(function(images), name, options)
-
-    return _of_tensors(choose, shape, name, options) or _of_arrays(
-        choose, shape, name, options
+    return _of_tensors(function, shape, name, options) or _of_arrays(
+        function, shape, name, options
     )
 
 
@@ -94,13 +91,24 @@ def _of_images_of_any_shape(function, name, options):
     )
 
 
-def _of_tensors(choose, shape, name, options):
+def _of_tensors(function, shape, name, options):
     """A teacher inside the graph; None if it takes no symbolic tensors."""
     import tensorflow as tf
 
-    from kd_keras.teachers import outputs, teacher
+    from kd_keras.teachers import functions, outputs, teacher
 
-    call = tf.function(choose)
+    # AutoGraph converts the user's code alone, which takes long.
+    converted = tf.function(function)
+
+    @tf.function(autograph=False)
+    def call(images):
+        results = _chosen(converted(images), name, options)
+        for result in results:
+            tf.debugging.assert_equal(
+                tf.shape(result)[0], tf.shape(images)[0], functions.WRONG_BATCH
+            )
+        return results
+
     spec = tf.TensorSpec((None, *shape), tf.float32)
     try:
         found = call.get_concrete_function(spec).structured_outputs
@@ -108,6 +116,9 @@ def _of_tensors(choose, shape, name, options):
         raise
     except Exception:
         # It computes with NumPy or in another runtime.
+        return None
+    if any(x.shape.rank and x.shape[0] is not None for x in found):
+        # A constant, which another runtime computed when it was traced.
         return None
     shapes = [tuple(x.shape[1:]) if x.shape.rank else () for x in found]
     if any(not x or x[-1] is None for x in shapes) or (
@@ -119,7 +130,7 @@ def _of_tensors(choose, shape, name, options):
             f"{name}, which returns {', '.join(str(x.shape) for x in found)}"
         )
 
-    def function(images):
+    def predict(images):
         results = call(tf.cast(images, tf.float32))
         if not options.has_logits:
             return outputs.Outputs(None, tuple(results))
@@ -128,7 +139,7 @@ def _of_tensors(choose, shape, name, options):
 
     num_classes = shapes[0][0] if options.has_logits else None
     return teacher.Teacher(
-        function,
+        predict,
         path=name,
         image_shape=shape,
         num_classes=num_classes,
@@ -138,7 +149,7 @@ def _of_tensors(choose, shape, name, options):
     )
 
 
-def _of_arrays(choose, shape, name, options):
+def _of_arrays(function, shape, name, options):
     """A teacher that is called with arrays."""
     import tensorflow as tf
 
@@ -146,13 +157,13 @@ def _of_arrays(choose, shape, name, options):
 
     def run(images):
         try:
-            results = choose(images)
+            outputs = function(images)
         except AttributeError as error:
             if error.name != "numpy":
                 raise
             # The function calls `images.numpy()` itself.
-            results = choose(tf.constant(images))
-        return [np.asarray(result) for result in results]
+            outputs = function(tf.constant(images))
+        return [np.asarray(x) for x in _chosen(outputs, name, options)]
 
     names = array_model.feature_names(options)
     return array_model.teacher(

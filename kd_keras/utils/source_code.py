@@ -38,9 +38,8 @@ def load(name, *, what):
             f"error: {type(error).__name__}: {error}"
         ) from error
     if not callable(found):
-        raise ValueError(
-            f"{what} must name a function. Received: a {type(found).__name__}"
-        )
+        shown = repr(found).splitlines()[0]
+        raise ValueError(f"{what} must name a function. Received: {shown}")
     return found
 
 

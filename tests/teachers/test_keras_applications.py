@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import kd_keras
-from kd_keras.models import applications
+from kd_keras.models import applications, resizing
 from kd_keras.teachers import fingerprint, loading
 
 NAME = "keras_applications:MobileNet"
@@ -81,6 +81,31 @@ def test_the_network_is_used_at_another_size_and_as_an_embedding(softmax):
     for layer in softmax.layers[1:last]:
         expected = layer(expected)
     np.testing.assert_allclose(outputs.features[0], expected, atol=1e-4)
+
+
+def test_a_network_of_images_of_any_size_gets_those_of_the_usual_size(
+    monkeypatch,
+):
+    # As the MobileNets of the third version are built.
+    def MobileNetV3Small(weights, classifier_activation):
+        inputs = keras.Input((None, None, 3))
+        x = keras.layers.GlobalAveragePooling2D()(inputs)
+        return keras.Model(inputs, keras.layers.Dense(4)(x))
+
+    MobileNetV3Small.__module__ = keras.applications.MobileNetV3Small.__module__
+    monkeypatch.setattr(
+        keras.applications, "MobileNetV3Small", MobileNetV3Small
+    )
+    name = "keras_applications:MobileNetV3Small"
+    resize, sizes = resizing.resize, []
+
+    def noted(images, size, *options):
+        sizes.append(size)
+        return resize(images, size, *options)
+
+    monkeypatch.setattr(resizing, "resize", noted)
+    kd_keras.load_teacher(name).function(tf.zeros((1, 32, 32, 3)))
+    assert sizes == [(224, 224)]
 
 
 def test_the_network_is_identified_by_its_weights(softmax, tmp_path):

@@ -157,6 +157,8 @@ def test_the_output_of_a_keras_file_is_chosen_by_name(tmp_path):
     assert teacher(nets.make_images(2)).shape == (2, 3)
     with pytest.raises(ValueError, match=r"outputs must .*'scores' .*heads"):
         kd_keras.load_teacher(path)
+    with pytest.raises(ValueError, match="among several .*flat, scores.*heads"):
+        kd_keras.load_teacher(path, outputs="features")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,17 @@ def broken(images):
     raise KeyError("no such thing")
 
 
-for function in (tensors, arrays, eager, embedding, several, broken):
+def one(images):
+    return np.zeros((1, 3), "float32")
+
+
+def halves(images):
+    return tf.reshape(images, (-1, 32)) @ tf.ones((32, 3))
+
+
+for function in (
+    tensors, arrays, eager, embedding, several, broken, one, halves
+):
     function.image_shape = (8, 8, 1)
 
 
@@ -129,6 +139,7 @@ def test_a_function_may_return_an_embedding(module):
         ("several", {}, "outputs must be the name .*'a' .*'b'.*several"),
         ("several", {"outputs": "a"}, "logits .batch, num_classes.*several"),
         ("broken", {}, "broken.*no such thing"),
+        ("one", {}, "the batch as their first axis.*one, which"),
         (
             "tensors",
             {"features": ["map"]},
@@ -144,6 +155,12 @@ def test_functions_that_cannot_teach_are_refused(
     with pytest.raises(ValueError, match=message) as caught:
         kd_keras.load_teacher(f"{module[0]}:{function}", **options)
     assert "\n" not in str(caught.value)
+
+
+def test_logits_of_another_number_of_images_are_refused(module):
+    teacher = kd_keras.load_teacher(f"{module[0]}:halves")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="for each image"):
+        teacher(nets.make_images(4))
 
 
 def test_a_function_is_identified_by_its_source_and_name(module):

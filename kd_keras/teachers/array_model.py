@@ -78,7 +78,7 @@ def check_feature(name, names, *, what, path):
     )
 
 
-def as_matrix(values):
+def as_matrix(values, path):
     """Logits `(batch, num_classes)`, without axes of 1 around the classes.
 
     Raises:
@@ -87,7 +87,7 @@ def as_matrix(values):
     if sum(size != 1 for size in values.shape[1:]) > 1 or values.ndim < 2:
         raise kind.Unusable(
             "a classifier must return logits (batch, num_classes). Received: "
-            f"{values.shape}"
+            f"{path}, which returned {values.shape}"
         )
     return values.reshape(len(values), -1)
 
@@ -122,7 +122,7 @@ def teacher(run, *, images, path, options, logits=None, features=()):
 
     def finished(batch):
         results = images.run(run, batch)
-        found = [as_matrix(results.pop(0))] if has_logits else []
+        found = [as_matrix(results.pop(0), path)] if has_logits else []
         return found + [x.of(y) for (x, _), y in zip(features, results)]
 
     shapes = [(logits[1:2] or (None,))] if has_logits else []

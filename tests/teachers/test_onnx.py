@@ -119,6 +119,13 @@ def test_images_are_converted_to_the_type_of_the_input(
     np.testing.assert_allclose(teacher(images), IMAGES.mean((1, 2)), atol=1e-3)
 
 
+def test_floats_are_rounded_to_integers_and_cut_off(tmp_path):
+    path = pooling(tmp_path, (None, 8, 8, 3), dtype="UINT8")
+    images = IMAGES.astype("float32")
+    images += np.where(IMAGES == 255, 0.6, -0.4)
+    assert_close(kd_keras.load_teacher(path)(images), IMAGES.mean((1, 2)))
+
+
 @pytest.mark.parametrize(
     ("shape", "axes", "image_shape"),
     [

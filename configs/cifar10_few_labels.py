@@ -9,7 +9,7 @@ the times. One experiment is a recipe of the trainer, such as
     python -m kd_keras.train --stage=baseline \
         --config=cifar10_few_labels:baseline_50
 
-Its argument is what is trained, and with how many labels of each class:
+The argument names the network that is trained and the labels of each class:
 
     baseline    the student's network, on these labels
     probe       a linear head on embeddings by EfficientNet-Lite0
@@ -72,7 +72,7 @@ def _matches_features(config):
     config.distill.features.loss = "cosine"
 
 
-# What each kind of experiment changes.
+# The fields that each kind of experiment changes.
 _KINDS = {
     "baseline": _baseline,
     "probe": _probe,

@@ -7,16 +7,11 @@ import pathlib
 import time
 
 import keras
-import numpy as np
 
-from experiments.few_labels import backbone, catalogue
+from experiments.few_labels import backbone, catalogue, measures
 from experiments.paper import results
-from experiments.paper.measures import runs as measures
-from kd_keras import store
 from kd_keras.config import recipes
 from kd_keras.data import sources, splits
-from kd_keras.evaluation import metrics, predict
-from kd_keras.teachers import loading
 from kd_keras.training import run_directory, runs, stages
 from kd_keras.utils import command_line, digests
 
@@ -71,39 +66,8 @@ class Lab:
         key = self._key(experiment, seed)
         line = self._results.find(key)
         if line is None:
-            line = {**key, **self._measure(experiment, seed)}
+            line = {**key, **measures.measure(self, experiment, seed)}
             self._results.keep(line)
-        return line
-
-    def _measure(self, experiment, seed):
-        """Trains and measures: a dict of JSON values."""
-        run_dir = self.trained(experiment, seed)
-        report = run_dir.report()
-        provenance = run_dir.provenance()
-        line = {
-            **measures.machine(provenance["versions"]),
-            "precision": provenance["precision"],
-            **{
-                key: report[key]
-                for key in ("seconds", "epochs", "parameters", "probe")
-                if key in report
-            },
-        }
-        if not experiment.labels:
-            # An embedding alone has no accuracy.
-            return line
-        logits, labels = self._tested(experiment, seed), self._test.labels
-        measured = metrics.measure(logits=logits, labels=labels)
-        for key in ("errors", "accuracy", "accuracy_interval", "nll", "ece"):
-            line[key] = measured[key]
-        line["test_examples"] = measured["examples"]
-        if experiment.baseline:
-            self.result(experiment.baseline, seed)
-            line["against_baseline"] = metrics.compare(
-                logits=logits,
-                other_logits=self._tested(experiment.baseline, seed),
-                labels=labels,
-            )
         return line
 
     def config(self, experiment, seed):
@@ -178,7 +142,7 @@ class Lab:
         return path
 
     @functools.cached_property
-    def _test(self):
+    def test(self):
         """The test images: `Examples`."""
         config = self.config(catalogue.EXPERIMENTS["features"], seed=0)
         dataset = self._dataset or sources.load_dataset(config.data)
@@ -187,20 +151,6 @@ class Lab:
             validation_examples=config.data.validation_examples,
             max_train_examples=config.data.max_train_examples,
         )["test"]
-
-    @functools.lru_cache(maxsize=8)  # noqa: B019
-    def _tested(self, experiment, seed):
-        """Logits of a trained network for the test images."""
-        path = self.exported(experiment, seed)
-        if experiment.stored and experiment.stage == "teacher":
-            # The backbone has embedded them already.
-            head = keras.models.load_model(
-                self.run_dir(experiment, seed).model_path, compile=False
-            )
-            embeddings = store.LogitStore.open(self.store_path)
-            (features,) = embeddings.features(self._test.ids, part="test")
-            return np.asarray(head(features))
-        return predict.logits_of(loading.load_teacher(path), self._test)
 
     def _folder(self, experiment, seed):
         return self.workdir / experiment.name / f"seed{seed}"

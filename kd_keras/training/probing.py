@@ -85,10 +85,10 @@ def fit(embeddings, labels, *, num_classes, seed, held_out=None):
     """Fits a logistic regression, whose regularisation is chosen.
 
     The embeddings are standardised by mean and deviation of the labelled
-    ones. The chosen strength is the one of the smallest negative
-    log-likelihood: of held-out images, or where there are none, by stratified
-    cross-validation, in which all views of an image are in one fold. Of more
-    than 10,000 images, one fold in five chooses.
+    ones. The strength with the smallest negative log-likelihood is chosen: of
+    held-out images, or where there are none, by stratified cross-validation,
+    in which all views of an image are in one fold. Of more than 10,000
+    images, one fold in five chooses.
 
     Args:
         embeddings: float array `(images, views, d)`. One of float32 is
@@ -154,7 +154,7 @@ def _standardise(values, mean, deviation):
 
 
 def _folds(scaled, labels, seed):
-    """How a strength is chosen, and the parts to fit and to measure by.
+    """Splits the labelled images to choose a strength by.
 
     Returns:
         `(chosen_by, trials)`: see `Fitted` and `_choose`.
@@ -237,7 +237,7 @@ class _Regression:
             )
         coefficients, intercept = self._model.coef_, self._model.intercept_
         if len(coefficients) == 1:
-            # Of two classes, that of the second alone.
+            # scikit-learn has one row for two classes.
             coefficients = np.concatenate([-coefficients, coefficients]) / 2
             intercept = np.concatenate([-intercept, intercept]) / 2
         return coefficients.astype("float64"), intercept.astype("float64")

@@ -11,6 +11,7 @@ import scipy.special
 import tensorflow as tf
 
 import kd_keras
+from kd_keras.data import python_ops
 from kd_keras.deployment import saved_model as exports
 
 
@@ -123,3 +124,36 @@ def test_probabilities_are_not_exported_as_logits(tmp_path):
     with pytest.raises(ValueError, match="must return logits.*softmax"):
         exports.export_saved_model(ends_in_softmax, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_function_is_written_if_tensorflow_can_save_it(tmp_path):
+    network = nets.make_network()
+
+    def serve(images):
+        return {"logits": network(images), "double": 2 * network(images)}
+
+    assert exports.write_function(
+        serve, tmp_path / "whole", image_shape=nets.IMAGE_SHAPE
+    )
+    loaded = tf.saved_model.load(str(tmp_path / "whole"))
+    images = nets.make_images(3)
+    for name, values in [
+        ("serving_default", tf.cast(images, tf.uint8)),
+        ("float_images", tf.constant(images)),
+    ]:
+        outputs = loaded.signatures[name](images=values)
+        np.testing.assert_allclose(outputs["logits"], network(images), 1e-5)
+        np.testing.assert_allclose(outputs["double"], 2 * network(images), 1e-5)
+
+    @tf.function
+    def in_python(images):
+        return python_ops.numpy_function(
+            lambda images: images.mean(axis=(1, 2)), [images], tf.float32
+        )
+
+    assert not exports.write_function(
+        lambda images: {"logits": in_python(images)},
+        tmp_path / "part",
+        image_shape=nets.IMAGE_SHAPE,
+    )
+    assert not (tmp_path / "part").exists()

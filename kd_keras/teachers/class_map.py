@@ -5,21 +5,16 @@ its own: columns are picked, reordered or merged.
 """
 
 import dataclasses
-import json
-import pathlib
 
 import tensorflow as tf
 
-from kd_keras.models import class_names
+from kd_keras.models import class_names as class_name_checks
+from kd_keras.teachers import class_map_text
 from kd_keras.teachers import outputs as outputs_lib
 from kd_keras.utils import packages, suggestions
 
 # The same order in Keras, KerasHub, PyTorch and timm.
 _NUM_IMAGENET_CLASSES = 1000
-_FORM = (
-    "a comma-separated list such as `0,3,5` or `cat,dog+wolf`, or a .json file "
-    'with a list or with classes such as {"cat": ["tabby", 281]}'
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,23 +72,24 @@ class ClassMap:
             if name not in names:
                 raise ValueError(
                     "teacher.classes must have the classes of the data "
-                    f"({class_names.described(names)}). Received: {name!r} in "
-                    f"{self.source}.{suggestions.did_you_mean(name, names)}"
+                    f"({class_name_checks.described(names)}). Received: "
+                    f"{name!r} in {self.source}."
+                    f"{suggestions.did_you_mean(name, names)}"
                 )
         missing = [name for name in names if name not in self.names]
         if missing:
             raise ValueError(
                 "teacher.classes must cover all classes of the data. "
                 f"Received: {self.source} without "
-                f"{class_names.described(missing)}"
+                f"{class_name_checks.described(missing)}"
             )
 
     def _check_order(self, names):
         """Refuses the data's own names in another order than the data's."""
         picked = [entry for group in self.groups for entry in group]
-        # The names of the classes may be numbers, too: those of indices.
+        # Indices are no names, even where the names of classes are numbers.
         if set(picked) == set(names) and len(picked) == len(names):
-            class_names.check_same(picked, names, model=self.source)
+            class_name_checks.check_same(picked, names, model=self.source)
 
     def columns(self, *, model, num_classes, names=None):
         """The map with every column as an index.
@@ -153,7 +149,7 @@ class _Indices:
             spelled = name.replace(" ", "_")
             raise ValueError(
                 "teacher.classes: a name must be a class of the teacher "
-                f"{self._model} ({class_names.described(self._names)}). "
+                f"{self._model} ({class_name_checks.described(self._names)}). "
                 f"Received: {name!r}."
                 f"{suggestions.did_you_mean(spelled, self._names)}"
             )
@@ -188,13 +184,9 @@ def find(value):
     text = value.strip()
     if not text:
         return None
-    if is_file(text):
-        return _from_json(text)
-    groups = tuple(
-        tuple(_entry(part.strip(), text) for part in item.split("+"))
-        for item in text.split(",")
-    )
-    return ClassMap(groups, source=repr(text))
+    groups, class_names = class_map_text.parse(text)
+    source = text if class_map_text.is_file(text) else repr(text)
+    return ClassMap(groups, class_names, source)
 
 
 def for_each(text, count):
@@ -209,9 +201,11 @@ def for_each(text, count):
         ValueError: if there is another number of files.
     """
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) == 1 or not any(map(is_file, parts)):
+    if len(parts) == 1 or not any(map(class_map_text.is_file, parts)):
         return [text] * count
-    others = [part for part in parts if part and not is_file(part)]
+    others = [
+        part for part in parts if part and not class_map_text.is_file(part)
+    ]
     if len(parts) != count or others:
         raise ValueError(
             f"teacher.classes must be one map, or {count} .json files "
@@ -243,67 +237,6 @@ def names(value, recorded):
     if found is None:
         return recorded
     return list(found.names) if found.names else None
-
-
-def is_file(text):
-    """Whether a class map is given as a file."""
-    return text.strip().endswith(".json")
-
-
-def _entry(part, text):
-    if not part:
-        raise ValueError(f"teacher.classes must be {_FORM}. Received: {text!r}")
-    return int(part) if part.isdecimal() else part
-
-
-def _from_json(path):
-    try:
-        value = json.loads(
-            pathlib.Path(path).read_text(encoding="utf-8"),
-            object_pairs_hook=_without_repeats,
-        )
-    except OSError as error:
-        raise ValueError(
-            f"teacher.classes must be {_FORM}. Received: {path}, which cannot "
-            f"be read ({error.strerror})"
-        ) from error
-    except (RecursionError, ValueError) as error:
-        raise ValueError(
-            f"teacher.classes must be {_FORM}. Received: {path}, which is not "
-            f"such JSON ({error})"
-        ) from error
-    is_named = isinstance(value, dict)
-    items = list(value.values()) if is_named else value
-    if not isinstance(items, list) or not items:
-        raise ValueError(f"teacher.classes must be {_FORM}. Received: {path}")
-    groups = tuple(_group(item, path) for item in items)
-    return ClassMap(groups, tuple(value) if is_named else None, path)
-
-
-def _without_repeats(pairs):
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{name!r} is there twice")
-    return dict(pairs)
-
-
-def _group(item, path):
-    entries = item if isinstance(item, list) else [item]
-    for entry in entries:
-        is_index = type(entry) is int and entry >= 0
-        if not is_index and not (isinstance(entry, str) and entry):
-            raise ValueError(
-                "teacher.classes: a class must be made of indices from 0 (as "
-                f"numbers) and names (as strings). Received: {entry!r} in "
-                f"{path}"
-            )
-    if not entries:
-        raise ValueError(
-            "teacher.classes: a class must be made of one of the teacher's "
-            f"classes or more. Received: none for a class in {path}"
-        )
-    return tuple(entries)
 
 
 def _names_of_imagenet(model, num_classes):
@@ -384,9 +317,9 @@ def map_logits(logits, columns):
 
     A merged class has the logarithm of the sum of its columns'
     probabilities, up to a shift that is the same for all classes of an
-    image, which softmax ignores: `log sum_i exp z_i`. So the probabilities
-    of the classes are those of the teacher, divided by their sum: what it
-    gives to other classes is left out. A temperature softens these merged
+    image, which softmax ignores: `log sum_i exp z_i`. So the classes have the
+    teacher's probabilities, divided by their sum: the share of other classes
+    is left out. A temperature softens these merged
     probabilities, as if the teacher had been trained on the merged classes;
     they differ from the merged softened probabilities of the columns.
 

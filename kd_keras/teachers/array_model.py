@@ -72,7 +72,8 @@ def check_feature(name, names, *, what, path):
     listed = names[-_MOST_NAMES:]
     count = f"the last {len(listed)} of {len(names)}: "
     raise kind.Unusable(
-        f"teacher.features must name a {what}. Received: {name!r}; {path} has "
+        f"features (distill.features.teacher) must name a {what}. Received: "
+        f"{name!r}; {path} has "
         f"{count if len(listed) < len(names) else ''}{', '.join(listed)}."
         f"{suggestions.did_you_mean(name, names)}"
     )

@@ -109,7 +109,8 @@ def _embedding_of(network, outputs):
     if len(named) != 1 and options_lib.FEATURES not in named:
         raise ValueError(
             "features must name the embedding among several outputs "
-            f"(teacher.features). Received: {', '.join(map(str, named))}"
+            "(distill.features.teacher). Received: "
+            f"{', '.join(map(str, named))}"
         )
     return named.get(options_lib.FEATURES, next(iter(named.values())))
 

@@ -5,7 +5,7 @@ import pathlib
 
 from kd_keras.teachers import array_model, image_input, kind, onnx_graph
 from kd_keras.teachers.classifier import Classifier
-from kd_keras.teachers.options import MEANINGS
+from kd_keras.teachers.options import FEATURES, MEANINGS
 from kd_keras.utils import packages, provenance
 
 # Types of ONNX Runtime that a model of images may take and return.
@@ -158,11 +158,14 @@ def _features(model, session, images, logits, path, options):
 
 
 def _only_output(session, path):
-    """The name of the output of a model that is no classifier."""
+    """The name of the only output, or the one that is named `features`."""
     first, *others = [x.name for x in session.get_outputs()]
-    if others:
+    if FEATURES in others:
+        return FEATURES
+    if others and first != FEATURES:
         raise kind.Unusable(
-            "teacher.features must name the embedding among several outputs. "
+            "features (distill.features.teacher) must name the embedding among "
+            "several outputs. "
             f"Received: {path} with {', '.join([first, *others])}"
         )
     return first

@@ -124,8 +124,9 @@ class _Runner:
         inner = [name for name in names if name or options.has_logits]
         if inner and record is None:
             raise kind.Unusable(
-                "teacher.features must be empty for a model without inner "
-                "outputs; a torch.nn.Module or a .pt2 file has some. "
+                "features (distill.features.teacher) must not be inner ones of "
+                "a model without them; a torch.nn.Module or a .pt2 file has "
+                "some. "
                 f"Received: {', '.join(map(repr, inner))} for {path}"
             )
         self._record = record(inner) if inner else None
@@ -215,9 +216,10 @@ class ModuleRecord:
         for name, value in zip(self._names, values):
             if not hasattr(value, "shape"):
                 raise kind.Unusable(
-                    "teacher.features must name modules that are called and "
-                    "return a tensor (without a name: the network must have "
-                    f"a Linear or Conv2d layer). Received: {name!r}, of which "
+                    "features (distill.features.teacher) must name modules "
+                    "that are called and return a tensor (without a name: the "
+                    "network must have a Linear or Conv2d layer). Received: "
+                    f"{name!r}, of which "
                     f"there is {type(value).__name__}, for {self._path}"
                 )
         return values

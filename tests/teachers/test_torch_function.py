@@ -64,7 +64,7 @@ def test_a_function_of_a_batch_is_a_teacher(networks):
     teacher = kd_keras.load_teacher("torch:networks:classify")
     assert teacher.num_classes == 5
     assert_close(teacher(IMAGES), EXPECTED["logits"])
-    with pytest.raises(ValueError, match="without inner outputs"):
+    with pytest.raises(ValueError, match="model without them"):
         kd_keras.load_teacher("torch:networks:classify", features=("",))
 
 

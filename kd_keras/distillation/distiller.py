@@ -312,6 +312,7 @@ class Distiller(trainer.ExactTrainer):
         teacher_checks.check_apart(self.student, self._teacher_reads)
 
     def _terms(self, logits, targets):
+        settings.check_some_loss(self.soft_loss, self.features)
         terms = {}
         if self.soft_loss is not None:
             terms = self._soft_terms(logits, targets)

@@ -123,7 +123,7 @@ class FeatureMatch:
         return feature
 
     def target_record(self):
-        """What the teacher's target depends on: a dict of JSON values."""
+        """Returns a dict of JSON values on which the target depends."""
         reduce = FEATURE_LOSSES[self.loss].reduce
         pool = self.pool if reduce is None else reduce.__name__
         return {"teacher": self.teacher, "pool": pool}

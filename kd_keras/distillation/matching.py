@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from kd_keras.distillation import losses, projections, replicas
 from kd_keras.distillation.feature_losses import FEATURE_LOSSES
-from kd_keras.models import inner_outputs
+from kd_keras.models import inner_outputs, interface
 
 
 class Matching(keras.layers.Layer):
@@ -20,10 +20,8 @@ class Matching(keras.layers.Layer):
     def __init__(self, matches, target_shapes=None):
         super().__init__(name="features", dtype="float32")
         self.matches = matches
-        self.target_shapes = target_shapes
+        self.target_shapes = _checked_shapes(target_shapes, matches)
         self._student = None
-        if target_shapes is not None:
-            checked_targets(target_shapes, matches)
 
     def build_for(self, student, output, teacher, images, targets):
         """Makes projections and states, if all shapes are known.
@@ -57,6 +55,12 @@ class Matching(keras.layers.Layer):
             output=output,
             image_shape=None if student.built else tuple(image_shape)[1:],
         )
+        if self._student.shapes is None:
+            raise ValueError(
+                "features need a student of one tensor of images. Received: "
+                f"{student.name}, of inputs of shape "
+                f"{interface.input_shape(student)}"
+            )
         self.build(self.target_shapes, self._student.shapes)
 
     def build(self, target_shapes, student_shapes):
@@ -68,7 +72,7 @@ class Matching(keras.layers.Layer):
         ]
 
     def call_student(self, images, training):
-        """What the student returns, and its features, from one call.
+        """Returns the student's outputs and its features, from one call.
 
         Raises:
             ValueError: if shapes of features are still unknown.
@@ -175,6 +179,18 @@ def checked_targets(targets, matches):
             f"{len(targets) if is_several else type(targets).__name__}"
         )
     return tuple(targets)
+
+
+def _checked_shapes(shapes, matches):
+    if shapes is None:
+        return None
+    for shape in checked_targets(shapes, matches):
+        if not isinstance(shape, (list, tuple)):
+            raise ValueError(
+                "feature_shapes must be a list with the shape of a target, "
+                f"such as (64,), for each FeatureMatch. Received: {shapes!r}"
+            )
+    return [tuple(shape) for shape in shapes]
 
 
 def config_of(matching):

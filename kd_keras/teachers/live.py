@@ -59,7 +59,9 @@ def live_teacher(teacher, *, names=(), output=None, has_logits=True):
         named = "logits" if output is None else str(output)
         teacher = loading.load_teacher(teacher, outputs=named, features=names)
         output = None
-    if isinstance(teacher, teachers.Teacher) and (names or not has_logits):
+    if isinstance(teacher, teachers.Teacher) and (
+        names or not (has_logits and teacher.has_logits)
+    ):
         return _of_teacher(teacher, names, output, has_logits)
     if not names:
         function, num_classes = teachers.logits_function(teacher, output)

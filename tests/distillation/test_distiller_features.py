@@ -294,6 +294,11 @@ def test_a_subclassed_student_is_built_by_its_first_batch():
             {"feature_shapes": [(4,), (4,)]},
             "a target for each FeatureMatch, 1. Received: 2",
         ),
+        (
+            [kd_keras.FeatureMatch()],
+            {"feature_shapes": [4]},
+            r"feature_shapes must be a list .*Received: \[4\]",
+        ),
     ],
 )
 def test_features_that_cannot_be_matched(features, options, message):

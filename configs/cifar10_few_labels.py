@@ -69,7 +69,7 @@ def _head(config):
 
 
 def _matches_features(config):
-    config.distill.features.loss = "cosine"
+    config.distill.features.loss = "queue_kl"
 
 
 # The fields that each kind of experiment changes.

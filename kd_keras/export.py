@@ -8,6 +8,7 @@ Examples:
   kd-keras export --model=savedmodels/cifar10_student \\
       --data.name=cifar10 --output=edge
   kd-keras export --model=student.keras --formats=onnx --output=edge
+  kd-keras export --model=mobilenet.keras --preprocess=tf --output=edge
 
 The labels of the test set are used to count errors; calibration needs no
 labels. The packages of all formats: pip install -e '.[export]'. Other fields
@@ -46,6 +47,12 @@ _CALIBRATION_EXAMPLES = flags.DEFINE_integer(
     lower_bound=1,
     upper_bound=1_000_000,
 )
+_PREPROCESS = flags.DEFINE_string(
+    "preprocess",
+    "none",
+    "What is done to images from 0 to 255 before the model, in each file: "
+    "none, 0-1, tf, torch, caffe or module:function, as teacher.preprocess.",
+)
 
 
 def main():
@@ -63,6 +70,7 @@ def main():
         output=pathlib.Path(_OUTPUT.value),
         data=data,
         calibration_examples=_CALIBRATION_EXAMPLES.value,
+        preprocess=_PREPROCESS.value,
         command=command_line.command("kd_keras.export"),
     )
     print(exporting.table(rows))

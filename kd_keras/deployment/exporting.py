@@ -11,7 +11,12 @@ from kd_keras.deployment.formats import FORMATS, operations
 from kd_keras.deployment.verification import Verifier
 from kd_keras.evaluation import comparison
 from kd_keras.models import image_spec
-from kd_keras.teachers import fingerprint, loading
+from kd_keras.teachers import (
+    fingerprint,
+    loading,
+    preprocessing,
+    wrapping,
+)
 from kd_keras.utils import (
     digests,
     files,
@@ -30,7 +35,14 @@ _log = logging.getLogger(__name__)
 
 
 def export(
-    model, *, formats, output, data, calibration_examples=500, command=""
+    model,
+    *,
+    formats,
+    output,
+    data,
+    calibration_examples=500,
+    preprocess=preprocessing.NONE,
+    command="",
 ):
     """Exports a model to several formats; each file is compared with it.
 
@@ -45,6 +57,8 @@ def export(
         data: name of a dataset, `config.data` or a `datasets.Dataset`.
         calibration_examples: int, training images for the ranges of int8;
             see `Calibration`. Their labels are not used.
+        preprocess: str, as `load_teacher` takes it: what is done to the
+            images before the model. Every file does it, too.
         command: str, for the record.
 
     Returns:
@@ -62,11 +76,19 @@ def export(
     # Two processes would lose entries of each other's list of files.
     with locks.holding(output):
         return _export(
-            model, formats, output, data, calibration_examples, command
+            model,
+            formats,
+            output,
+            data,
+            calibration_examples,
+            preprocess,
+            command,
         )
 
 
-def _export(model, formats, output, data, calibration_examples, command):
+def _export(
+    model, formats, output, data, calibration_examples, preprocess, command
+):
     """`export`, by the only process that writes into the directory."""
     model = pathlib.Path(model)
     chosen = _check_arguments(formats, calibration_examples)
@@ -84,11 +106,14 @@ def _export(model, formats, output, data, calibration_examples, command):
     parts = comparison.load_parts(data)
     test = comparison.part(parts, "test")
     comparison.check_fit(reference, test, class_names=parts["class_names"])
+    _check_preprocess(preprocess, reference, parts["train"])
     # Read here, since a copy of the model has no records.
     class_names = reference.class_names
     with quiet.without_messages():
         source = source_lib.Source(
-            model, reference.image_spec or parts["train"].image_spec
+            model,
+            reference.image_spec or parts["train"].image_spec,
+            preprocess,
         )
     if source.reference != model:
         reference = loading.load_classifier(source.reference)
@@ -98,6 +123,8 @@ def _export(model, formats, output, data, calibration_examples, command):
     calibration = Calibration(source, reference, images)
 
     common = {"images": source.image_spec.record(), "model": str(model)}
+    if preprocess != preprocessing.NONE:
+        common |= preprocessing.record(preprocess) | {"preprocess": preprocess}
     if class_names:
         common["class_names"] = class_names
     weights = {"weights_sha256": fingerprint.fingerprint(model)}
@@ -166,6 +193,18 @@ def table(rows):
             ]
         )
     return tables.aligned(lines)
+
+
+def _check_preprocess(name, reference, train):
+    """Raises a ValueError for a preprocessing that model or data refuse."""
+    wrapping.check_preprocess(reference, preprocessing.find(name))
+    if name != preprocessing.NONE:
+        image_spec.check_same(
+            image_spec.UINT8,
+            train.image_spec,
+            model=f"--preprocess={name}",
+            images="images of the data",
+        )
 
 
 def _check_no_model(output):

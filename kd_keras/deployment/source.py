@@ -9,7 +9,7 @@ import tensorflow as tf
 from kd_keras.deployment import saved_model
 from kd_keras.evaluation import outputs
 from kd_keras.models import image_spec as image_specs
-from kd_keras.teachers import keras_file, loading
+from kd_keras.teachers import keras_file, loading, preprocessing
 from kd_keras.utils import keras_internals
 
 
@@ -20,19 +20,28 @@ class Source:
         path: str or path of a `.keras` file or of a SavedModel with a
             signature that takes float images: `float_images`, as SavedModels
             of this project have, or `serving_default`.
+        image_spec: `ImageSpec` of the images.
+        preprocess: str, as `preprocessing.find` takes it: what is done to
+            the images, from 0 to 255, before the model; exported with it.
 
     Attributes:
         name: str, as `name_of`.
         image_shape: `(height, width, channels)`.
         reference: path of the model that files are compared with: the same,
-            or a float32 copy of a `.keras` file of mixed precision.
+            or a copy: in float32 of a `.keras` file of mixed precision, and
+            with the preprocessing.
 
     Raises:
         FileNotFoundError, ValueError: if it is neither or has no such
             signature.
     """
 
-    def __init__(self, path, image_spec=image_specs.UINT8):
+    def __init__(
+        self,
+        path,
+        image_spec=image_specs.UINT8,
+        preprocess=preprocessing.NONE,
+    ):
         check(path)
         path = pathlib.Path(path)
         self.name = name_of(path)
@@ -45,6 +54,15 @@ class Source:
         self._network, shape = _float_signature(self._kept, path)
         self.image_shape = tuple(shape[1:])
         self.image_spec = image_spec
+        if preprocess != preprocessing.NONE:
+            self._prepare(preprocessing.find(preprocess))
+
+    def _prepare(self, before):
+        """Makes the preprocessing a part of the network."""
+        network = self._network
+        self._network = lambda images: network(before(images))
+        self.reference = pathlib.Path(self._scratch.name) / "prepared"
+        self._save(str(self.reference), tf.float32)
 
     def check_logits(self, images):
         """Raises a ValueError if the model returns probabilities.
@@ -66,6 +84,11 @@ class Source:
         Returns:
             `tempfile.TemporaryDirectory`, a context manager of its path.
         """
+        directory = tempfile.TemporaryDirectory()
+        self._save(directory.name, dtype)
+        return directory
+
+    def _save(self, directory, dtype):
         spec = tf.TensorSpec((None, *self.image_shape), dtype, "images")
         module = tf.Module()
         module.kept = self._kept
@@ -74,11 +97,9 @@ class Source:
         def serve(images):
             return {"logits": self._network(tf.cast(images, tf.float32))}
 
-        directory = tempfile.TemporaryDirectory()
         tf.saved_model.save(
-            module, directory.name, signatures={"serving_default": serve}
+            module, directory, signatures={"serving_default": serve}
         )
-        return directory
 
 
 def name_of(path):

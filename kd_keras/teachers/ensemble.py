@@ -90,8 +90,11 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
 
 def _preprocessing(members, weights, mean, activation):
     """How the images of all members are preprocessed, if it is the same."""
-    names = {member.preprocess for member in members}
-    if len(names) > 1 or not all(member.preprocessed_by for member in members):
+    # Models of other runtimes have none.
+    names = {getattr(member, "preprocess", None) for member in members}
+    if len(names) > 1 or not all(
+        getattr(member, "preprocessed_by", None) for member in members
+    ):
         return {}
 
     def preprocessed_by(name):

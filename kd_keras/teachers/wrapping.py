@@ -93,7 +93,7 @@ def record(options):
 def _preparing(teacher, options, kind, field):
     """A teacher that resizes and preprocesses its images."""
     before = preprocessing.find(options.preprocess)
-    _check_preprocess(teacher, before, kind)
+    check_preprocess(teacher, before, kind)
     suggestions.check_choice(
         options.resize, resizing.METHODS, what="teacher.resize"
     )
@@ -140,11 +140,17 @@ def _size(teacher, options, before, kind, field):
     return size
 
 
-def _check_preprocess(teacher, before, kind):
-    """Raises a ValueError for a preprocessing that a model cannot have."""
+def check_preprocess(teacher, before, kind=None):
+    """Raises a ValueError for a preprocessing that a model cannot have.
+
+    Args:
+        teacher: `Teacher` or `Classifier` of a model as it is.
+        before: `Preprocessing`.
+        kind: `TeacherKind` of the model, or None.
+    """
     if before.name == preprocessing.NONE:
         return
-    if kind.preprocesses:
+    if kind and kind.preprocesses:
         raise ValueError(
             "teacher.preprocess must be none for a model that comes with its "
             f"own preprocessing. Received: {before.name} for {teacher.path}"

@@ -36,8 +36,8 @@ class Finding:
 
     Attributes:
         name: str, as `teacher.preprocess` takes it.
-        before: str, what the teacher does as it is set.
-        after: str, what it would do.
+        before: str, a number: how well the teacher does as it is set.
+        after: str, how well it would do, in words.
         is_far: bool, whether the difference is so large that a student
             would learn nonsense.
     """
@@ -89,8 +89,8 @@ def find(teacher, examples, *, logits, labels=None):
     best = max(better, key=lambda name: others[name].value)
     return Finding(
         best,
-        before=str(now),
-        after=str(others[best]),
+        before=now.number,
+        after=others[best].described,
         is_far=others[best].is_far_better_than(now),
     )
 
@@ -126,8 +126,13 @@ class _Accuracy:
         self.right = self.score.labels == self.score.predictions
         self.value = self.score.accuracy
 
-    def __str__(self):
-        return f"{100 * self.value:.0f} % right"
+    @property
+    def number(self):
+        return f"{100 * self.value:.0f} %"
+
+    @property
+    def described(self):
+        return f"{self.number} right"
 
     @property
     def is_good(self):
@@ -162,8 +167,13 @@ class _Variety:
         self.used = np.exp(entropy)
         self.value = entropy / np.log(min(logits.shape))
 
-    def __str__(self):
-        return f"predictions as varied as {self.used:.1f} classes"
+    @property
+    def number(self):
+        return f"{self.used:.1f}"
+
+    @property
+    def described(self):
+        return f"predictions as varied as {self.number} classes"
 
     @property
     def is_good(self):

@@ -3,11 +3,14 @@
 import json
 import sys
 
+import keras
+import numpy as np
 import pytest
 from scratch import tree
 
 import kd_keras
 from kd_keras.deployment import exporting, formats
+from kd_keras.teachers import loading
 from kd_keras.utils import locks
 
 
@@ -142,3 +145,50 @@ def test_names_with_dots_make_files_of_their_own(exported, data, tmp_path):
         )
     files = sorted(path.name for path in tmp_path.glob("out/*.tflite"))
     assert files == ["net_0.25.tflite", "net_0.5.tflite"]
+
+
+def test_the_preprocessing_of_a_model_is_exported_with_it(data, tmp_path):
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10),
+        ]
+    )
+    network.save(tmp_path / "net.keras")
+    rows = exporting.export(
+        tmp_path / "net.keras",
+        formats=["onnx"],
+        output=tmp_path / "out",
+        data=data,
+        preprocess="tf",
+    )
+    images = data.test.images[:20]
+    exported = loading.load_classifier(tmp_path / "out/net.onnx")
+    expected = network(images / 127.5 - 1)
+    np.testing.assert_allclose(exported(images), expected, atol=1e-4)
+    assert rows[1]["preprocess"] == "tf" and rows[1]["agreement"] == 1
+    with pytest.raises(ValueError, match="for models of three channels"):
+        exporting.export(
+            tmp_path / "net.keras",
+            formats=["onnx"],
+            output=tmp_path / "other",
+            data=data,
+            preprocess="torch",
+        )
+
+
+def test_a_model_that_scales_images_is_exported_as_it_is(
+    exported, data, tmp_path
+):
+    student, *_ = exported
+    student.save(tmp_path / "net.keras")
+    with pytest.raises(ValueError, match="it scales them itself"):
+        exporting.export(
+            tmp_path / "net.keras",
+            formats=["onnx"],
+            output=tmp_path / "out",
+            data=data,
+            preprocess="tf",
+        )

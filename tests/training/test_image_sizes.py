@@ -114,14 +114,14 @@ def test_the_run_is_known_by_the_size_of_its_teacher(
     folder, report = trained
     monkeypatch.setattr(keras.Model, "fit", None)
     assert run(folder, dataset, config(teacher), "student") == [report]
-    for name in ("teacher", "student"):
-        with pytest.raises(ValueError, match=rf"{name}.image_size \(was"):
-            run(
-                folder,
-                dataset,
-                config(teacher, **{f"{name}.image_size": 8}),
-                "student",
-            )
+    for name, value in {
+        "teacher.image_size": 8,
+        "student.image_size": 8,
+        "teacher.preprocess": "0-1",
+        "teacher.resize": "bicubic",
+    }.items():
+        with pytest.raises(ValueError, match=rf"{name} \(was"):
+            run(folder, dataset, config(teacher, **{name: value}), "student")
 
 
 def test_a_store_holds_the_logits_of_resized_images(

@@ -49,8 +49,8 @@ def check(teacher, examples):
 @pytest.mark.parametrize(
     ("labelled", "words"),
     [
-        (True, "=tf would give 100 % right instead of 20 % right .on 200 im"),
-        (False, "=tf would give .*as 5.0 classes instead of .*as 1.0 classes"),
+        (True, "=tf would give 100 % right instead of 20 % .on 200 images"),
+        (False, "=tf would give .*as 5.0 classes instead of 1.0 "),
     ],
 )
 def test_a_wrong_preprocessing_is_refused_with_the_right_one(labelled, words):

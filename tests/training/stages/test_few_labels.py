@@ -45,6 +45,7 @@ def test_all_stages_but_the_student_learn_from_the_same_labels(
         assert stage.train.num_classes == 10
 
 
+@pytest.mark.slow
 def test_a_run_with_few_labels_says_so(run, tmp_path):
     run("teacher", "student", config=few())
     cards = {

@@ -47,6 +47,7 @@ def report_of(path):
     return json.loads((path / "report.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_head_is_fitted_and_is_a_teacher(
     run, backbone, tmp_path, small_mnist
 ):
@@ -113,6 +114,7 @@ def embeddings_store(backbone, dataset, path, config):
     return store.LogitStore.open(path)
 
 
+@pytest.mark.slow
 def test_stored_embeddings_serve_teacher_and_student(
     run, backbone, tmp_path, small_mnist, monkeypatch
 ):

@@ -1,8 +1,13 @@
 """The document of the experiments with few labels."""
 
+import pathlib
+
 import pytest
 
 from experiments.few_labels import catalogue, document
+from experiments.paper import results
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
 def line(experiment, seed, accuracy, **others):
@@ -115,3 +120,10 @@ def test_experiments_are_chosen_by_name_kind_and_labels():
     assert len(chosen("all")) == len(catalogue.EXPERIMENTS) == 16
     with pytest.raises(ValueError, match="Did you mean 'soft_50'"):
         chosen("soft_5")
+
+
+def test_the_page_is_written_from_the_results(tmp_path):
+    lines = results.Results(REPOSITORY / "results" / "few_labels.jsonl").lines
+    document.write(lines, tmp_path / document.NAME)
+    page = REPOSITORY / "docs" / "results" / document.NAME
+    assert (tmp_path / document.NAME).read_text() == page.read_text()

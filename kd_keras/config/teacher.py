@@ -39,6 +39,12 @@ def _check(config):
         "teacher.backbone",
         "empty with teacher.path: the options of the section are either's",
     )
+    field.require(
+        not (config.teacher.classes and config.teacher.backbone),
+        config,
+        "teacher.classes",
+        "empty with teacher.backbone: its head has the classes of the data",
+    )
     weights, path = config.teacher.weights, config.teacher.path
     count = len([part for part in path.split(",") if part.strip()]) or 1
     field.require(

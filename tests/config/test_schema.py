@@ -223,6 +223,16 @@ def test_a_mistyped_choice_is_refused_with_a_suggestion(field, value, meant):
             "distill.standardize must be False unless distill.loss is kl; it "
             "is mse. Received: True",
         ),
+        (
+            {"teacher.backbone": "a.keras", "teacher.classes": "0,1"},
+            "teacher.classes must be empty with teacher.backbone: its head "
+            "has the classes of the data. Received: 0,1",
+        ),
+        (
+            {"teacher.backbone": "a.keras", "teacher.path": "b.keras"},
+            "teacher.backbone must be empty with teacher.path: the options "
+            "of the section are either's. Received: a.keras",
+        ),
     ],
 )
 def test_fields_that_do_not_fit_together_are_refused(fields, error):

@@ -164,6 +164,10 @@ def test_a_convolutional_backbone_is_pooled_where_its_head_was(tmp_path):
         teacher.outputs(IMAGES)
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11),
+    reason="KerasHub for Python 3.10 saves no classifier without preprocessor",
+)
 def test_a_classifier_of_the_base_class_that_ends_in_sigmoid(tmp_path):
     """KerasHub saves it, and cannot load it."""
     model = keras_hub.models.ImageClassifier(

@@ -24,6 +24,8 @@ from kd_keras.utils import manifests
 # Files and directories of a SavedModel, besides records.
 _PROBE = (probe.RECORD, probe.HEAD)
 _SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
+# Files of predictions, which teach from a store.
+_PREDICTIONS = (".npy", ".npz", ".parquet")
 KINDS = (
     saved_model.KIND,
     keras_hub.KIND,
@@ -263,6 +265,11 @@ def find_teacher(path):
     for kind in kinds:
         if not path.exists() and kind.is_name(name):
             return kind, name
+    if path.suffix in _PREDICTIONS and path.exists():
+        raise ValueError(
+            "a teacher must be a model; predictions are imported into a store "
+            f"by kd-keras label --from={path}. Received: {path}"
+        )
     return _find(path, kinds, role="teacher"), path
 
 

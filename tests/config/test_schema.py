@@ -226,12 +226,12 @@ def test_a_mistyped_choice_is_refused_with_a_suggestion(field, value, meant):
         (
             {"teacher.backbone": "a.keras", "teacher.classes": "0,1"},
             "teacher.classes must be empty with teacher.backbone: its head "
-            "has the classes of the data. Received: 0,1",
+            "has the classes of the data. Received: '0,1'",
         ),
         (
             {"teacher.backbone": "a.keras", "teacher.path": "b.keras"},
             "teacher.backbone must be empty with teacher.path: the options "
-            "of the section are either's. Received: a.keras",
+            "of the section are either's. Received: 'a.keras'",
         ),
     ],
 )

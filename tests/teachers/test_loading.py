@@ -98,6 +98,12 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path):
         loading.load_classifier(tmp_path / "model.h")
 
 
+def test_predictions_are_no_teacher_but_can_be_imported(tmp_path):
+    np.save(tmp_path / "logits.npy", np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="kd-keras label --from="):
+        loading.load_teacher(tmp_path / "logits.npy")
+
+
 def test_a_missing_teacher_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere.*does not exist"):
         kd_keras.load_teacher(tmp_path / "nowhere")

@@ -30,7 +30,7 @@ from kd_keras.utils.suggestions import check_choice
 # Labels of each class; 0 for all 5,000.
 LABELS = {"50": 50, "500": 500, "all": 0}
 # Passes over the 50,000 images; a baseline takes as many steps.
-_EPOCHS = {"50": 16, "500": 8, "all": 8}
+_EPOCHS = {"50": 20, "500": 8, "all": 8}
 _EMBEDDING_EPOCHS = 8
 _BATCH_SIZE = 250
 _TRAIN_PER_CLASS = 5_000

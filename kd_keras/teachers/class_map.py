@@ -303,7 +303,8 @@ def mapped(teacher, value):
 
     def function(images):
         outputs = outputs_lib.as_outputs(teacher.function(images))
-        return outputs._replace(logits=map_logits(outputs.logits, columns))
+        logits = map_logits(outputs.logits, columns)
+        return outputs_lib.Outputs(logits, outputs.features)
 
     return teacher.replaced(
         function=function,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from example_sets import encoded, in_memory, numbered, numbers
 
 from kd_keras.data import augmentation, datasets, pipeline, splits
-from kd_keras.teachers import answers
+from kd_keras.teachers import answers, outputs
 
 
 def training_batches(examples, *, batch_size=32, labels=True, **options):
@@ -114,7 +114,9 @@ def test_given_logits_are_those_of_the_images_in_the_batch(kind):
         pipeline.evaluation_batches(
             examples,
             batch_size=32,
-            join=lambda batches: answers.join_in_order(batches, logits),
+            join=lambda batches: answers.join_in_order(
+                batches, outputs.Outputs(logits)
+            ),
         )
     )
     for images, y in batches:

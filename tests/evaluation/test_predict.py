@@ -7,7 +7,7 @@ import pytest
 
 from kd_keras.data import datasets, splits
 from kd_keras.evaluation import predict
-from kd_keras.teachers import answers
+from kd_keras.teachers import answers, wrapping
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_at_most_takes_the_first_examples(examples, at_most):
 
 def test_a_network_and_its_teacher_see_the_same_images(examples, networks):
     network, teacher = networks
-    live = answers.LiveAnswers(lambda: teacher, record={})
+    live = answers.LiveAnswers(lambda: wrapping.as_teacher(teacher), record={})
     labels, logits, teacher_logits = predict.with_teacher(
         network, live, examples
     )
@@ -75,6 +75,6 @@ def test_a_network_and_its_teacher_see_the_same_images(examples, networks):
         expected = model.predict(examples.images, verbose=0)
         np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(
-        predict.answers_to(live, examples), teacher_logits, atol=1e-5
+        predict.answers_to(live, examples).logits, teacher_logits, atol=1e-5
     )
     assert predict.with_teacher(network, None, examples)[2] is None

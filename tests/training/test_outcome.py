@@ -10,7 +10,7 @@ import pytest
 from stage_runs import small_config
 
 from kd_keras.data import augmentation, datasets
-from kd_keras.teachers import answers
+from kd_keras.teachers import answers, wrapping
 from kd_keras.training import outcome
 
 NUM_CLASSES = 4
@@ -45,7 +45,10 @@ def warnings(model, *, teacher=None, **parts):
         parts=parts,
         train=parts["train"],
         view_spec=augmentation.ViewSpec(seed=0),
-        answers=teacher and answers.LiveAnswers(lambda: teacher, record={}),
+        answers=teacher
+        and answers.LiveAnswers(
+            lambda: wrapping.as_teacher(teacher), record={}
+        ),
     )
     return outcome.warnings(stage, model)
 

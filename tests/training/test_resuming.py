@@ -110,6 +110,15 @@ def test_a_run_interrupted_within_an_epoch_ends_in_the_bits_of_a_whole_one(
         assert line == expected
 
 
+@pytest.fixture
+def heeded():
+    """SIGINT interrupts, also where a shell's background job ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_an_interruption_saves_the_state_at_its_step(run, tmp_path):
     config = config_of("teacher", checkpoint_minutes=0.0)
     original = callbacks.StopOnNaN.on_train_batch_end

@@ -4,6 +4,7 @@ import functools
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kd_keras.models import image_spec
 from kd_keras.utils import keras_internals
@@ -36,7 +37,9 @@ def expected_images(network):
     if not isinstance(shape, tuple) or len(shape) != 4 or not shape[-1]:
         return None
     try:
-        _run(network, _extremes(shape[1:]))
+        # Also where a graph is built: the values are needed now.
+        with tf.init_scope():
+            _run(network, _extremes(shape[1:]))
     except _Reached as reached:
         return image_spec.UINT8 if _is_scaled(reached.images) else None
     except Exception:

@@ -28,7 +28,7 @@ def test_every_tensorflow_contestant_is_measured(tmp_path):
     worker = subprocess.run(
         [
             *(sys.executable, "-m", "benchmarks.worker", "tensorflow"),
-            *("airbench", str(tmp_path / "images.npy")),
+            *("resnet", str(tmp_path / "images.npy")),
         ],
         input="".join(f"{name}\n" for name in sorted(ours)),
         capture_output=True,

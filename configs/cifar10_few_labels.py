@@ -30,8 +30,7 @@ from kd_keras.utils.suggestions import check_choice
 # Labels of each class; 0 for all 5,000.
 LABELS = {"50": 50, "500": 500, "all": 0}
 # Passes over the 50,000 images; a baseline takes as many steps.
-_EPOCHS = {"50": 20, "500": 8, "all": 8}
-_EMBEDDING_EPOCHS = 8
+_EPOCHS = 8
 _BATCH_SIZE = 250
 _TRAIN_PER_CLASS = 5_000
 
@@ -100,9 +99,9 @@ def get_config(experiment="soft_50"):
     # Runs of all seeds see the same views, so they share a store.
     config.data.augment.seed = 0
     config.store.views = 2
-    config.student.epochs = _EPOCHS.get(labels, _EMBEDDING_EPOCHS)
+    config.student.epochs = _EPOCHS
     config.student.batch_size = _BATCH_SIZE
-    config.student.optimizer.warmup_epochs = config.student.epochs / 5
+    config.student.optimizer.warmup_epochs = _EPOCHS / 5
     config.distill.temperature = 2.0
     config.distill.final_temperature = 1.0
     _KINDS[kind](config)

@@ -121,7 +121,7 @@ def _total(labels):
 def _accuracy(results, kind, labels):
     values = _values(results, f"{kind}_{labels}")
     if not values:
-        return "not measured"
+        return "not run yet"
     text = f"{estimates.spread([100 * x for x in values], '.2f')} %"
     return text if len(values) > 1 else f"{text} (one seed)"
 
@@ -136,7 +136,7 @@ def _claims(results):
         _values(results, name) for name in ("soft_50", "baseline_50")
     )
     if not (student and baseline):
-        return "The student of 500 labels was not measured."
+        return "The student of 500 labels was not run yet."
     gain = np.mean(student) - np.mean(baseline)
     met = np.mean(student) >= _ACCURACY and gain >= _GAIN
     return (

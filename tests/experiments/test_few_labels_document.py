@@ -58,7 +58,7 @@ def test_figures_and_missing_figures(tmp_path):
     document.write(lines, path)
     rows, kinds = rows_of(path), catalogue.KINDS
     # The standard deviation of 80 and 82 is the square root of 2.
-    missing = ["not measured"] * 2
+    missing = ["not run yet"] * 2
     assert rows[kinds["soft"].title] == [["81.00 ± 1.41 %", *missing]]
     assert rows[kinds["probe"].title][0][1] == "88.00 % (one seed)"
     assert kinds["features"].title not in rows
@@ -87,7 +87,7 @@ def test_figures_and_missing_figures(tmp_path):
         (0.80, 0.55, "is 25.0 points above: met."),
         (0.80, 0.56, "is 24.0 points above: not met."),
         (0.79, 0.50, "is 29.0 points above: not met."),
-        (None, 0.50, "The student of 500 labels was not measured."),
+        (None, 0.50, "The student of 500 labels was not run yet."),
     ],
 )
 def test_the_claim_is_decided_by_the_results(

@@ -186,7 +186,10 @@ SHARE_OR_COUNT = Rule(
 def one_of(choices):
     """Rule: the value is one of these names."""
     return Rule(
-        f"one of {', '.join(choices)}", lambda value: value in choices, choices
+        f"one of {', '.join(filter(None, choices))}"
+        f"{', or empty' if '' in choices else ''}",
+        lambda value: value in choices,
+        choices,
     )
 
 

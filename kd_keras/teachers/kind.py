@@ -82,7 +82,7 @@ def errors_of_loading(path):
     """Turns whatever a runtime raises on damaged bytes into a ValueError."""
     try:
         yield
-    except Unusable:
+    except (Unusable, Damaged):
         raise
     except Exception as error:
         raise Damaged(

@@ -41,8 +41,9 @@ def _code(name):
     code = source_code.fingerprint(name.partition(":")[0])
     if code is None:
         raise kind.Unusable(
-            "a teacher that is a function must be in a module of Python "
-            f"source, which identifies it. Received: {name}"
+            "a teacher that is a function must be in a module of Python source "
+            "in this directory or on the path: module:function. Received: "
+            f"{name}, of which no source was found"
         )
     return code
 

@@ -70,7 +70,8 @@ def check_script(path):
             f"which is not read; {_REMEDY}"
         )
     raise kind.Damaged(
-        f"a model must be whole. Received: {path}, which is no zip file"
+        f"a .pt or .pth file must be TorchScript (torch.jit.save). Received: "
+        f"{path}, which is damaged or of another kind; {_REMEDY}"
     )
 
 

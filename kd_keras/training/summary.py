@@ -43,8 +43,15 @@ def _usage(reports, exported):
         f"SavedModel       {exported}",
         "  import tensorflow as tf",
         f"  model = tf.saved_model.load({exported!r})",
-        "  model.signatures['serving_default'](images=uint8_images)['logits']",
+        "  model.signatures['serving_default'](images=uint8_images)"
+        f"[{_output(reports)!r}]",
     ]
+
+
+def _output(reports):
+    """The output of the model that the example loads."""
+    of_features = [report.get("outputs") for report in reports]
+    return "features" if "features" in of_features else "logits"
 
 
 def _shown_model(reports, name):

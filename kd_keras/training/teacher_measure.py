@@ -103,6 +103,7 @@ def check(answers, parts):
         _check_variety(outputs["features"], seen, seen_as, what="features")
         return
     logits = outputs["logits"]
+    _check_count(logits, examples)
     finding = _try_others(answers.function, examples, logits, labels)
     if labels is None or len(np.unique(labels)) == 1:
         _check_variety(logits, seen, seen_as)
@@ -111,6 +112,16 @@ def check(answers, parts):
         _check_score(chance.score(logits=logits, labels=labels), seen, seen_as)
     if finding:
         _log.warning("teacher: %s", finding)
+
+
+def _check_count(logits, examples):
+    """Refuses another number of classes, which is known from a call at last."""
+    count, expected = logits.shape[-1], examples.num_classes
+    if expected and count not in (1, expected):
+        raise ValueError(
+            "teacher and data must have the same number of classes. Received: "
+            f"teacher {count}, data {expected}"
+        )
 
 
 def _only(answer):

@@ -121,8 +121,9 @@ def test_a_file_of_keras_2_that_keras_3_cannot_read_has_a_remedy():
 
 def test_a_file_of_weights_alone_is_refused(network, tmp_path):
     network.save_weights(tmp_path / "a.weights.h5")
-    with pytest.raises(ValueError, match="must hold the network.*alone"):
-        kd_keras.load_teacher(tmp_path / "a.weights.h5")
+    for read in (kd_keras.load_teacher, fingerprint.fingerprint):
+        with pytest.raises(ValueError, match="must hold the network.*alone"):
+            read(tmp_path / "a.weights.h5")
 
 
 def test_probabilities_become_logits(network, tmp_path):

@@ -32,7 +32,10 @@ def test_a_row_a_stage_and_the_student_as_the_example():
     assert ["teacher", "12,345", "6,789", "45", "of", "1,000", "-", "9"] in rows
     assert ["student", "12,345", "6,789", "-", "98.70%", "9"] in rows
     assert "tf.saved_model.load('models/small_student')" in text
+    assert "images=uint8_images)['logits']" in text
     assert "tensorboard.main --logdir runs/small" in text
+    of_features = text_of([report("student", outputs="features")])
+    assert "images=uint8_images)['features']" in of_features
 
 
 def test_without_a_student_the_last_model_is_the_example():

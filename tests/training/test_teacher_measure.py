@@ -108,6 +108,13 @@ def test_a_teacher_at_chance_is_refused_with_the_likely_reason(
         check(measured, train=examples())
 
 
+def test_another_number_of_classes_is_refused(check):
+    few = answers_of(lambda images: tf.zeros((tf.shape(images)[0], 3)))
+    message = "same number of classes. Received: teacher 3, data 4"
+    with pytest.raises(ValueError, match=message):
+        check(few, train=examples())
+
+
 def test_two_swapped_classes_are_a_warning(check):
     accuracy, warning = check(teacher([1, 0, 2, 3]), train=examples())
     assert accuracy.startswith("teacher: 50.0 % right")

@@ -82,11 +82,8 @@ class StudentStage(training_stage.TrainingStage):
         self.answers = answers.student_answers(
             self.context, self.parts, self.view_spec
         )
-        if not self.has_logits and not self.matches:
-            raise ValueError(
-                "a teacher of features without logits needs "
-                "distill.features.loss, such as cosine. Received: none"
-            )
+        if not self.has_logits:
+            self._check_features_alone()
         return {**super().find_inputs(), **self.answers.record}
 
     @functools.cached_property
@@ -97,6 +94,20 @@ class StudentStage(training_stage.TrainingStage):
     @property
     def has_logits(self):
         return self.answers.has_logits
+
+    def _check_features_alone(self):
+        if not self.matches:
+            raise ValueError(
+                "a teacher of features without logits needs "
+                "distill.features.loss, such as cosine. Received: none"
+            )
+        if self.uses_labels:
+            raise ValueError(
+                "distill.hard_loss_weight must be 0 with a teacher of features "
+                "without logits: the student has no classifier. Received: "
+                f"{self.config.distill.hard_loss_weight:g}; fit one afterwards "
+                "with teacher.backbone"
+            )
 
     def find_num_classes(self):
         known = teacher_files.num_logits(self.activation, self.train)

@@ -114,4 +114,8 @@ def test_embeddings_without_a_loss_on_features_are_refused(
     del options["distill.features.loss"]
     with pytest.raises(ValueError, match="needs distill.features.loss"):
         run("student", config=small_config(**options))
+    options["distill.features.loss"] = "cosine"
+    options["distill.hard_loss_weight"] = 1.0
+    with pytest.raises(ValueError, match="hard_loss_weight must be 0 with"):
+        run("student", config=small_config(**options))
     assert not (tmp_path / "work").exists()

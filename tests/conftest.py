@@ -18,11 +18,6 @@ tf.config.set_logical_device_configuration(
 )
 
 
-def pytest_xdist_auto_num_workers():
-    """One process more than cores: some tests wait for other processes."""
-    return (os.cpu_count() or 1) + 1
-
-
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(0)

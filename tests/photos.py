@@ -7,6 +7,7 @@ import functools
 import io
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 from sklearn import datasets
 
@@ -27,3 +28,17 @@ def encode(image, kind, **options):
     file = io.BytesIO()
     image.save(file, format=kind, **options)
     return file.getvalue()
+
+
+def write_folder(folder, images):
+    """Writes images of several sizes as JPEG into a new folder.
+
+    Args:
+        folder: path.
+        images: array `(n, height, width, channels)`.
+    """
+    folder.mkdir(parents=True)
+    for i, image in enumerate(images):
+        image = tf.image.resize(image, (30 + i % 5, 30 + i % 7))
+        encoded = tf.io.encode_jpeg(tf.cast(image, tf.uint8))
+        (folder / f"{i}.jpg").write_bytes(encoded.numpy())

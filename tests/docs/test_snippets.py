@@ -4,11 +4,10 @@ A page has a scratch directory with the shipped models. Its commands run first,
 shortened, then its Python snippets, in one namespace.
 """
 
-import json
-
 import keras
 import numpy as np
 import pages
+import photos
 import pytest
 import tensorflow as tf
 from commands import run_forked
@@ -21,14 +20,11 @@ from kd_keras.evaluation import metrics
 pytestmark = pytest.mark.slow
 
 # Pages whose commands run; `test_commands.py` checks the flags of the others.
-# Of the README it is the command for photos.
-RUN = {
-    "docs/guides/augmentations.md": "",
-    "README.md": "--config=photos",
-    "docs/guides/missing_classes.md": "",
-    "docs/guides/store.md": "",
-    "docs/guides/your_classifier.md": "",
-}
+RUN = (
+    "docs/guides/augmentations.md",
+    "docs/guides/store.md",
+    "docs/guides/your_classifier.md",
+)
 # Commands with these words need a data set that is not in the package.
 DOWNLOADS = ("cifar", "fashion_mnist")
 # Flags that shorten a command.
@@ -46,20 +42,9 @@ SHORTER = {
 OTHERS = ["README.md", "docs/guides/deploy.md", "docs/guides/store.md"]
 
 
-def write_images(folder, images):
-    """Writes images of several sizes as JPEG."""
-    folder.mkdir(parents=True)
-    for i, image in enumerate(images):
-        image = tf.image.resize(image, (30 + i % 5, 30 + i % 7))
-        encoded = tf.io.encode_jpeg(tf.cast(image, tf.uint8))
-        (folder / f"{i}.jpg").write_bytes(encoded.numpy())
-
-
 def shortened(arguments):
     """A command with the flags that shorten it, each given once."""
     flags = SHORTER.get(arguments[0], [])
-    if "--config=photos" in arguments:
-        flags = [*flags, "--config.data.image_size=32"]
     names = {flag.split("=")[0] for flag in flags}
     return [a for a in arguments if a.split("=")[0] not in names] + flags
 
@@ -77,18 +62,13 @@ def directories(tmp_path_factory, mnist):
         for block in pages.blocks(page, "python"):
             if block.title:
                 (place / block.title).write_text(block.text)
-    for digit, name in enumerate(("bird", "cat", "cow", "dog", "horse")):
-        images = mnist.train.images[mnist.train.labels == digit]
-        write_images(places["README.md"] / "animals" / name, images[:20])
-    photos = places["docs/guides/augmentations.md"] / "photos"
-    write_images(photos, mnist.train.images[:20])
-    for page, containing in RUN.items():
+    folder = places["docs/guides/augmentations.md"] / "photos"
+    photos.write_folder(folder, mnist.train.images[:20])
+    for page in RUN:
         for program, *arguments in pages.command_lines(page):
             line = " ".join(arguments)
-            if (
-                program == "kd-keras"
-                and containing in line
-                and not any(word in line for word in DOWNLOADS)
+            if program == "kd-keras" and not any(
+                word in line for word in DOWNLOADS
             ):
                 cases.append([str(places[page]), shortened(arguments)])
     answers = run_forked("documented_command", cases)
@@ -129,15 +109,6 @@ def test_snippets_of_a_page(page, run_page, small_mnist, monkeypatch):
     strategy = tf.distribute.get_strategy()
     monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda: strategy)
     run_page(page)
-
-
-def test_the_readme_trains_on_a_folder_of_100_photos(directories):
-    place = directories["README.md"]
-    records = sorted(place.glob("runs/photos/*/report.json"))
-    reports = {r.parent.name: json.loads(r.read_text()) for r in records}
-    assert list(reports) == ["baseline", "student", "teacher"]
-    assert all(report["test_examples"] == 10 for report in reports.values())
-    assert (place / "savedmodels/photos_student/saved_model.pb").exists()
 
 
 def test_the_readme_trains_a_good_student(run_page, mnist):

@@ -99,7 +99,9 @@ class LogitStore:
         """The teacher's features for a view of some examples.
 
         Args:
-            ids, view, part: as in `logits`.
+            ids: as in `logits`.
+            view: as in `logits`.
+            part: as in `logits`.
 
         Returns:
             Tuple of float32 arrays `(n, ...)`, one for each feature of the

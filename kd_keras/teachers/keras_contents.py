@@ -28,11 +28,15 @@ def config(path):
     with _weights_file(path) as file:
         text = file.attrs.get("model_config")
     if text is None:
-        raise kind.Unusable(
-            "a .h5 file must hold the network beside its weights, as "
-            f"model.save writes it. Received: {path} with weights alone"
-        )
+        raise _weights_alone(path)
     return json.loads(text)
+
+
+def _weights_alone(path):
+    return kind.Unusable(
+        "a .h5 file must hold the network beside its weights, as model.save "
+        f"writes it. Received: {path} with weights alone"
+    )
 
 
 def keras_version(path):
@@ -123,6 +127,8 @@ def _datasets(file):
 
 
 def _legacy_weights(file):
+    if "model_weights" not in file:
+        raise _weights_alone(file.filename)
     weights = file["model_weights"]
     layers = _listed(weights, "layer_names")
     if "top_level_model_weights" in weights:

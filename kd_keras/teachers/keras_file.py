@@ -34,8 +34,6 @@ def load_teacher(path, options):
 
 def weight_arrays(path):
     with kind.errors_of_loading(path):
-        # A legacy file may hold weights alone.
-        keras_contents.config(path)
         for _, array in keras_contents.named_weights(path):
             yield array
 

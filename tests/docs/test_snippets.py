@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 # Pages whose commands run; `test_commands.py` checks the flags of the others.
 RUN = (
     "docs/guides/augmentations.md",
+    "docs/guides/missing_classes.md",
     "docs/guides/store.md",
     "docs/guides/your_classifier.md",
 )

@@ -11,6 +11,7 @@ from kd_keras.teachers import answers as live
 from kd_keras.teachers import class_map, ensemble, image_checks, loading
 from kd_keras.teachers import options as teacher_options
 from kd_keras.training import teacher_measure
+from kd_keras.utils import comma_lists
 
 # Fields that may have a value for each teacher of an ensemble.
 _LISTS = ("outputs", "signature", "preprocess", "resize")
@@ -153,7 +154,7 @@ def _options(fields, count, class_names):
 
 def _for_each(text, count, *, field):
     """The values of a field for each of `count` teachers: list of str."""
-    values = [part.strip() for part in text.split(",")]
+    values = comma_lists.split(text)
     if count == 1 or len(values) == 1:
         return [text] * count
     if len(values) != count:

@@ -56,7 +56,7 @@ _NEWER = re.compile(
     r"|(student|teacher)\.image_size|student\.weights"
     r"|teacher\.(backbone|backbone_layer|classes|image_sizes|preprocess|resize"
     r"|signature)"
-    r"|distill\.features\..*"
+    r"|distill\.features\..*|cluster\..*"
 )
 
 

@@ -5,6 +5,7 @@ import functools
 import ml_collections
 
 from kd_keras.config import (
+    cluster,
     data,
     distill,
     field,
@@ -31,6 +32,7 @@ SCHEMA = field.Section(
         distill.SECTION,
         specialist.SECTION,
         store.SECTION,
+        cluster.SECTION,
     ),
 )
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kd_keras.data import labels as labels_lib
 from kd_keras.data import order, readers
 from kd_keras.models import image_spec as image_specs
-from kd_keras.utils import digests
+from kd_keras.utils import digests, strategies
 
 # What the parts of a dataset are for, in messages.
 _VERBS = {"test": "test", "validation": "validate"}
@@ -124,18 +124,29 @@ class Examples:
             return [tf.constant(x) for x in parts if x is not None]
 
     def id_batches(
-        self, batch_size, *, labels, seed=None, epoch=None, first_step=0
+        self,
+        batch_size,
+        *,
+        labels,
+        seed=None,
+        epoch=None,
+        first_step=0,
+        equal=False,
+        share=strategies.WHOLE,
     ):
         """Batches the examples, without reading an image.
 
         Args:
             batch_size: int, the largest size of a batch.
             labels: bool, whether the batches have labels.
-            seed: int, to shuffle by seed and epoch into batches whose sizes
-                differ by one at most; None for the order of the examples and
-                a smaller last batch.
+            seed: int, to shuffle by seed and epoch, and to cut equally; None
+                for the order of the examples.
             epoch: int or int64 scalar; with a seed only.
             first_step: int or int64 scalar, how many batches to leave out.
+            equal: bool, whether the sizes of batches without a seed differ by
+                one at most; else the last is smaller.
+            share: `strategies.Share`. Of each batch there is an element with
+                the rows of each own replica, one after the other.
 
         Returns:
             `tf.data.Dataset` of `(ids[, labels])`.
@@ -143,22 +154,27 @@ class Examples:
         count = len(self.ids) if seed is None else len(self)
         steps = -(-count // batch_size)
         parts = self._tensors[: 2 if labels else 1]
-
-        def in_order(step):
-            start = step * batch_size
-            stop = tf.minimum(start + batch_size, count)
-            return tuple(part[start:stop] for part in parts)
-
-        def shuffled(step):
-            start, stop = step * count // steps, (step + 1) * count // steps
-            chosen = positions(start, stop)
-            return tuple(tf.gather(part, chosen) for part in parts)
-
+        equal = equal or seed is not None
         if seed is not None:
             positions = self._epoch_positions(seed=seed, epoch=epoch)
-        return tf.data.Dataset.range(first_step, steps).map(
-            in_order if seed is None else shuffled
-        )
+
+        def bounds(step):
+            if equal:
+                return step * count // steps, (step + 1) * count // steps
+            start = step * batch_size
+            return start, tf.minimum(start + batch_size, count)
+
+        def rows(number):
+            start, stop = bounds(number // share.own)
+            replica = share.first + number % share.own
+            if seed is None:
+                start += replica
+                return tuple(part[start : stop : share.total] for part in parts)
+            chosen = positions(start, stop)[replica :: share.total]
+            return tuple(tf.gather(part, chosen) for part in parts)
+
+        first_row = first_step * share.own
+        return tf.data.Dataset.range(first_row, steps * share.own).map(rows)
 
     def batches(self, batch_size, **options):
         """As `id_batches`, but of `(ids, images[, labels])`."""

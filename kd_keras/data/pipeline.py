@@ -1,8 +1,10 @@
 """Builds tf.data batches from (seed, epoch, step)."""
 
+import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import augmentation
+from kd_keras.utils import keras_internals, strategies
 
 
 def steps_per_epoch(num_examples, batch_size):
@@ -77,6 +79,7 @@ def training_batches(
     labels,
     view_of=lambda epoch: epoch,
     join=drop_ids,
+    strategy=None,
 ):
     """The batches of the epochs `first_epoch` to `epochs - 1`, in a row.
 
@@ -96,11 +99,15 @@ def training_batches(
         view_of: function of an epoch, int64 scalar -> number of its view.
         join: function of a dataset of `(ids, images[, labels])` and of their
             view -> dataset of batches for `fit`, such as `StoredAnswers.join`.
+        strategy: `tf.distribute.Strategy` of the training. With several
+            workers, each reads only its replicas' rows of each batch.
 
     Returns:
         `tf.data.Dataset` of what `join` returns, `steps_per_epoch` batches
         an epoch, fewer in the first if it is entered later. Images are uint8
-        or float32; labels are int32.
+        or float32; labels are int32. With several workers, a
+        `tf.distribute.DistributedDataset`, replica `i` of `n` having the rows
+        `i`, `i + n`, `i + 2 n` ... of each batch.
 
     Raises:
         ValueError: if the batch is larger than the data.
@@ -111,7 +118,7 @@ def training_batches(
             f"Received: batch_size={batch_size}, {len(examples)} examples"
         )
 
-    def views_of_epoch(epoch):
+    def views_of_epoch(epoch, share):
         view = view_of(epoch)
 
         def make_batch(ids, *labels):
@@ -124,33 +131,74 @@ def training_batches(
             epoch=epoch,
             first_step=tf.cast(epoch == first_epoch, tf.int64) * first_step,
             labels=labels,
+            share=share,
         ).map(make_batch, num_parallel_calls=examples.reader.parallel_batches)
         return join(batches, view)
 
-    dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(
-        views_of_epoch
-    )
+    def batches_of(share):
+        return tf.data.Dataset.range(first_epoch, epochs).flat_map(
+            lambda epoch: views_of_epoch(epoch, share)
+        )
+
     steps = (epochs - first_epoch) * steps_per_epoch(len(examples), batch_size)
-    dataset = dataset.apply(
-        tf.data.experimental.assert_cardinality(steps - first_step)
+    return _distributed(
+        batches_of, strategy, steps=steps - first_step, prefetch=4
     )
-    return _with_options(dataset.prefetch(4))
 
 
-def evaluation_batches(examples, *, batch_size=500, join=drop_ids):
+def evaluation_batches(
+    examples, *, batch_size=500, join=drop_ids, strategy=None
+):
     """Every example once, without augmentation, in order.
+
+    The sizes of the batches differ by one at most, on any number of replicas:
+    a loss with statistics of the batch is then the same on all.
 
     Args:
         examples: `Examples`.
-        batch_size: int.
+        batch_size: int, the size of the largest global batch.
         join: as in `training_batches`.
+        strategy: as in `training_batches`.
 
     Returns:
         `tf.data.Dataset` of what `join` returns; by default `images`, or
-        `(images, labels)` where the examples have labels.
+        `(images, labels)` where the examples have labels. With several
+        workers as `training_batches`.
     """
-    batches = examples.batches(batch_size, labels=examples.labelled)
-    return _with_options(join(batches).prefetch(2))
+
+    def batches_of(share):
+        return join(
+            examples.batches(
+                batch_size,
+                labels=examples.labelled,
+                equal=True,
+                share=share,
+            )
+        )
+
+    steps = steps_per_epoch(len(examples), batch_size)
+    return _distributed(batches_of, strategy, steps=steps, prefetch=2)
+
+
+def own_examples(examples, strategy, *, batch_size=500):
+    """The examples that `evaluation_batches` reads in this process.
+
+    Args:
+        examples: `Examples`.
+        strategy: as in `evaluation_batches`.
+        batch_size: as in `evaluation_batches`.
+
+    Returns:
+        `Examples`, all of them unless there are several workers.
+    """
+    share = strategies.share_of(strategy)
+    if share.own == share.total:
+        return examples
+    batches = examples.id_batches(
+        batch_size, labels=False, equal=True, share=share
+    )
+    ids = np.concatenate([ids.numpy() for (ids,) in batches])
+    return examples.subset(np.flatnonzero(np.isin(examples.ids, ids)))
 
 
 def ordered_batches(examples, *, batch_size, labels):
@@ -191,6 +239,27 @@ def labelling_batches(examples, chosen, *, batch_size, views_count, spec):
         make_batch, num_parallel_calls=examples.reader.parallel_batches
     )
     return _with_options(dataset.prefetch(2))
+
+
+def _distributed(batches_of, strategy, *, steps, prefetch):
+    """The batches of all steps, or each replica's rows of them.
+
+    Args:
+        batches_of: function of a `strategies.Share` -> `tf.data.Dataset`.
+        strategy: as in `training_batches`.
+        steps: int.
+        prefetch: int, the steps that are read ahead.
+    """
+    share = strategies.share_of(strategy)
+    dataset = batches_of(share).apply(
+        tf.data.experimental.assert_cardinality(steps * share.own)
+    )
+    dataset = _with_options(dataset.prefetch(prefetch * share.own))
+    if strategies.num_workers(strategy) == 1:
+        return dataset
+    # Each own replica takes an element of it a step.
+    distributed = strategy.distribute_datasets_from_function(lambda _: dataset)
+    return keras_internals.with_steps(distributed, steps)
 
 
 def _with_options(dataset):

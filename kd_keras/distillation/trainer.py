@@ -11,6 +11,7 @@ from kd_keras.distillation import (
     divergence,
     replicas,
     teacher_checks,
+    worker_steps,
 )
 from kd_keras.distillation import labels as labels_lib
 from kd_keras.models import activations as model_activations
@@ -21,7 +22,10 @@ _MORE_IS_BETTER = ("accuracy", "agreement")
 
 
 class ExactTrainer(
-    teacher_checks.ExplainedChecks, keras_internals.TrainingHooks, keras.Model
+    teacher_checks.ExplainedChecks,
+    worker_steps.WorkerSteps,
+    keras_internals.TrainingHooks,
+    keras.Model,
 ):
     """Trains a network on the weighted mean of per-example terms.
 

@@ -5,6 +5,7 @@ predicts the images (`LiveAnswers`), or of a store that is read by id and view
 (`store.answers.StoredAnswers`). Training and evaluation use both alike.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import pipeline
@@ -88,26 +89,29 @@ class LiveAnswers:
         return pipeline.drop_ids(batches, view)
 
 
-def join_in_order(batches, outputs):
-    """Joins outputs to batches that show every example once, in order.
+def join_by_id(batches, ids, outputs):
+    """Joins outputs of some examples to batches of them.
 
     Args:
         batches: `tf.data.Dataset` of `(ids, images[, labels])`.
-        outputs: `Outputs` of arrays `(n, ...)`, in the order of the batches.
+        ids: int64 array `(n,)`, of the examples that have the outputs.
+        outputs: `Outputs` of arrays `(n, ...)`.
 
     Returns:
         `tf.data.Dataset` of `(images, y)` for a `Distiller` without a
         teacher: `y` is a dict of `teacher_logits` and/or `teacher_features`
         and, if any, `labels`.
     """
+    order = np.argsort(ids, kind="stable")
+    sorted_ids = tf.constant(np.asarray(ids)[order])
+    order = tf.constant(order)
     y = tf.nest.map_structure(tf.constant, outputs_lib.as_targets(outputs))
 
-    def join(start, batch):
-        _, images, *labels = batch
-        end = start + tf.shape(images)[0]
-        part = tf.nest.map_structure(lambda values: values[start:end], y)
-        if labels:
-            (part["labels"],) = labels
-        return end, (images, part)
+    def join(ids, images, labels=None):
+        rows = tf.gather(order, tf.searchsorted(sorted_ids, ids))
+        part = tf.nest.map_structure(lambda values: tf.gather(values, rows), y)
+        if labels is not None:
+            part["labels"] = labels
+        return images, part
 
-    return batches.scan(tf.constant(0), join)
+    return batches.map(join)

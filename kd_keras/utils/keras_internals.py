@@ -69,6 +69,20 @@ def _specs(iterator, data_batch):
     )
 
 
+def with_steps(distributed, steps):
+    """A distributed dataset, of which Keras knows how many steps it has.
+
+    TensorFlow counts the elements of a worker, of which a step takes one for
+    each of its replicas.
+
+    Args:
+        distributed: `tf.distribute.DistributedDataset`.
+        steps: int.
+    """
+    distributed._cardinality = steps
+    return distributed
+
+
 def with_direction(metric, *, up):
     """The metric, for which callbacks know whether more is better.
 

@@ -114,8 +114,8 @@ def test_given_logits_are_those_of_the_images_in_the_batch(kind):
         pipeline.evaluation_batches(
             examples,
             batch_size=32,
-            join=lambda batches: answers.join_in_order(
-                batches, outputs.Outputs(logits)
+            join=lambda batches: answers.join_by_id(
+                batches, examples.ids, outputs.Outputs(logits)
             ),
         )
     )

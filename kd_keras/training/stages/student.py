@@ -167,10 +167,15 @@ class StudentStage(training_stage.TrainingStage):
         if teacher_answers is None:
             return None
         # Every epoch validates on the same images: they are predicted once.
-        outputs = predict.answers_to(teacher_answers, examples)
+        strategy = self.context.strategy
+        own = pipeline.own_examples(examples, strategy)
+        outputs = predict.answers_to(teacher_answers, own)
         return pipeline.evaluation_batches(
             examples,
-            join=lambda batches: answers_lib.join_in_order(batches, outputs),
+            join=lambda batches: answers_lib.join_by_id(
+                batches, own.ids, outputs
+            ),
+            strategy=strategy,
         )
 
     def view_of(self, epoch):

@@ -111,6 +111,7 @@ class TrainingStage(base.Stage):
             first_step=first_step,
             spec=self.view_spec,
             labels=self.uses_labels,
+            strategy=self.context.strategy,
             **options,
         )
 
@@ -118,7 +119,9 @@ class TrainingStage(base.Stage):
         """The batches of the validation examples, or None without any."""
         if "validation" not in self.parts:
             return None
-        return pipeline.evaluation_batches(self.parts["validation"])
+        return pipeline.evaluation_batches(
+            self.parts["validation"], strategy=self.context.strategy
+        )
 
     def view_of(self, epoch):
         """The number of the view that an epoch shows."""

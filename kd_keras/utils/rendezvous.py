@@ -1,0 +1,251 @@
+"""Brings the workers of a training together, before TensorFlow starts.
+
+TensorFlow waits without end for a worker that never comes, lets workers train
+together whose programs differ, and says little about either. So the workers
+meet beforehand, on the ports that TensorFlow's servers will have: each sends
+all others what must be the same everywhere, and receives it from them.
+
+Of each pair of workers, either sends the other its facts in a connection of its
+own, and gets an answer. A worker that has received the facts of all others, and
+all their answers, is needed by nobody any more.
+"""
+
+import logging
+import secrets
+import textwrap
+import threading
+import time
+
+from kd_keras.utils import agreement, worker_messages
+
+_log = logging.getLogger(__name__)
+
+_PAUSE_SECONDS = 0.3
+# Before the first line about those that are awaited, and between two.
+_QUIET_SECONDS = 2.0
+_PROGRESS_SECONDS = 60.0
+# To tell the others that this one has ended.
+_FAREWELL_SECONDS = 2.0
+_MOST_CHARACTERS = 1000
+
+
+def meet(workers, facts, patience_seconds):
+    """Waits until all workers are there and know each other's facts.
+
+    The port of this worker is free again afterwards.
+
+    Args:
+        workers: `tf_config.Workers`, several.
+        facts: dict of str to what JSON can hold, in nested dicts at will:
+            what must be the same on all workers.
+        patience_seconds: float, the longest time to wait.
+
+    Raises:
+        ValueError: if workers are missing after that time, one has ended
+            meanwhile, they do not belong together or their facts differ (on
+            every worker, with what differs on which one), or this one's port
+            is in use.
+    """
+    meeting = _Meeting(workers, facts)
+    with worker_messages.answering(workers, meeting.answer, meeting.take):
+        try:
+            meeting.wait(patience_seconds)
+        except KeyboardInterrupt:
+            name = workers.name(workers.index)
+            meeting.leave(
+                "all workers must stay until the last one has come. Received: "
+                f"{name} was interrupted"
+            )
+            raise
+        except ValueError as error:
+            meeting.leave(str(error))
+            raise
+    _log.info("cluster: all %d workers have come", workers.count)
+    names = [workers.name(index) for index in range(workers.count)]
+    agreement.check(names, meeting.facts())
+
+
+class _Meeting:
+    """What this worker knows of the others."""
+
+    def __init__(self, workers, facts):
+        self._workers = workers
+        self._facts = facts
+        # Tells this process from one that is started in its place.
+        self._nonce = secrets.token_hex(8)
+        # By index: the message that came, who has answered, and why not.
+        self._received = {}
+        self._answered = {}
+        self._reasons = {}
+        self._failure = None
+        self._is_over = False
+        self._changed = threading.Condition()
+
+    def wait(self, patience_seconds):
+        """Waits until this worker has met all; raises as `meet`."""
+        for index in self._others():
+            worker_messages.in_background(self._deliver, index)
+        began = time.monotonic()
+        next_line = began + _QUIET_SECONDS
+        try:
+            with self._changed:
+                while missing := self._missing():
+                    now = time.monotonic()
+                    left = began + patience_seconds - now
+                    self._check(missing, left, patience_seconds)
+                    if now >= next_line:
+                        next_line = now + _PROGRESS_SECONDS
+                        self._log_waiting(missing, left)
+                    self._changed.wait(min(left, next_line - now))
+        finally:
+            with self._changed:
+                self._is_over = True
+                self._changed.notify_all()
+
+    def facts(self):
+        """The facts of all workers, in their order: list of dict."""
+        known = {i: message["facts"] for i, message in self._received.items()}
+        known[self._workers.index] = self._facts
+        return [known[index] for index in range(self._workers.count)]
+
+    def answer(self, message):
+        """The answer to another worker's message: dict."""
+        return worker_messages.make(
+            self._workers, "answer", message["index"], nonce=self._nonce
+        )
+
+    def take(self, message):
+        """Takes note of another worker's facts or farewell."""
+        index, nonce = message["index"], message["nonce"]
+        with self._changed:
+            if message["kind"] == "facts":
+                self._failure = self._failure or _mismatch(
+                    self._workers,
+                    message,
+                    place=message["to"],
+                    index=self._workers.index,
+                )
+                if not self._failure:
+                    self._received[index] = message
+            # Not the farewell of a process that another one has replaced.
+            elif nonce == self._received.get(index, {}).get("nonce"):
+                self._failure = self._failure or message["reason"]
+            self._changed.notify_all()
+
+    def leave(self, reason):
+        """Tells those that are there that this worker has ended, and why."""
+        threads = [
+            worker_messages.in_background(self._say_farewell, index, reason)
+            for index in self._others()
+            if index in self._received or index in self._answered
+        ]
+        deadline = time.monotonic() + _FAREWELL_SECONDS
+        for thread in threads:
+            thread.join(max(0, deadline - time.monotonic()))
+
+    def _others(self):
+        count = self._workers.count
+        return [i for i in range(count) if i != self._workers.index]
+
+    def _missing(self):
+        """The workers that this one has not met: list of int."""
+        return [
+            index
+            for index in self._others()
+            if index not in self._received or not self._has_answered(index)
+        ]
+
+    def _has_answered(self, index):
+        """Whether the process that has sent its facts has ours, too."""
+        if index not in self._answered:
+            return False
+        latest = self._received.get(index, {}).get("nonce")
+        return latest in (None, self._answered[index])
+
+    def _check(self, missing, left, patience_seconds):
+        if self._failure:
+            raise ValueError(self._failure)
+        if left <= 0:
+            raise ValueError(
+                "all workers must come within cluster.patience_seconds="
+                f"{patience_seconds:g}. Missing: {self._named(missing)}"
+            )
+
+    def _log_waiting(self, missing, left):
+        _log.info(
+            "cluster: worker %d of %d waits up to %.0f s for %s",
+            self._workers.index,
+            self._workers.count,
+            left,
+            self._named(missing),
+        )
+
+    def _named(self, indices):
+        names = [
+            f"{self._workers.name(i)}: {self._reasons.get(i, 'not there yet')}"
+            for i in indices
+        ]
+        return "; ".join(names)
+
+    def _deliver(self, index):
+        """Sends the facts to a worker until it has answered."""
+        while self._must_deliver(index):
+            answer, reason = self._ask(index, "facts", facts=self._facts)
+            with self._changed:
+                self._reasons[index] = reason or "it does not reach this one"
+                if answer:
+                    self._failure = self._failure or _mismatch(
+                        self._workers,
+                        answer,
+                        place=index,
+                        index=answer["index"],
+                    )
+                    self._answered[index] = answer["nonce"]
+                self._changed.notify_all()
+            time.sleep(_PAUSE_SECONDS)
+
+    def _must_deliver(self, index):
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._is_over or not self._has_answered(index)
+            )
+            return not self._is_over
+
+    def _ask(self, index, kind, **more):
+        message = worker_messages.make(
+            self._workers, kind, index, nonce=self._nonce, **more
+        )
+        return worker_messages.ask(self._workers, message)
+
+    def _say_farewell(self, index, reason):
+        self._ask(index, "farewell", reason=reason[:_MOST_CHARACTERS])
+
+
+def _mismatch(workers, message, *, place, index):
+    """Why a process does not belong to these workers: str, or None.
+
+    Args:
+        workers: `tf_config.Workers`.
+        message: dict, of a worker.
+        place: int, the index of the host that it was sent to or is from.
+        index: int, of the worker that is there.
+    """
+    hosts = list(workers.hosts)
+    if message["hosts"] != hosts:
+        return (
+            "TF_CONFIG must name the same hosts, in the same order, on all "
+            f"workers. Received: {_listed(hosts)} on worker "
+            f"{workers.index}, and {_listed(message['hosts'])} on "
+            f"worker {message['index']}"
+        )
+    if place != index:
+        return (
+            "TF_CONFIG must have the task index of the process's own host. "
+            f"Received: the process at {hosts[place]}, the host of worker "
+            f"{place}, says that it is worker {index}"
+        )
+    return None
+
+
+def _listed(hosts):
+    return textwrap.shorten(", ".join(hosts), 200, placeholder=" ...")

@@ -62,3 +62,13 @@ def own_cache(monkeypatch, tmp_path_factory):
         file_cache.platformdirs, "user_cache_path", lambda name: cache
     )
     return cache
+
+
+@pytest.fixture
+def bucket(own_cache):
+    """URL of an empty bucket in memory; copies go to an own cache directory."""
+    import object_store
+
+    object_store.STORE.clear()
+    yield object_store.BUCKET
+    object_store.STORE.clear()

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from kd_keras.utils import digests, suggestions
+from kd_keras.utils import digests, remote_copies, suggestions
 
 
 def positions(examples, path, *, field):
@@ -25,7 +25,7 @@ def positions(examples, path, *, field):
         ValueError: if the file cannot be read, lists nothing or one example
             twice, an example is unknown, or a name is that of several.
     """
-    entries = _read(pathlib.Path(path), field)
+    entries = _read(pathlib.Path(remote_copies.local(path, field)), field)
     if not entries:
         raise ValueError(
             f"{field} must list an example at least. Received: {path}, empty"

@@ -12,6 +12,7 @@ from kd_keras.deployment.verification import Verifier
 from kd_keras.evaluation import comparison
 from kd_keras.models import image_spec
 from kd_keras.teachers import (
+    copies,
     fingerprint,
     loading,
     preprocessing,
@@ -23,6 +24,8 @@ from kd_keras.utils import (
     locks,
     provenance,
     quiet,
+    remote,
+    remote_outputs,
     suggestions,
     tables,
 )
@@ -50,10 +53,12 @@ def export(
     what the model does. After an error, files that passed remain.
 
     Args:
-        model: path of a SavedModel or `.keras` file.
+        model: path of a SavedModel or `.keras` file, also at gs://, s3:// or
+            az://.
         formats: list of keys of `FORMATS`.
         output: directory of the files, `<model's name><suffix>`, and of
-            `model_card.md` and `exports.json`.
+            `model_card.md` and `exports.json`. One at gs://, s3:// or az://
+            is uploaded at the end, if there was no error.
         data: name of a dataset, `config.data` or a `datasets.Dataset`.
         calibration_examples: int, training images for the ranges of int8;
             see `Calibration`. Their labels are not used.
@@ -74,11 +79,14 @@ def export(
             directory, or a file does not compute what the model does.
     """
     # Two processes would lose entries of each other's list of files.
-    with locks.holding(output):
+    with (
+        remote_outputs.directory(output, "--output") as place,
+        locks.holding(place),
+    ):
         return _export(
             model,
             formats,
-            output,
+            place,
             data,
             calibration_examples,
             preprocess,
@@ -90,7 +98,11 @@ def _export(
     model, formats, output, data, calibration_examples, preprocess, command
 ):
     """`export`, by the only process that writes into the directory."""
-    model = pathlib.Path(model)
+    # The record has the URL of a remote model.
+    model, place = (
+        remote.url_of(model) or pathlib.Path(model),
+        copies.local(model),
+    )
     chosen = _check_arguments(formats, calibration_examples)
     directory = files.OutputDirectory(output)
     _check_no_model(directory.path)
@@ -101,8 +113,8 @@ def _export(
     export_records.check_names(
         directory.path, earlier, model=model, names=written
     )
-    source_lib.check(model)
-    reference = loading.load_classifier(model)
+    source_lib.check(place)
+    reference = loading.load_classifier(place)
     parts = comparison.load_parts(data)
     test = comparison.part(parts, "test")
     comparison.check_fit(reference, test, class_names=parts["class_names"])
@@ -111,11 +123,11 @@ def _export(
     class_names = reference.class_names
     with quiet.without_messages():
         source = source_lib.Source(
-            model,
+            place,
             reference.image_spec or parts["train"].image_spec,
             preprocess,
         )
-    if source.reference != model:
+    if source.reference != place:
         reference = loading.load_classifier(source.reference)
     source.check_logits(test.sample(_TRIED_IMAGES))
     verifier = Verifier(reference, test)
@@ -127,8 +139,8 @@ def _export(
         common |= preprocessing.record(preprocess) | {"preprocess": preprocess}
     if class_names:
         common["class_names"] = class_names
-    weights = {"weights_sha256": fingerprint.fingerprint(model)}
-    rows = [verifier.model_row(model) | common | weights]
+    weights = {"weights_sha256": fingerprint.fingerprint(place)}
+    rows = [verifier.model_row(place) | common | weights]
     for format in chosen:
         file = name + format.suffix
         with (

@@ -9,7 +9,7 @@ import tensorflow as tf
 from kd_keras.deployment import saved_model
 from kd_keras.evaluation import outputs
 from kd_keras.models import image_spec as image_specs
-from kd_keras.teachers import keras_file, loading, preprocessing
+from kd_keras.teachers import copies, keras_file, loading, preprocessing
 from kd_keras.utils import keras_internals
 
 
@@ -43,7 +43,7 @@ class Source:
         preprocess=preprocessing.NONE,
     ):
         check(path)
-        path = pathlib.Path(path)
+        path = copies.local(path)
         self.name = name_of(path)
         # Kept, because a loaded SavedModel may read its files later.
         self._scratch = tempfile.TemporaryDirectory()

@@ -8,7 +8,7 @@ from kd_keras.data import sources
 from kd_keras.evaluation import comparison, metrics, predict
 from kd_keras.reporting import models as models_lib
 from kd_keras.reporting import records
-from kd_keras.utils import provenance
+from kd_keras.utils import provenance, remote
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +43,13 @@ def gather(
         FileNotFoundError, ValueError: if there is no student or teacher, no
             labelled test set, or a file cannot be used.
     """
+    for name, path in (
+        ("--workdir", workdir),
+        ("--savedmodels", savedmodels),
+        ("--exports", exports),
+        ("--latency", latency),
+    ):
+        remote.check_local(path or "", name)
     workdir = workdir and pathlib.Path(workdir)
     savedmodels = pathlib.Path(savedmodels)
     config, recorded = records.configuration(workdir, savedmodels, name)

@@ -5,7 +5,7 @@ import pathlib
 
 from kd_keras.deployment import formats
 from kd_keras.evaluation import comparison
-from kd_keras.teachers import loading
+from kd_keras.teachers import copies, loading
 from kd_keras.training import run_directory, stages, teacher_files
 
 
@@ -65,7 +65,14 @@ def find(config, workdir, savedmodels):
 def _all_exist(teacher_path):
     """Whether all teachers of a run are still where the run had them."""
     paths = [part.strip() for part in teacher_path.split(",")]
-    return all(part and pathlib.Path(part).exists() for part in paths)
+    return all(part and _exists(part) for part in paths)
+
+
+def _exists(path):
+    try:
+        return copies.local(path).exists()
+    except FileNotFoundError:
+        return False
 
 
 def _find_path(role, name, workdir, savedmodels):

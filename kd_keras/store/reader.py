@@ -11,6 +11,7 @@ from kd_keras.data import python_ops
 from kd_keras.store import manifest as manifest_lib
 from kd_keras.store import records
 from kd_keras.teachers.outputs import Outputs
+from kd_keras.utils import remote_copies
 
 # Rows after which a part releases the pages of its mapped files. Until then
 # the pages count as memory of this process.
@@ -50,7 +51,8 @@ class LogitStore:
         """Opens a store.
 
         Args:
-            path: the directory.
+            path: str or path of the directory. One at gs://, s3:// or
+                az:// is copied to the user's cache directory first.
             verify: bool; False skips reading every file for its checksum.
 
         Returns:
@@ -60,7 +62,9 @@ class LogitStore:
             ValueError: if there is no store, it is unfinished or of another
                 format, or a file is missing or damaged.
         """
-        path = pathlib.Path(path)
+        path = pathlib.Path(
+            remote_copies.local(path, "store.path", needs=manifest_lib.NAME)
+        )
         manifest = manifest_lib.read(path)
         if manifest is None:
             raise ValueError(

@@ -3,6 +3,8 @@
 import json
 import pathlib
 
+from kd_keras.utils import remote_copies
+
 _FORM = (
     "a comma-separated list such as `0,3,5` or `cat,dog+wolf`, or a .json file "
     'with a list or with classes such as {"cat": ["tabby", 281]}'
@@ -42,9 +44,10 @@ def _entry(part, text):
 
 
 def _from_json(path):
+    local = pathlib.Path(remote_copies.local(path, "teacher.classes"))
     try:
         value = json.loads(
-            pathlib.Path(path).read_text(encoding="utf-8"),
+            local.read_text(encoding="utf-8"),
             object_pairs_hook=_without_repeats,
         )
     except OSError as error:

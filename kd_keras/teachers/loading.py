@@ -1,9 +1,8 @@
 """Loads model files of every kind, as classifiers or as teachers."""
 
-import pathlib
-
 from kd_keras.teachers import (
     c_array,
+    copies,
     keras_applications,
     keras_file,
     keras_hub,
@@ -48,7 +47,8 @@ def load_classifier(path, *, threads=None):
 
     Args:
         path: str or path of a SavedModel directory, `.keras`, `.tflite` or
-            `.onnx` file, or of a `.h` file that `kd_keras.export` wrote.
+            `.onnx` file, or of a `.h` file that `kd_keras.export` wrote;
+            also at gs://, s3:// or az://.
         threads: int, threads of the runtime. By default the runtime decides,
             except that LiteRT uses all cores instead of one. TensorFlow
             accepts a number only before its first operation.
@@ -61,7 +61,7 @@ def load_classifier(path, *, threads=None):
         ValueError: if the kind is unknown, its package is not installed, or
             the file is damaged or not a classifier of images.
     """
-    path = pathlib.Path(path)
+    path = copies.local(path)
     kind = find_kind(path)
     check_whole(path)
     classifier = kind.load(path, threads)
@@ -94,8 +94,9 @@ def load_teacher(
     predicted; the classes of its logits are mapped to those of the data.
 
     Args:
-        path: str or path of a model, exported by this project or not, or the
-            name of one; `KINDS` has the table of kinds.
+        path: str or path of a model, exported by this project or not, also
+            at gs://, s3:// or az://, or the name of one; `KINDS` has the
+            table of kinds.
         outputs: meaning of the network's output: `logits`; `probabilities`
             for a network that ends in softmax, whose logarithms are used as
             logits, or in one sigmoid; `label_probabilities` for one that
@@ -212,7 +213,7 @@ def check_whole(path):
     Args:
         path: str or path of a SavedModel or a file.
     """
-    path = pathlib.Path(path)
+    path = copies.local(path)
     directory = path if path.is_dir() else path.parent
 
     def matters(name):
@@ -234,7 +235,7 @@ def check_whole(path):
 
 def size(path):
     """Bytes of a model: its file, a SavedModel's files, or a C array."""
-    path = pathlib.Path(path)
+    path = copies.local(path)
     return find_kind(path).size(path)
 
 
@@ -245,7 +246,7 @@ def find_kind(path):
         FileNotFoundError, ValueError: as `load_classifier`.
     """
     kinds = [kind for kind in KINDS if kind.load]
-    return _find(pathlib.Path(path), kinds, role="model")
+    return _find(copies.local(path), kinds, role="model")
 
 
 def find_teacher(path):
@@ -261,7 +262,7 @@ def find_teacher(path):
         FileNotFoundError, ValueError: as `load_teacher`.
     """
     kinds = [kind for kind in KINDS if isinstance(kind, TeacherKind)]
-    name, path = str(path), pathlib.Path(path)
+    name, path = str(path), copies.local(path)
     for kind in kinds:
         if not path.exists() and kind.is_name(name):
             return kind, name

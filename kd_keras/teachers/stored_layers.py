@@ -1,9 +1,8 @@
 """Reads the weights of a model file layer by layer, with the layers' names."""
 
-import pathlib
 import typing
 
-from kd_keras.teachers import keras_contents, kind, loading, saved_model
+from kd_keras.teachers import copies, keras_contents, kind, loading, saved_model
 from kd_keras.utils import digests
 
 
@@ -33,7 +32,7 @@ def read(path, *, field="path"):
     Raises:
         FileNotFoundError, ValueError: if it is none of these, or damaged.
     """
-    path = pathlib.Path(path)
+    path = copies.local(path)
     if not path.exists():
         raise FileNotFoundError(
             f"{field} must be a file of weights. Received: {path}, which does "

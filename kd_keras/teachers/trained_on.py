@@ -1,9 +1,9 @@
 """Finds the record of the data that a model file was trained on."""
 
 import json
-import pathlib
 
 from kd_keras.models import image_spec
+from kd_keras.teachers import copies
 
 
 def images(path):
@@ -37,7 +37,7 @@ def class_names(path):
 
 def _record(path):
     """The entries about a model: a dict, empty if there are none."""
-    path = pathlib.Path(path)
+    path = copies.local(path)
     if path.is_dir():
         return _read(path / "report.json")
     report = _read(path.parent / "report.json")

@@ -1,7 +1,6 @@
 """Makes the answers of the student's teacher: live or from a store."""
 
 import logging
-import pathlib
 
 from kd_keras import store
 from kd_keras.data import augmentation
@@ -10,7 +9,7 @@ from kd_keras.store import answers as stored
 from kd_keras.store import manifest as manifests
 from kd_keras.store import probed
 from kd_keras.teachers import answers as live
-from kd_keras.teachers import probe
+from kd_keras.teachers import copies, probe
 from kd_keras.training import (
     feature_targets,
     labelling,
@@ -248,7 +247,7 @@ def _checked(context, opened, parts, spec, files, targets):
 
 def _probe_of(files, opened):
     """The `Probe` whose backbone's embeddings a store holds, or None."""
-    path, *others = map(pathlib.Path, files.paths)
+    path, *others = map(copies.local, files.paths)
     if others or not probe.can_load(path):
         return None
     head = probe.read(path)

@@ -9,7 +9,7 @@ from kd_keras import store
 from kd_keras.data import augmentation
 from kd_keras.store import manifest as manifests
 from kd_keras.store import probed
-from kd_keras.teachers import ensemble, loading, probe
+from kd_keras.teachers import copies, ensemble, loading, probe
 from kd_keras.teachers import options as teacher_options
 from kd_keras.teachers.outputs import Outputs
 from kd_keras.training import teacher_files
@@ -98,9 +98,9 @@ def find(context, parts, spec):
             holds no such embeddings of these images.
     """
     fields = context.config.teacher
-    if (pathlib.Path(fields.backbone) / manifests.NAME).is_file():
-        return _opened(context, fields.backbone, None)
     try:
+        if (copies.local(fields.backbone) / manifests.NAME).is_file():
+            return _opened(context, fields.backbone, None)
         loading.find_teacher(fields.backbone)
     except FileNotFoundError:
         raise ValueError(

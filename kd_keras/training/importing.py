@@ -9,7 +9,7 @@ from kd_keras.models import class_names as class_name_checks
 from kd_keras.store import importing, manifest, prediction_files
 from kd_keras.teachers import class_map
 from kd_keras.training import feature_targets, teacher_files
-from kd_keras.utils import digests, locks, progress, scratch
+from kd_keras.utils import digests, locks, progress, remote_copies, scratch
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ def write(stage, file, *, shard=0, num_shards=1):
     """
     context = stage.context
     _check_config(context.config)
+    file = remote_copies.local(file, "--from")
     matches = feature_targets.matches(context.config)
     classes = class_map.find(context.config.teacher.classes)
     if classes is not None:

@@ -5,7 +5,7 @@ import contextlib
 from kd_keras.data import pipeline
 from kd_keras.training import answers, importing, labelling, prepare
 from kd_keras.training.stages import stage_class
-from kd_keras.utils import locks, scratch
+from kd_keras.utils import locks, remote, remote_outputs, scratch
 
 
 def run(
@@ -30,7 +30,8 @@ def run(
         stages: list of names in `stages.STAGES`; a teacher comes before its
             student.
         workdir: path; a stage works in `<workdir>/<stage>/`.
-        savedmodels: path; exports go to `<savedmodels>/<name>_<stage>/`.
+        savedmodels: path; exports go to `<savedmodels>/<name>_<stage>/`. At
+            gs://, s3:// or az://, they are uploaded after the last stage.
         restart: bool; True removes earlier runs of the stages first.
         extend: bool; True trains earlier runs of the stages for more epochs
             than they were planned for; see `training.extension`.
@@ -52,14 +53,23 @@ def run(
             "a run starts over or goes on. Received: --restart and --extend; "
             "leave one of them out"
         )
-    context = prepare.prepare(
-        config,
-        workdir=workdir,
-        savedmodels=savedmodels,
-        dataset=dataset,
-        command=command,
-        extend=extend,
-    )
+    remote.check_local(workdir, "--workdir of a training")
+    with remote_outputs.models(
+        savedmodels, "--savedmodels", prefix=f"{config.name}_"
+    ) as place:
+        context = prepare.prepare(
+            config,
+            workdir=workdir,
+            savedmodels=place,
+            dataset=dataset,
+            command=command,
+            extend=extend,
+        )
+        return _run_stages(context, stages, restart)
+
+
+def _run_stages(context, stages, restart):
+    """Runs stages of a context; see `run`."""
     config = context.config
     chosen = [stage_class(name).variant(config)(context) for name in stages]
     for stage in chosen:
@@ -106,9 +116,17 @@ def label(
             "--shard must be >= 0 and < --num_shards. Received: "
             f"{shard} of {num_shards}"
         )
-    context = prepare.prepare(
-        config, workdir=workdir, savedmodels=savedmodels, dataset=dataset
-    )
+    with remote_outputs.models(
+        savedmodels, "--savedmodels", prefix=f"{config.name}_", writes=False
+    ) as place:
+        context = prepare.prepare(
+            config, workdir=workdir, savedmodels=place, dataset=dataset
+        )
+        return _label(context, predictions, shard, num_shards)
+
+
+def _label(context, predictions, shard, num_shards):
+    """Labels the data of a context; see `label`."""
     stage = stage_class("student")(context)
     pipeline.check_views(stage.train, stage.view_spec)
     if predictions:

@@ -13,7 +13,7 @@ import pathlib
 import re
 import shutil
 
-from kd_keras.utils import digests, locks, manifests, records
+from kd_keras.utils import digests, locks, manifests, records, remote
 from kd_keras.utils import scratch as scratch_lib
 
 MARK = manifests.GENERATOR
@@ -79,6 +79,7 @@ def check_output(path, *, by):
     Args:
         path, by: as `write_output`.
     """
+    remote.check_local(path, "an output file")
     target = pathlib.Path(path).resolve()
     if not target.exists():
         _check_parents(path, "file")
@@ -164,6 +165,7 @@ def check_directory(path, *, remedy="take another directory, or remove it"):
         path: str or path.
         remedy: str, the end of the message.
     """
+    remote.check_local(path, "an output directory")
     path = pathlib.Path(path)
     if not path.exists() and not path.is_symlink():
         _check_parents(path, "directory")

@@ -5,7 +5,7 @@ import re
 
 import tensorflow as tf
 
-from kd_keras.data.sources import encoded, record_files, tfds
+from kd_keras.data.sources import copied, encoded, record_files, tfds
 from kd_keras.data.sources.file_sets import PARTS
 from kd_keras.utils import files
 
@@ -36,7 +36,7 @@ def load(fields):
         ValueError: if there are no such files, one of them is cut short, or a
             record is of another form.
     """
-    folder = pathlib.Path(fields.data_dir)
+    folder = pathlib.Path(copied.folders(fields.data_dir))
     if (folder / "features.json").exists():
         builder = tfds.builder_of_folder(folder)
         return tfds.prepared(

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from kd_keras.data.sources import file_sets, trees
+from kd_keras.data.sources import copied, file_sets, trees
 from kd_keras.utils import files, suggestions
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def load(fields):
         ValueError: if a folder is missing or empty, its subfolders are no
             classes, or as `file_sets.load`.
     """
-    roots = _roots(fields.data_dir)
+    roots = _roots(copied.folders(fields.data_dir))
     parts = _parts(roots)
     if fields.labels == "none":
         parts = {"train": parts["train"]}

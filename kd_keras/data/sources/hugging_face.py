@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from kd_keras.data.sources import encoded
+from kd_keras.data.sources import copied, encoded
 from kd_keras.data.sources import features as features_lib
 from kd_keras.utils import digests, file_digests, packages
 
@@ -88,7 +88,7 @@ def load(fields):
         ValueError: if the folder is of another kind or damaged, or its
             columns are of another kind.
     """
-    tables = _open(fields.data_dir)
+    tables = _open(copied.folders(fields.data_dir))
     features = tables.get(_TRAIN, next(iter(tables.values()))).features
     image_column, label_column = _columns(features, fields)
     rows = {split: Rows(table, image_column) for split, table in tables.items()}

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from kd_keras.data import scanning
 from kd_keras.data.sources import columns as columns_lib
-from kd_keras.data.sources import file_sets
+from kd_keras.data.sources import copied, file_sets
 from kd_keras.utils import digests, files, path_lists
 
 _CHUNK = 10_000
@@ -31,7 +31,7 @@ def load(fields):
         ValueError: if the table cannot be read, lacks a column or a value,
             lists a file twice, or as `file_sets.load`.
     """
-    table = pathlib.Path(fields.data_dir).expanduser()
+    table = pathlib.Path(copied.file_with_folder(fields.data_dir)).expanduser()
     columns = columns_lib.read(table, fields)
     paths = _paths(columns["image"], table)
     parts = _rows_of_parts(columns.get("split"), len(paths), table)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from kd_keras.data import datasets, decoding
 from kd_keras.data.sources import (
     conversion,
+    copied,
     encoded,
     official_splits,
     packages,
@@ -51,7 +52,9 @@ def load(fields):
         ValueError: if it cannot be fetched, is damaged, or lacks a split or
             feature.
     """
-    builder = _builder(fields.name, fields.data_dir or None)
+    name, _, _ = fields.name.partition("/")
+    data_dir = copied.folder_with(fields.data_dir, name)
+    builder = _builder(fields.name, data_dir or None)
     folder = str(builder.data_dir).replace(str(pathlib.Path.home()), "~", 1)
     source = f"TensorFlow Datasets, {folder}"
     if not builder.is_prepared():

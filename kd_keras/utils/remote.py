@@ -1,0 +1,392 @@
+"""Reads and writes the objects of gs://, s3:// and az:// paths.
+
+An object store has no directories, and nothing in it can be renamed: an object
+appears whole when its last byte is there, and several appear one by one. What
+is to be mapped into memory or read at random is copied to local disk first;
+see `remote_copies`. What is written is made on local disk and uploaded; see
+`remote_outputs`.
+
+The file systems are those of `etils.epath` for programs without TensorFlow,
+whose own reads gs:// alone: fsspec with gcsfs, s3fs and adlfs.
+"""
+
+import concurrent.futures
+import contextlib
+import logging
+import os
+import pathlib
+import re
+import threading
+import typing
+import uuid
+
+from kd_keras.utils import packages, progress, scratch
+
+
+class _Kind(typing.NamedTuple):
+    package: str
+    credentials: str
+
+
+# By scheme: the package that reads it, and what gives it credentials.
+_KINDS = {
+    "gs": _Kind("gcsfs", "gcloud auth application-default login"),
+    "s3": _Kind("s3fs", "aws configure, or AWS_ACCESS_KEY_ID and its secret"),
+    "az": _Kind("adlfs", "AZURE_STORAGE_ACCOUNT_NAME, and az login"),
+}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# What `pathlib` makes of a URL.
+_COLLAPSED = re.compile(f"({'|'.join(_KINDS)}):/(?=[^/])")
+# Entries that change with the contents of an object, by file system.
+_VERSIONS = ("ETag", "etag", "generation", "mtime", "last_modified", "created")
+# Parts of the names of errors about credentials.
+_DENIED = ("credential", "auth", "permission", "forbidden", "refresh")
+# They log the tracebacks of errors that they raise.
+_NOISY = ("gcsfs", "google.auth", "azure", "aiohttp")
+# Until a store that cannot be reached is given up.
+_CONTACT_SECONDS = 60
+# Objects that are copied at once.
+_THREADS = 16
+_MB = 10**6
+# Objects that show whether a place may be written; they are deleted at once.
+_TRIAL = ".kd_keras-trial-"
+# The list of files of an upload, as long as it lasts.
+UNFINISHED = "unfinished_upload_of_kd_keras.json"
+
+
+class RemoteError(ValueError):
+    """An object store or a path of one cannot be used."""
+
+
+class Object(typing.NamedTuple):
+    """An object of a store.
+
+    Attributes:
+        size: int, bytes.
+        version: str, which changes with the contents; empty if unknown.
+    """
+
+    size: int
+    version: str
+
+
+def is_remote(path):
+    """Whether a path is of an object store: gs://, s3:// or az://."""
+    return url_of(path) is not None
+
+
+def url_of(path):
+    """The URL of a path of an object store, without a last `/`; else None.
+
+    Args:
+        path: str or path. `pathlib` drops one of the two slashes, which is
+            put back, unless there is such a local file.
+    """
+    text = os.fspath(path)
+    if isinstance(text, bytes):
+        return None
+    if not isinstance(path, str) and not os.path.lexists(text):
+        text = _COLLAPSED.sub(r"\1://", text)
+    found = _SCHEME.match(text)
+    return text.rstrip("/") if found and found[1] in _KINDS else None
+
+
+def check(path, what):
+    """Raises a ValueError if a path has a scheme that is not understood.
+
+    Args:
+        path: str or path, local or remote.
+        what: str, the option that gave it, for errors.
+    """
+    text = os.fspath(path)
+    url = url_of(path)
+    if url is not None and not url.partition("://")[2].strip("/"):
+        raise RemoteError(f"{what} must name a bucket. Received: {text}")
+    found = isinstance(text, str) and _SCHEME.match(text)
+    # A file may have any name.
+    if found and url is None and not os.path.lexists(text):
+        raise RemoteError(
+            f"{what} must be a local path or start with "
+            f"{', '.join(f'{scheme}://' for scheme in _KINDS)}. Received: "
+            f"{text}; copy it to local disk, and give that path without "
+            f"{found[0]}"
+        )
+
+
+def check_local(path, what):
+    """Raises a ValueError unless a path is local.
+
+    Args:
+        path, what: as of `check`.
+    """
+    check(path, what)
+    if is_remote(path):
+        raise RemoteError(
+            f"{what} must be on local disk. Received: {url_of(path)}; take a "
+            "local path, and copy the files before or afterwards"
+        )
+
+
+def name_of(url):
+    """The last part of a URL."""
+    return url.rpartition("/")[2]
+
+
+def is_object(url):
+    """Whether an object has this URL, and not only ones below it."""
+    with _explained(url):
+        system = _file_system(url)
+        found = _contacted(system, url)
+    return found.get("type") == "file"
+
+
+def objects(url, *, deep=True):
+    """Lists the objects at or below a URL.
+
+    Args:
+        url: str, as `url_of` returns it.
+        deep: bool; False leaves out those whose names have a `/`.
+
+    Returns:
+        dict of `Object`, by the part of the path after `url` and a `/`; the
+        one at the URL itself by its last part.
+
+    Raises:
+        RemoteError: if the package is missing, the store cannot be reached or
+            refuses, or the name of an object is no relative path.
+    """
+    with _explained(url):
+        system = _file_system(url)
+        _contacted(system, url)
+        try:
+            depth = None if deep else 1
+            entries = system.find(url, maxdepth=depth, detail=True)
+        except FileNotFoundError:
+            entries = {}
+    root = url.partition("://")[2]
+    found = {}
+    for path, entry in entries.items():
+        path = path.lstrip("/")
+        if entry.get("type") != "file" or path.endswith("/"):
+            continue
+        name = name_of(url) if path == root else path[len(root) + 1 :]
+        _check_name(url, name)
+        if not name_of(name).startswith(_TRIAL):
+            versions = [entry[key] for key in _VERSIONS if entry.get(key)]
+            version = str(versions[0]) if versions else ""
+            found[name] = Object(int(entry["size"]), version)
+    return found
+
+
+def check_writable(url):
+    """Writes an object below a URL and deletes it.
+
+    Raises:
+        RemoteError: if that is refused, or there is no such bucket.
+    """
+    trial = f"{url}/{_TRIAL}{uuid.uuid4().hex}"
+    with _explained(url):
+        system = _file_system(url)
+        _contacted(system, url)
+        system.pipe_file(trial, b"kd_keras")
+        system.rm_file(trial)
+
+
+def download(urls, *, sizes, folder):
+    """Copies objects to local files, each whole or not at all.
+
+    Args:
+        urls: dict of local paths to URLs.
+        sizes: dict of local paths to ints, bytes.
+        folder: path of a local directory on the same disk, for files that
+            are not whole yet.
+
+    Raises:
+        RemoteError: if an object is not there or of another size.
+    """
+    bar = _Bar(sizes[path] for path in urls)
+
+    def copy(path, temporary):
+        url = urls[path]
+        with _explained(url):
+            _file_system(url).get_file(url, str(temporary))
+        size = temporary.stat().st_size
+        if size != sizes[path]:
+            raise RemoteError(
+                f"an object must be of the size that its store lists. "
+                f"Received: {url}, {size:,} of {sizes[path]:,} bytes; try again"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(temporary, path)
+        return size
+
+    with scratch.directory(folder) as place:
+        temporary = (place / str(index) for index in range(len(urls)))
+        for size in _in_threads(copy, list(zip(urls, temporary))):
+            bar.add(size)
+
+
+def upload(folder, url, names):
+    """Copies local files to objects, each whole or not at all.
+
+    Args:
+        folder: path of a local directory.
+        url: str, of the directory's objects.
+        names: list of str, relative paths.
+
+    Raises:
+        RemoteError: if the store refuses one, or lists another size.
+    """
+    sizes = {n: (pathlib.Path(folder) / n).stat().st_size for n in names}
+    bar = _Bar(sizes.values())
+
+    def copy(name):
+        target = f"{url}/{name}"
+        with _explained(target):
+            system = _file_system(target)
+            system.put_file(str(pathlib.Path(folder) / name), target)
+            system.invalidate_cache()
+            size = system.info(target)["size"]
+        if size != sizes[name]:
+            raise RemoteError(
+                "an object must be of the size of its file. Received: "
+                f"{target}, {size:,} of {sizes[name]:,} bytes; try again"
+            )
+        return size
+
+    for size in _in_threads(copy, [(name,) for name in names]):
+        bar.add(size)
+
+
+def delete(url, names):
+    """Deletes objects.
+
+    Args:
+        url: str.
+        names: list of str, relative paths; they need not exist.
+    """
+    for name in names:
+        with (
+            _explained(f"{url}/{name}"),
+            contextlib.suppress(FileNotFoundError),
+        ):
+            _file_system(url).rm_file(f"{url}/{name}")
+
+
+def read_text(url, name):
+    """Reads a small object: str."""
+    with _explained(f"{url}/{name}"):
+        return _file_system(url).cat_file(f"{url}/{name}").decode()
+
+
+def write_text(url, name, text):
+    """Writes a small object, whole or not at all."""
+    with _explained(f"{url}/{name}"):
+        _file_system(url).pipe_file(f"{url}/{name}", text.encode())
+
+
+def _file_system(url):
+    """The fsspec file system of a URL."""
+    # Imported here, since few paths are remote.
+    from etils.epath import backend
+
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    kind = _KINDS[url.partition("://")[0]]
+    try:
+        return backend.fsspec_backend.fs(url)
+    except ImportError:
+        try:
+            packages.optional(kind.package, extra="cloud")
+        except ValueError as error:
+            raise RemoteError(f"{url}: {error}") from error
+        raise
+
+
+def _contacted(system, url):
+    """What a store says of a URL: dict, empty if nothing is there.
+
+    Raises:
+        TimeoutError: if it says nothing for a while.
+    """
+    answers = []
+
+    def ask():
+        try:
+            system.invalidate_cache()
+            answers.append(system.info(url))
+        except FileNotFoundError:
+            answers.append({})
+        except Exception as error:
+            answers.append(error)
+
+    # A thread can be left behind, whatever its library waits for.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_CONTACT_SECONDS)
+    if not answers:
+        raise TimeoutError(f"no answer for {_CONTACT_SECONDS} seconds")
+    if isinstance(answers[0], Exception):
+        raise answers[0]
+    return answers[0]
+
+
+@contextlib.contextmanager
+def _explained(url):
+    """Turns the errors of a file system into a line of ours."""
+    kind = _KINDS[url.partition("://")[0]]
+    try:
+        yield
+    except RemoteError:
+        raise
+    # Each package has errors of its own, some of no class but Exception.
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        cause = f"{type(error).__name__}: {lines[0] if lines else 'no reason'}"
+        if isinstance(error, FileNotFoundError):
+            remedy = "is there such a bucket?"
+        elif any(word in cause.lower() for word in _DENIED):
+            remedy = f"give this machine credentials: {kind.credentials}"
+        else:
+            remedy = "the same command goes on once it can"
+        raise RemoteError(
+            "a remote path must be there, and this machine must be able to "
+            f"use it. Received: {url} ({cause}); {remedy}"
+        ) from error
+
+
+def _check_name(url, name):
+    """Raises an error for a name that is no path below a directory."""
+    if {"", ".", ".."} & {*name.split("/")} or "\0" in name:
+        raise RemoteError(
+            "objects must have names that are relative paths. Received: "
+            f"{url} with {name!r}; remove or rename it"
+        )
+
+
+def _in_threads(work, tasks):
+    """Yields the results of `work(*task)` as they come, in any order."""
+    pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
+    try:
+        futures = [pool.submit(work, *task) for task in tasks]
+        for future in concurrent.futures.as_completed(futures):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Bar:
+    """Progress in whole megabytes.
+
+    Args:
+        sizes: ints, bytes.
+    """
+
+    def __init__(self, sizes):
+        self._left = sum(sizes)
+        self._total = max(self._left // _MB, 1)
+        self._bar = progress.bar(self._total, "MB")
+
+    def add(self, size):
+        self._left -= size
+        self._bar.update(self._total - -(-self._left // _MB))

@@ -44,18 +44,22 @@ def run(*flags, cwd, module="train", prefix=(), timeout=300):
     )
 
 
-def run_forked(module, cases):
-    """Runs many command lines of one module; TensorFlow is imported once.
+def run_forked(module, cases, *, imported="tensorflow"):
+    """Runs many command lines of one module, with its heavy imports once.
 
     Args:
         module: str, a module with a function `cli()`.
         cases: list of `[directory, flags]`.
+        imported: str, the package that all of them need.
 
     Returns:
         List of `[exit code, stderr]`.
     """
     result = subprocess.run(
-        [sys.executable, REPOSITORY / "tests/forked_commands.py", module],
+        [
+            *(sys.executable, REPOSITORY / "tests/forked_commands.py"),
+            *(module, imported),
+        ],
         input=json.dumps(cases),
         env=environment(),
         capture_output=True,

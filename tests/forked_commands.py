@@ -1,8 +1,8 @@
-"""Runs many command lines of one program, importing TensorFlow once.
+"""Runs many command lines of one program, with its heavy imports once.
 
-`python tests/forked_commands.py MODULE` reads a JSON list of `[directory,
-flags]` on stdin, and calls `cli()` of the module in a forked process for each.
-It prints a JSON list of `[exit code, stderr]`.
+`python tests/forked_commands.py MODULE IMPORTED` imports a package, reads a
+JSON list of `[directory, flags]` on stdin, and calls `cli()` of the module in a
+forked process for each. It prints a JSON list of `[exit code, stderr]`.
 """
 
 import importlib
@@ -38,8 +38,7 @@ def run(module, directory, flags):
 
 def main():
     # Before the forks, so that it is imported once.
-    import tensorflow  # noqa: F401
-
+    importlib.import_module(sys.argv[2])
     answers = [run(sys.argv[1], *case) for case in json.load(sys.stdin)]
     print(json.dumps(answers))
 

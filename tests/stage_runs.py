@@ -1,7 +1,11 @@
 """Small runs of the stages that the tests of training share."""
 
+import functools
 import itertools
 import json
+import pathlib
+import shutil
+import tempfile
 
 import keras
 import numpy as np
@@ -66,6 +70,13 @@ def same_bits(first, second):
 
 def export_dummy_teacher(path, *, shape=(28, 28, 1), classes=10):
     """Exports a teacher without training; on digits it knows their means."""
+    exported = pathlib.Path(_dummy_teacher(shape, classes).name) / "teacher"
+    shutil.copytree(exported, path)
+
+
+@functools.cache
+def _dummy_teacher(shape, classes):
+    """The directory of an exported teacher: `tempfile.TemporaryDirectory`."""
     inputs = keras.Input(shape)
     outputs = keras.layers.Dense(classes)(keras.layers.Flatten()(inputs))
     network = keras.Model(inputs, outputs)
@@ -77,7 +88,9 @@ def export_dummy_teacher(path, *, shape=(28, 28, 1), classes=10):
         )
         # The nearest mean: -|x - m|^2 / 2 without its part of x alone.
         network.set_weights([means.T / 255, -(means**2).sum(-1) / 2])
-    saved_model.export_saved_model(network, path)
+    folder = tempfile.TemporaryDirectory()
+    saved_model.export_saved_model(network, f"{folder.name}/teacher")
+    return folder
 
 
 class Interrupted(Exception):

@@ -120,6 +120,7 @@ def check_refused(error):
     assert not CONTROL & set(map(unicodedata.category, str(error)))
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=200, **SETTINGS)
 @hypothesis.given(values=values_of_fields())
 def test_a_configuration_is_valid_or_refused_in_one_line(values):

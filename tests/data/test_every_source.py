@@ -99,11 +99,16 @@ def write_tfds_array_record(root, images, labels):
 
 WRITERS = [
     write_folder,
-    write_table,
-    write_array_record,
-    write_hugging_face,
-    write_tfds,
     write_tfds_array_record,
+    *(
+        pytest.param(write, marks=pytest.mark.slow)
+        for write in (
+            write_table,
+            write_array_record,
+            write_hugging_face,
+            write_tfds,
+        )
+    ),
 ]
 
 

@@ -1,6 +1,7 @@
 """Calibration of int8: the best of several models, without labels."""
 
 import numpy as np
+import pytest
 
 from kd_keras.data import datasets
 from kd_keras.deployment import calibration, exporting
@@ -29,6 +30,7 @@ def test_the_closest_of_several_models_is_kept(monkeypatch):
     assert {len(part) for part in parts} == {100}
 
 
+@pytest.mark.slow
 def test_labels_do_not_matter(saved_digits, output, data, tmp_path):
     unlabelled = datasets.Dataset(
         name="digits",

@@ -39,6 +39,7 @@ def test_points_lost_compare_the_same_examples():
     assert "+0.50" in int8 and "+" not in header
 
 
+@pytest.mark.slow
 def test_a_keras_file_is_converted_like_its_saved_model(
     exported, data, tmp_path
 ):
@@ -133,6 +134,7 @@ def test_an_export_is_evaluated_like_any_model(exported, output, data):
     assert results["models"]["teacher"]["errors"] == errors["model"]
 
 
+@pytest.mark.slow
 def test_names_with_dots_make_files_of_their_own(exported, data, tmp_path):
     student, _, _ = exported
     for name in ("net_0.25", "net_0.5"):

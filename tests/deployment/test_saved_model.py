@@ -64,6 +64,7 @@ def test_it_has_only_the_student_s_variables(distilled):
     assert sorted(stored) == sorted(expected)
 
 
+@pytest.mark.slow
 def test_it_loads_without_kd_keras(distilled, tmp_path):
     _, path = distilled
     code = f"""

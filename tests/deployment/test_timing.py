@@ -5,6 +5,7 @@ import pytest
 from kd_keras.deployment import timing
 
 
+@pytest.mark.slow
 def test_models_are_timed_side_by_side(output):
     paths = [output / f"digits{suffix}" for suffix in (".tflite", ".onnx")]
     turns = []

@@ -90,6 +90,7 @@ def test_other_labels_are_refused(labels, words, run_eagerly):
         distiller.fit(nets.make_images(COUNT), labels, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_binary_student_learns_its_teacher():
     teacher, student = networks(1)
     images = nets.make_images(COUNT)

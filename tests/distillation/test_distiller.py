@@ -69,6 +69,7 @@ def test_hard_loss_and_regularisation_are_added():
     nets.assert_same_weights(student, by_hand, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_regularisation_and_sample_weights_change_the_update():
     teacher, images = nets.make_network(), nets.make_images(16)
     labels = nets.make_labels(16)
@@ -155,6 +156,7 @@ def test_gradient_clipping_clips_the_whole_gradient():
     assert norm == pytest.approx(0.01, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_trains_with_a_float32_loss(policy):
     keras.mixed_precision.set_dtype_policy(policy)

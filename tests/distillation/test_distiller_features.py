@@ -113,6 +113,7 @@ def test_equals_keras_s_feature_distillation(loss):
     )
 
 
+@pytest.mark.slow
 def test_stored_targets_train_the_same_student_without_a_teacher():
     teacher, images = make_network(channels=6, stride=2), nets.make_images(24)
     live = make_network()
@@ -210,6 +211,7 @@ def test_embeddings_alone_train_the_backbone():
         distiller.compile("sgd", metrics=["accuracy"])
 
 
+@pytest.mark.slow
 def test_a_backbone_learns_from_a_backbone_in_float16():
     teacher, head = make_network(channels=6), make_network()
     backbones = [

@@ -98,7 +98,10 @@ def test_dkd_uses_labels_only_with_a_hard_loss():
     assert soft_loss(labels, hard_loss_weight=0.5) != pytest.approx(without)
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)],
+)
 def test_temperature_and_hard_loss_weight_follow_schedules(policy):
     keras.mixed_precision.set_dtype_policy(policy)
     teacher, student = nets.make_network(), nets.make_network()

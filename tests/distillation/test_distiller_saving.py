@@ -15,6 +15,7 @@ import kd_keras
 from kd_keras.deployment import saved_model as exports
 
 
+@pytest.mark.slow
 def test_training_works_with_keras_callbacks(tmp_path):
     teacher, student = nets.make_network(), nets.make_network()
     images = nets.make_images()
@@ -170,6 +171,7 @@ def test_a_reloaded_distiller_with_its_teacher_trains_on(tmp_path):
     assert loaded.num_classes == nets.NUM_CLASSES
 
 
+@pytest.mark.slow
 def test_projections_are_in_the_file_of_the_distiller_alone(tmp_path):
     teacher, images = nets.make_network(units=12), nets.make_images(32)
     student = nets.make_network(units=8)

@@ -70,6 +70,7 @@ def test_labels_of_other_shapes_and_types_are_refused():
             labels_lib.check_given({"labels": text}, None)
 
 
+@pytest.mark.slow
 def test_fit_explains_them_with_and_without_a_loss_on_labels():
     teacher, images = nets.make_network(), nets.make_images(32)
     for weight, labels, message in (

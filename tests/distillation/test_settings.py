@@ -24,6 +24,7 @@ def loss(distiller):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "first", "second"),
     [

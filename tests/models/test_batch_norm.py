@@ -121,6 +121,7 @@ def test_the_network_is_restored_after_an_error():
     assert layer.call.__func__ is keras.layers.BatchNormalization.call
 
 
+@pytest.mark.slow
 def test_a_training_step_uses_the_kernel():
     student = build.build_model(
         "resnet8",

@@ -23,6 +23,7 @@ def test_every_network_takes_images_and_returns_logits(name):
     np.testing.assert_allclose(as_float, logits, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_small_images_are_resized_for_a_keras_application():
     model = built.network("MobileNetV3Small", shape=(28, 28, 3), num_classes=4)
     assert model.output_shape == (None, 4)

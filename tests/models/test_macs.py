@@ -26,6 +26,7 @@ def test_parameters_and_macs(name, options, num_parameters, num_macs):
     assert macs.count_macs(model) == num_macs
 
 
+@pytest.mark.slow
 def test_resnet18_has_the_parameters_and_macs_of_the_literature():
     model = built.network("resnet18", shape=(224, 224, 3), num_classes=1000)
     # He et al. (2015), table 1: 1.8e9. BatchNorm's averages do not train.

@@ -8,6 +8,7 @@ import tensorflow as tf
 import kd_keras
 
 
+@pytest.mark.slow
 def test_float16_is_the_same_rounded(written, parts, teacher, tmp_path):
     stores.write(tmp_path, parts, teacher, dtype="float16")
     ids = parts["train"].ids

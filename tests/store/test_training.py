@@ -3,6 +3,7 @@
 import keras
 import nets
 import numpy as np
+import pytest
 import stores
 import tensorflow as tf
 
@@ -42,6 +43,7 @@ def test_a_distiller_learns_from_any_dataset_with_ids(written, parts, teacher):
     np.testing.assert_array_equal(y["labels"], examples.ids[:100] % 5)
 
 
+@pytest.mark.slow
 def test_training_repeats_the_stored_views(written, parts, teacher):
     opened = kd_keras.LogitStore.open(written)
     stored = answers.StoredAnswers(lambda: opened, manifest=opened.manifest)

@@ -118,6 +118,7 @@ def test_only_damaged_files_are_written_again(
     assert stores.contents(tmp_path) == stores.contents(written)
 
 
+@pytest.mark.slow
 def test_each_process_repairs_its_own_files(written, parts, teacher, tmp_path):
     shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     for index in (0, 1):
@@ -154,6 +155,7 @@ def test_an_unfinished_store_of_version_0_2_is_continued(
     assert stores.contents(tmp_path) == stores.contents(written)
 
 
+@pytest.mark.slow
 def test_an_encoded_set_gives_the_store_of_one_in_memory(
     written, parts, teacher, tmp_path
 ):
@@ -167,6 +169,7 @@ def test_an_encoded_set_gives_the_store_of_one_in_memory(
             assert content == stores.contents(written)[name], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [{"mixup": 0.6}, {"cutmix": 0.6}])
 def test_mixed_views_are_stored_as_the_teacher_saw_them(
     parts, teacher, tmp_path, spec
@@ -181,6 +184,7 @@ def test_mixed_views_are_stored_as_the_teacher_saw_them(
     )
 
 
+@pytest.mark.slow
 def test_crops_and_colours_are_stored_as_the_teacher_saw_them(
     parts, teacher, tmp_path
 ):
@@ -214,6 +218,7 @@ def test_crops_and_colours_are_stored_as_the_teacher_saw_them(
     np.testing.assert_array_equal(*written)
 
 
+@pytest.mark.slow
 def test_a_bar_shows_the_rate_and_the_time_that_is_left(
     parts, teacher, tmp_path, capsys
 ):

@@ -220,6 +220,7 @@ def test_labelling_needs_no_labels(run, tmp_path, small_mnist, taught):
     assert list(parts) == ["train"] and parts["train"]["examples"] == 500
 
 
+@pytest.mark.slow
 def test_a_live_teacher_predicts_the_validation_images_once_to_train(
     run, monkeypatch, taught
 ):

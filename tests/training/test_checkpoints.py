@@ -43,6 +43,7 @@ def test_a_checkpoint_restores_optimizer_and_random_state(tmp_path):
     assert any("seed" in v.path for v in second.network.variables)
 
 
+@pytest.mark.slow
 def test_projections_and_queues_resume_in_the_same_bits(tmp_path):
     teacher, images = nets.make_network(units=12), nets.make_images(40)
     start = nets.make_network(units=8)

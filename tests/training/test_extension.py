@@ -83,6 +83,7 @@ def test_an_interrupted_extension_ends_in_the_bits_of_a_whole_one(
     )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_extended_is_refused(run, tmp_path):
     with pytest.raises(ValueError, match="there is none; leave --extend out"):
         run("teacher", extend=True)

@@ -17,6 +17,7 @@ from kd_keras.distillation import divergence
 from kd_keras.training import callbacks, checkpoints
 
 
+@pytest.mark.slow
 def test_an_epoch_recorded_before_a_kill_is_not_recorded_twice(run, tmp_path):
     def die(self, epoch, logs=None):
         raise Interrupted
@@ -83,6 +84,7 @@ def spoil(monkeypatch, epoch, value):
     monkeypatch.setattr(callbacks, "MetricsLog", Spoil)
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_finite_are_not_saved(run, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         spoil(patch, 1, np.inf)
@@ -126,6 +128,7 @@ def steep_network(*, image_shape, num_classes):
     return keras.Model(inputs, Steep()(keras.layers.Dense(num_classes)(x)))
 
 
+@pytest.mark.slow
 def test_float16_that_overflows_at_every_step_stops_the_training(run):
     config = small_config(
         precision="mixed_float16",
@@ -169,6 +172,7 @@ def test_two_devices_give_the_student_of_one(tmp_path):
         np.testing.assert_allclose(two, one, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_exports_float32(run, tmp_path, precision):
     run("teacher", config=small_config(precision=precision))

@@ -86,6 +86,7 @@ def split_card(card):
     return before + after, config_lib.flatten(json.loads(config))
 
 
+@pytest.mark.slow
 def test_an_unfinished_stage_resumes_after_its_checkpoint(place):
     folder = place / "work" / "student"
     # Stages export when they are finished.
@@ -114,6 +115,7 @@ def test_an_unfinished_stage_resumes_after_its_checkpoint(place):
     assert new[1]["loss"] == pytest.approx(old[1]["loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_store_is_accepted_for_a_new_student(place):
     shutil.rmtree(place / "work" / "student")
     shutil.rmtree(place / "models" / "tiny_student")

@@ -83,6 +83,7 @@ def test_logits_that_are_not_finite_are_said():
     assert "NaN or infinite for 200 of 200 test images" in found["warning"]
 
 
+@pytest.mark.slow
 def test_a_worthless_result_is_recorded_and_said_again(
     run, tmp_path, caplog, small_mnist
 ):

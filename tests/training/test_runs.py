@@ -118,6 +118,7 @@ def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
     assert "the first command" in (path / "model_card.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_directory_is_held_from_its_checks_to_its_report(
     run, tmp_path, monkeypatch
 ):

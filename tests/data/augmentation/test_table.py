@@ -101,6 +101,7 @@ def test_a_view_depends_on_seed_view_and_id_alone(name):
         assert same.mean() < 0.4
 
 
+@pytest.mark.slow
 def test_views_in_a_pipeline_are_those_of_one_call():
     fields = {"mirror": "random", "contrast": 0.4, "hue": 0.2, "blur": 0.5}
     spec = ViewSpec(seed=3, **fields)

@@ -55,10 +55,11 @@ def _export(layer, format, dataset, folder):
             "c_array",
             "C array, int8 must have every operation .* with GELU; use ",
         ),
-        (
+        pytest.param(
             keras.layers.Activation("softplus"),
             "c_array",
             "C array, int8 must have every operation .* with exp; use ",
+            marks=pytest.mark.slow,
         ),
         (Betainc(), "litert", "float32 must have .* with Betainc; use "),
         (Betainc(), "onnx", "ONNX must have .* with Betainc; use "),

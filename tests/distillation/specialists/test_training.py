@@ -46,6 +46,7 @@ def test_the_loss_of_classes_dustbin_and_soft_targets_by_hand():
     assert logs["accuracy"] == pytest.approx((z.argmax(-1) == labels).mean())
 
 
+@pytest.mark.slow
 def test_training_leaves_the_generalist_unchanged():
     network, generalist = (
         nets.make_network(),

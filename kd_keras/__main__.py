@@ -23,6 +23,7 @@ COMMANDS = {
     "export": "Exports a model to LiteRT, ONNX or a C array",
     "latency": "Times models of any format side by side on this machine",
     "report": "Writes one HTML page that compares a student with its teacher",
+    "launch": "Trains in several processes of one machine, to try out clusters",
     "views": "Shows the augmented views of a configuration in one image",
 }
 USAGE_ERROR = 2

@@ -30,7 +30,7 @@ import time
 
 import commands
 
-from kd_keras.utils import ports
+from kd_keras.utils import ports, tf_config
 
 _PAUSE_SECONDS = 0.05
 
@@ -185,7 +185,7 @@ def start(argv, count=2, *, cwd, environment=None, limit=300):
             **commands.environment(),
             "CUDA_VISIBLE_DEVICES": "-1",
             "TF_CPP_MIN_LOG_LEVEL": "3",
-            "TF_CONFIG": tf_config(hosts, index),
+            tf_config.VARIABLE: tf_config.text(hosts, index),
             **(added[index] or {}),
         }
         for index in range(count)
@@ -209,13 +209,3 @@ def run(argv, count=2, **options):
     """As `start`, until all have ended: list of `Result`."""
     with start(argv, count, **options) as workers:
         return workers.wait()
-
-
-def tf_config(hosts, index):
-    """The value of TF_CONFIG for one of several workers: str."""
-    return json.dumps(
-        {
-            "cluster": {"worker": list(hosts)},
-            "task": {"type": "worker", "index": index},
-        }
-    )

@@ -64,25 +64,25 @@ def from_environment():
         ValueError: if TF_CONFIG is malformed or has roles other than `chief`
             and `worker`.
     """
-    text = os.environ.get(VARIABLE, "").strip()
-    if not text or text == "{}":
+    value = os.environ.get(VARIABLE, "").strip()
+    if not value or value == "{}":
         return None
-    workers = parse(text)
+    workers = parse(value)
     return workers if workers.count > 1 else None
 
 
-def parse(text):
-    """Reads the text of a TF_CONFIG: `Workers`; raises as `from_environment`.
+def parse(value):
+    """Reads the value of TF_CONFIG: `Workers`; raises as `from_environment`.
 
     Args:
-        text: str, JSON.
+        value: str, JSON.
     """
     try:
-        fields = json.loads(text)
+        fields = json.loads(value)
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"TF_CONFIG must be JSON, such as {_EXAMPLE}. Received: "
-            f"{_short(text)} ({error})"
+            f"{_short(value)} ({error})"
         ) from error
     _require(isinstance(fields, dict), "be an object of JSON", fields)
     hosts = _hosts(fields.get("cluster"))
@@ -90,6 +90,21 @@ def parse(text):
     first = len(hosts.get("chief", ())) if role == "worker" else 0
     every = tuple(host for name in _ROLES for host in hosts.get(name, ()))
     return Workers(hosts=every, index=first + index)
+
+
+def text(hosts, index):
+    """The TF_CONFIG of one of several workers: str.
+
+    Args:
+        hosts: list of str, `<host>:<port>`.
+        index: int, the place of the worker among them.
+    """
+    return json.dumps(
+        {
+            "cluster": {"worker": list(hosts)},
+            "task": {"type": "worker", "index": index},
+        }
+    )
 
 
 def address(host):
@@ -172,12 +187,12 @@ def _times(host, every):
     return [other.lower() for other in every].count(host.lower())
 
 
-def _require(holds, text, value):
+def _require(holds, rule, value):
     if not holds:
         received = "none" if value is None else _short(json.dumps(value))
-        raise ValueError(f"TF_CONFIG must {text}. Received: {received}")
+        raise ValueError(f"TF_CONFIG must {rule}. Received: {received}")
 
 
-def _short(text):
-    text = " ".join(text.split())
-    return text if len(text) <= 200 else f"{text[:197]}..."
+def _short(value):
+    line = " ".join(value.split())
+    return line if len(line) <= 200 else f"{line[:197]}..."

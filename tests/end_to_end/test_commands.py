@@ -17,6 +17,7 @@ from commands import REPOSITORY, assert_one_line, command, environment, run
         ("export", ("--formats", "litert_int8", "--output", "Examples")),
         ("latency", ("--models", "--threads", "--output", "Examples")),
         ("report", ("--workdir", "--exports", "--serve", "Examples")),
+        ("launch", ("--workers", "-- train", "CPU", "Examples")),
     ],
 )
 def test_help_describes_the_command_without_tensorflow(tmp_path, module, words):

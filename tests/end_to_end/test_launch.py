@@ -1,0 +1,39 @@
+"""The command `launch`: what it refuses, without TensorFlow."""
+
+import pytest
+from commands import assert_one_line, run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "behind --: kd-keras launch --workers=2 -- train"),
+        (["train", "--config=mnist"], "Received: no --"),
+        (["--workers=2", "--"], "Received: nothing behind --"),
+        (["--", "trian"], "Received: 'trian'. Did you mean 'train'?"),
+        (["--", "label"], "must be one of train. Received: 'label'"),
+        (["--workers=0", "--", "train"], "whole number from 1 to 64"),
+        (["--wrkers=2", "--", "train"], "Did you mean '--workers'?"),
+    ],
+)
+def test_a_wrong_command_is_one_line(tmp_path, arguments, message):
+    result = run(*arguments, cwd=tmp_path, module="launch", timeout=60)
+    assert_one_line(result, message)
+
+
+def test_a_tf_config_that_is_set_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    result = run("--", "train", cwd=tmp_path, module="launch", timeout=60)
+    assert_one_line(result, "launch sets TF_CONFIG itself")
+
+
+def test_an_error_of_the_workers_is_the_commands(tmp_path):
+    flags = ["--workers=2", "--", "train", "--stage=studnet"]
+    result = run(*flags, cwd=tmp_path, module="launch", timeout=120)
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    error = "error: --stage must be one of all, teacher, student, baseline, "
+    assert sum(line.startswith(error) for line in lines) == 1
+    assert sum(line.startswith(f"[worker 1] {error}") for line in lines) == 1
+    assert lines[-1].startswith("launch: worker ")
+    assert not list(tmp_path.iterdir())

@@ -1,23 +1,30 @@
 """The manifest of a store: its contents, its files, and checks of both."""
 
 import contextlib
-import math
+import os
 import pathlib
+import re
+from concurrent import futures
 
 import numpy as np
 
 from kd_keras import config as config_lib
 from kd_keras.models import class_names
+from kd_keras.store import ids as ids_lib
+from kd_keras.store import layout
+from kd_keras.store import records as rows
 from kd_keras.utils import digests, files, records
 
 FORMAT = 1
 NAME = "manifest.json"
-# Images that the teacher labels at once.
-BATCH_SIZE = 500
-# Most files of a part: a reader keeps each of them open.
-_MAX_SHARDS = 256
-# Most bytes of a feature in a file, which is made in memory.
-_MAX_FEATURE_BYTES = 2**28
+# The plan of a store, until all of its files are there.
+PLAN = "plan.json"
+# Files that are looked for at once: on network disks, each takes a while.
+_THREADS = 16
+# A file's header is a multiple of this, and at least twice as long.
+_HEADER_BYTES = 64
+# How the examples lie in files. Ids are part of the fingerprints.
+_IN_FILES = re.compile(r"^parts\.\w+\.(shard_examples|ids(\.\w+)?)$")
 _REMEDY = "label into another --workdir, or remove this store"
 _PART_FORM = {
     "fingerprint": str,
@@ -63,7 +70,8 @@ def plan(
         dtype: `float16` or `float32`.
         top_k: int, the number of classes whose logits are kept, the most
             likely ones; 0 for all.
-        shard_views: int, approximate number of views in a file.
+        shard_views: int, approximate number of views in a file. A file of
+            large ones has fewer, about 256 MB of logits or of a feature.
         names: list of str, the classes in the order of the logits, or None if
             they are unknown.
         features: list of dicts of JSON values, one for each feature that is
@@ -86,18 +94,7 @@ def plan(
             "a store must hold logits, features or both. Received: neither"
         )
     described = describe(parts)
-    for name, examples in parts.items():
-        count = views_count if name == "train" else 1
-        described[name] |= {
-            "views": count,
-            "shard_examples": _shard_examples(
-                len(examples),
-                views=count,
-                shard_views=_limited(shard_views, features, dtype),
-                arrays=len(features) + bool(num_classes),
-            ),
-        }
-    return {
+    manifest = {
         "format": FORMAT,
         "teacher": teacher,
         "num_classes": num_classes,
@@ -109,6 +106,20 @@ def plan(
         **({"class_names": list(names)} if names else {}),
         **({"features": features} if features else {}),
     }
+    row_bytes = max(x.row_dtype.itemsize for x in rows.arrays(manifest))
+    for name, examples in parts.items():
+        count = views_count if name == "train" else 1
+        described[name] |= {
+            "views": count,
+            "shard_examples": layout.shard_examples(
+                len(examples),
+                views=count,
+                shard_views=shard_views,
+                row_bytes=row_bytes,
+            ),
+            "ids": ids_lib.described(examples.ids),
+        }
+    return manifest
 
 
 def check_top_k(top_k, num_classes):
@@ -129,7 +140,7 @@ def describe(parts):
 
 
 def comparable(manifest):
-    """The contents of a store as a flat dict, without the sizes of its files.
+    """The contents of a store as a flat dict, without how files hold them.
 
     Two stores with the same contents hold the same logits and features.
     """
@@ -143,53 +154,71 @@ def comparable(manifest):
         {key: value for key, value in manifest.items() if key not in apart}
     )
     return {
-        key: value
-        for key, value in fields.items()
-        if not key.endswith(".shard_examples")
+        key: value for key, value in fields.items() if not _IN_FILES.search(key)
     }
 
 
 def read(path):
-    """Reads the manifest of a store; None if there is no manifest.
+    """Reads the manifest of a store, or the plan of an unfinished one.
 
     Args:
         path: `pathlib.Path` of the store's directory.
+
+    Returns:
+        dict, or None if there is neither. See `is_complete`.
 
     Raises:
         ValueError: if it is damaged or of another format.
     """
-    if not (path / NAME).exists():
-        return None
+    # The plan goes when the manifest is there.
+    for name in (NAME, PLAN, NAME):
+        if (path / name).exists():
+            return _read(path / name)
+    return None
+
+
+def _read(path):
     fields = {"what": "the manifest of a logit store", "remedy": _REMEDY}
-    manifest = records.read_json(path / NAME, {"format": int}, **fields)
+    manifest = records.read_json(path, {"format": int}, **fields)
     if manifest["format"] != FORMAT:
         raise ValueError(
-            f"a logit store must be of format {FORMAT}. Received: {path}, "
-            f"format {manifest['format']}"
+            f"a logit store must be of format {FORMAT}. Received: "
+            f"{path.parent}, format {manifest['format']}"
         )
     form = dict(_FORM)
     if "features" in manifest:
         form["features"] = _FEATURES_FORM
-    return records.read_json(path / NAME, form, **fields)
+    records.check(manifest, form, path, **fields)
+    return manifest
 
 
 def write(path, manifest):
-    """Writes the manifest of a store.
+    """Writes the manifest of a store, or its plan until it is complete.
 
     Args:
         path: `pathlib.Path` of the store's directory.
-        manifest: dict, as `plan` and `read` return it.
+        manifest: dict, as `plan` and `read` return it, with the `checksums`
+            of the files that are there.
     """
     checksums = manifest["checksums"]
     # In one order, whichever process was first.
     checksums = {
         name: checksums[name]
-        for name in all_files(manifest)
+        for name in layout.all_files(manifest)
         if name in checksums
     }
-    files.write_json(
-        path / NAME, records.sealed({**manifest, "checksums": checksums})
-    )
+    manifest = {**manifest, "checksums": checksums}
+    written, other = NAME, PLAN
+    if not is_complete(manifest):
+        written, other = PLAN, NAME
+    files.write_json(path / written, records.sealed(manifest))
+    (path / other).unlink(missing_ok=True)
+
+
+def is_complete(manifest):
+    """Whether a manifest is that of a finished store, with all checksums."""
+    checksums = manifest["checksums"] or {}
+    return all(name in checksums for name in layout.all_files(manifest))
 
 
 def is_imported(manifest):
@@ -197,8 +226,14 @@ def is_imported(manifest):
     return "predictions" in manifest["teacher"]
 
 
-def is_finished(path, manifest):
+def is_finished(path, manifest, *, verify=True):
     """Whether a store of this plan exists and is finished and whole.
+
+    Args:
+        path: path of the store.
+        manifest: dict; see `plan`.
+        verify: bool; False compares the files' sizes alone. A reader compares
+            each file with its checksum when it is first used.
 
     Raises:
         ValueError: if a store of another plan exists, finished or not, or
@@ -211,25 +246,72 @@ def is_finished(path, manifest):
         return False
     check_class_names(existing, manifest.get("class_names"), path)
     check_same(comparable(existing), comparable(manifest), path)
-    return not damaged_files(path, existing)
+    if not is_complete(existing):
+        return False
+    find = damaged_files if verify else unfit_files
+    return not find(path, existing)
 
 
 def damaged_files(path, manifest):
-    """Names of a store's files that are missing, unfinished or damaged."""
-    return [
-        name
-        for name in all_files(manifest)
-        if not is_whole(path, name, manifest)
-    ]
+    """Names of a store's files that are missing, unfinished or damaged.
+
+    Reads all files.
+    """
+    names = layout.all_files(manifest)
+    whole = _in_threads(lambda name: is_whole(path, name, manifest), names)
+    return [name for name, fits in zip(names, whole) if not fits]
+
+
+def unfit_files(path, manifest):
+    """Names of a store's files that are missing or of another size.
+
+    Reads none of them.
+    """
+    sizes = _array_bytes(manifest)
+
+    def fits(name):
+        try:
+            header = os.stat(f"{path}/{name}").st_size - sizes[name]
+        except OSError:
+            return False
+        return header >= 2 * _HEADER_BYTES and not header % _HEADER_BYTES
+
+    return [n for n, fit in zip(sizes, _in_threads(fits, sizes)) if not fit]
 
 
 def is_whole(path, name, manifest):
     """Whether a file of a store is as it was written."""
+    expected = (manifest["checksums"] or {}).get(name)
+    if expected is None:
+        return False
     try:
-        digest = digests.sha256_of_file(pathlib.Path(path) / name)
+        return digests.sha256_of_file(pathlib.Path(path) / name) == expected
     except OSError:
         return False
-    return (manifest["checksums"] or {}).get(name) == digest
+
+
+def _in_threads(function, names):
+    """Whether something holds of each of many files: list of bool."""
+    with futures.ThreadPoolExecutor(_THREADS) as threads:
+        return list(threads.map(function, names))
+
+
+def _array_bytes(manifest):
+    """The bytes of the arrays in all files of a store: dict of their names."""
+    sizes = {}
+    for part, fields in manifest["parts"].items():
+        for name in layout.ids_files(part, manifest):
+            sizes[name] = fields["examples"] * np.dtype("int64").itemsize
+        for array, kind in zip(
+            rows.arrays(manifest), layout.array_names(manifest)
+        ):
+            view_bytes = fields["views"] * array.row_dtype.itemsize
+            for index, name in enumerate(
+                layout.shard_files(part, manifest, kind)
+            ):
+                count = layout.shard_size(part, manifest, index)
+                sizes[name] = count * view_bytes
+    return sizes
 
 
 def check_same(was, now, path):
@@ -268,54 +350,10 @@ def remove(path):
     path = pathlib.Path(path)
     manifest = read(path)
     if manifest is not None:
-        for name in [*all_files(manifest), NAME]:
+        for name in [*layout.all_files(manifest), PLAN, NAME]:
             (path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             path.rmdir()
-
-
-def ids_file(part):
-    """Name of the file with a part's ids."""
-    return f"{part}-ids.npy"
-
-
-def array_names(manifest):
-    """Names of a store's arrays in the names of its files: list of str.
-
-    The logits, if any, whose name is empty, then each feature.
-    """
-    logits = [""] if manifest["num_classes"] else []
-    count = len(manifest.get("features", ()))
-    return logits + [f"feature{index}-" for index in range(count)]
-
-
-def shard_files(part, manifest, array=""):
-    """Names of the files with an array of a part, in order.
-
-    Args:
-        part: `train`, `validation` or `test`.
-        manifest: dict; see `plan`.
-        array: str, one of `array_names`.
-    """
-    fields = manifest["parts"][part]
-    count = -(-fields["examples"] // fields["shard_examples"])
-    return [f"{part}-{array}{i:05d}-of-{count:05d}.npy" for i in range(count)]
-
-
-def all_files(manifest):
-    """Names of all files of a store except the manifest."""
-    return [
-        file
-        for part in manifest["parts"]
-        for file in (
-            ids_file(part),
-            *(
-                name
-                for array in array_names(manifest)
-                for name in shard_files(part, manifest, array)
-            ),
-        )
-    ]
 
 
 def _feature_record(feature):
@@ -326,24 +364,6 @@ def _feature_record(feature):
             f"a stored feature must be of a known size. Received: {feature}"
         )
     return {**feature, "shape": shape}
-
-
-def _limited(shard_views, features, dtype):
-    """The number of views in a file, fewer where a feature is large."""
-    itemsize = np.dtype(dtype).itemsize
-    sizes = [itemsize * math.prod(f["shape"]) for f in features]
-    return min([shard_views, *(max(_MAX_FEATURE_BYTES // s, 1) for s in sizes)])
-
-
-def _shard_examples(count, *, views, shard_views, arrays):
-    """Number of examples in a file, of `count`: whole batches.
-
-    The teacher then computes each batch from the same images, and so to the
-    same bits, whichever process labels the shard.
-    """
-    shards = min(-(-count * views // shard_views), _MAX_SHARDS // arrays)
-    examples = -(-count // shards)
-    return -(-examples // BATCH_SIZE) * BATCH_SIZE
 
 
 def _check_free(path):

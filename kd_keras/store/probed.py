@@ -57,6 +57,8 @@ class ProbedStore(LogitStore):
 
     def __init__(self, opened, probe, *, record, class_names=None):
         super().__init__(opened.path, opened.manifest)
+        # Its files are compared with their checksums once.
+        self._parts = opened._parts
         alone = embeddings_alone(opened, probe.layer)
         if alone.feature_shapes != [probe.kernel.shape[:1]]:
             raise ValueError(

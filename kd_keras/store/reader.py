@@ -1,21 +1,17 @@
 """Reads stored logits and features by example id and view."""
 
 import copy
-import mmap
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import python_ops
+from kd_keras.store import ids as ids_lib
+from kd_keras.store import layout, mapped_files, records
 from kd_keras.store import manifest as manifest_lib
-from kd_keras.store import records
 from kd_keras.teachers.outputs import Outputs
 from kd_keras.utils import remote_copies
-
-# Rows after which a part releases the pages of its mapped files. Until then
-# the pages count as memory of this process.
-_ROWS_BEFORE_RELEASE = 4096
 
 
 class LogitStore:
@@ -29,7 +25,7 @@ class LogitStore:
         feature_shapes: list of tuples, the shape of each feature of a view.
     """
 
-    def __init__(self, path, manifest):
+    def __init__(self, path, manifest, *, verify=True):
         self.path = pathlib.Path(path)
         self.manifest = manifest
         self.views = manifest["parts"]["train"]["views"]
@@ -37,8 +33,10 @@ class LogitStore:
         self._arrays = records.arrays(manifest)
         # The numbers of the arrays that are features.
         self._features = list(range(bool(self.num_classes), len(self._arrays)))
+        checksums = manifest["checksums"] if verify else None
+        files = mapped_files.MappedFiles(self.path, checksums)
         self._parts = {
-            name: _Part(self.path, name, manifest, self._arrays)
+            name: _Part(name, manifest, self._arrays, files)
             for name in manifest["parts"]
         }
 
@@ -50,17 +48,21 @@ class LogitStore:
     def open(cls, path, *, verify=True):
         """Opens a store.
 
+        No file of it is read before it is used, and only so many are open at
+        once, however large the store is.
+
         Args:
             path: str or path of the directory. One at gs://, s3:// or
                 az:// is copied to the user's cache directory first.
-            verify: bool; False skips reading every file for its checksum.
+            verify: bool, whether each file is compared with its checksum when
+                it is first used.
 
         Returns:
             `LogitStore`.
 
         Raises:
             ValueError: if there is no store, it is unfinished or of another
-                format, or a file is missing or damaged.
+                format, or a file is missing or of another size.
         """
         path = pathlib.Path(
             remote_copies.local(path, "store.path", needs=manifest_lib.NAME)
@@ -71,8 +73,8 @@ class LogitStore:
                 "store.path must be a logit store, made by `kd-keras label`. "
                 f"Received: {path}, without {manifest_lib.NAME}"
             )
-        _check_files(path, manifest, verify=verify)
-        return cls(path, manifest)
+        _check_files(path, manifest)
+        return cls(path, manifest, verify=verify)
 
     def logits(self, ids, view=0, part="train"):
         """The teacher's logits for a view of some examples.
@@ -88,8 +90,8 @@ class LogitStore:
             evenly.
 
         Raises:
-            ValueError: if the store lacks the part, an id or the view, or
-                holds features alone.
+            ValueError: if the store lacks the part, an id or the view, holds
+                features alone, or a file of it is damaged.
         """
         if not self.num_classes:
             raise ValueError(
@@ -112,7 +114,8 @@ class LogitStore:
             manifest, `feature_shapes`.
 
         Raises:
-            ValueError: if the store lacks the part, an id or the view.
+            ValueError: if the store lacks the part, an id or the view, or a
+                file of it is damaged.
         """
         return tuple(self._read(self._features, ids, view, part))
 
@@ -160,7 +163,7 @@ class LogitStore:
                 f"part must be one of {', '.join(self._parts)}. "
                 f"Received: {part!r}"
             )
-        rows = self._parts[part].rows(np.asarray(ids), int(view), arrays)
+        rows = self._parts[part].rows(_as_ids(ids), int(view), arrays)
         return [self._arrays[i].decode(x) for i, x in zip(arrays, rows)]
 
     def lookup(self, ids, view=0, part="train"):
@@ -238,40 +241,24 @@ class LogitStore:
 
 
 class _Part:
-    """The examples of one part: their ids and memory-mapped shards."""
+    """The examples of one part, in the files of its arrays."""
 
-    def __init__(self, path, name, manifest, arrays):
+    def __init__(self, name, manifest, arrays, files):
+        fields = manifest["parts"][name]
         self._name = name
-        self._views = manifest["parts"][name]["views"]
-        self._shard_examples = manifest["parts"][name]["shard_examples"]
-        mapped = [
-            [
-                records.load_shard(
-                    path / file, manifest, name, index, array.row_dtype
-                )
-                for index, file in enumerate(
-                    manifest_lib.shard_files(name, manifest, kind)
-                )
-            ]
-            for kind, array in zip(manifest_lib.array_names(manifest), arrays)
-        ]
-        self._memory = [shard.base for shards in mapped for shard in shards]
-        # Plain arrays: indexing an np.memmap is slow.
-        self._shards = [[np.asarray(x) for x in shards] for shards in mapped]
-        ids = np.load(path / manifest_lib.ids_file(name), allow_pickle=False)
-        # Most sets are numbered from 0 on, and need no search.
-        self._numbered = np.array_equal(ids, np.arange(len(ids)))
-        self._count = len(ids)
-        if not self._numbered:
-            self._positions = np.argsort(ids, kind="stable")
-            self._ids = ids[self._positions]
-        self._rows_read = 0
+        self._manifest = manifest
+        self._views = fields["views"]
+        self._shard_examples = fields["shard_examples"]
+        self._kinds = layout.array_names(manifest)
+        self._rows = [array.row_dtype for array in arrays]
+        self._files = files
+        self._positions = ids_lib.Positions(name, manifest, files)
 
     def rows(self, ids, view, arrays):
         """The stored rows of a view of some examples.
 
         Args:
-            ids: int array `(n,)`.
+            ids: int64 array `(n,)`.
             view: int.
             arrays: list of ints, the numbers of the arrays to read.
 
@@ -282,54 +269,52 @@ class _Part:
             raise ValueError(
                 f"view must be >= 0 and < {self._views}. Received: {view}"
             )
-        positions = self._find(ids)
-        shard_of, rest = np.divmod(positions, self._shard_examples)
-        order = np.argsort(shard_of, kind="stable")
-        ends = np.cumsum(np.bincount(shard_of))
-        read = []
-        for shards in (self._shards[i] for i in arrays):
-            rows = np.empty((len(ids), *shards[0].shape[2:]), shards[0].dtype)
-            start = 0
-            for shard, end in zip(shards, ends):
-                if end > start:
-                    chosen = order[start:end]
-                    rows[chosen] = shard[view, rest[chosen]]
-                    start = end
-            read.append(rows)
-        self._release_memory(len(ids))
+        shard_of, places = np.divmod(
+            self._positions.find(ids), self._shard_examples
+        )
+        read = [np.empty(len(ids), self._rows[i]) for i in arrays]
+        for shard, chosen in _groups(shard_of):
+            for i, rows in zip(arrays, read):
+                rows[chosen] = self._shard(shard, i)[view, places[chosen]]
+        row_bytes = sum(self._rows[i].itemsize for i in arrays)
+        self._files.release_memory(len(ids), row_bytes)
         return read
 
-    def _find(self, ids):
-        """Positions of ids among the part's examples."""
-        if self._numbered:
-            known = (ids >= 0) & (ids < self._count)
-            positions = ids
-        else:
-            found = np.searchsorted(self._ids, ids)
-            found = np.minimum(found, self._count - 1)
-            known = self._ids[found] == ids
-            positions = self._positions[found]
-        if not known.all():
-            raise ValueError(
-                f"ids must be in the store's part {self._name!r}. Received: "
-                f"{ids[~known][0]} and {(~known).sum() - 1} more that are not"
-            )
-        return positions
-
-    def _release_memory(self, rows):
-        self._rows_read += rows
-        if self._rows_read < _ROWS_BEFORE_RELEASE:
-            return
-        self._rows_read = 0
-        # Windows has no madvise.
-        if hasattr(mmap, "MADV_DONTNEED"):
-            for memory in self._memory:
-                memory.madvise(mmap.MADV_DONTNEED)
+    def _shard(self, index, array):
+        """The array in a file: `(views, examples, ...)`."""
+        row = self._rows[array]
+        return self._files.array(
+            layout.shard_file(
+                self._name, self._manifest, index, self._kinds[array]
+            ),
+            records.shard_shape(self._manifest, self._name, index, row),
+            row.base,
+        )
 
 
-def _check_files(path, manifest, *, verify):
-    names = manifest_lib.all_files(manifest)
+def _groups(numbers):
+    """The places of equal numbers: list of `(number, int array)`."""
+    order = np.argsort(numbers, kind="stable")
+    ordered = numbers[order]
+    firsts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    return list(
+        zip(ordered[firsts].tolist(), np.split(order, firsts[1:]), strict=True)
+    )
+
+
+def _as_ids(ids):
+    """Ids as an int64 array."""
+    ids = np.asarray(ids)
+    if ids.dtype.kind not in "iu" and ids.size:
+        raise ValueError(
+            f"ids must be whole numbers. Received: {ids.dtype} numbers"
+        )
+    return ids.astype("int64", copy=False)
+
+
+def _check_files(path, manifest):
     checksums = manifest["checksums"] or {}
+    names = layout.all_files(manifest)
     missing = [name for name in names if name not in checksums]
     if missing:
         raise ValueError(
@@ -337,15 +322,7 @@ def _check_files(path, manifest, *, verify):
             f"resumes it. Received: {path}, which lacks {len(missing)} of "
             f"{len(names)} files"
         )
-    for name in names:
-        reason = None
-        if not (path / name).exists():
-            reason = "is missing"
-        elif verify and not manifest_lib.is_whole(path, name, manifest):
-            reason = "is damaged (its SHA-256 differs from the manifest's)"
-        if reason:
-            raise ValueError(
-                "a logit store's files must be as they were written. "
-                f"Received: {path / name}, which {reason}; the same `kd-keras "
-                "label` writes it again"
-            )
+    for name in manifest_lib.unfit_files(path, manifest):
+        exists = (path / name).exists()
+        reason = "is damaged (its size differs)" if exists else "is missing"
+        raise mapped_files.damaged(path / name, reason)

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from kd_keras.data import augmentation as views
 from kd_keras.data import pipeline
+from kd_keras.store import ids as ids_lib
+from kd_keras.store import layout, records
 from kd_keras.store import manifest as manifest_lib
-from kd_keras.store import records
 from kd_keras.teachers.outputs import as_outputs
 from kd_keras.utils import digests, files, locks, progress
 
@@ -58,7 +59,8 @@ def write(
         outputs_of: function of the name of a part and of the positions of
             some of its examples, an int array, that returns an iterator of
             `(view, arrays)`: the logits, if any, and the features of
-            `BATCH_SIZE` examples; all views of a batch, then of the next.
+            `layout.batch_size` examples; all views of a batch, then of the
+            next.
         shard: int, number of this process, from 0.
         num_shards: int, number of processes.
         verbose: 1 for a progress bar, 2 for a line a file.
@@ -106,13 +108,13 @@ def _begin(path, manifest, parts):
     if checksums is None:
         checksums = _adopted(path, manifest)
     manifest = {**manifest, "checksums": checksums}
-    damaged = manifest_lib.damaged_files(path, manifest)
+    damaged = set(manifest_lib.damaged_files(path, manifest))
     # First, so that an interrupted store is known by its manifest.
     manifest_lib.write(path, manifest)
     for name, examples in parts.items():
-        file = manifest_lib.ids_file(name)
-        if file in damaged:
-            checksums[file] = _save(path / file, examples.ids)
+        arrays = ids_lib.arrays(name, manifest, examples.ids)
+        for file in damaged.intersection(arrays):
+            checksums[file] = _save(path / file, arrays[file])
     manifest_lib.write(path, manifest)
     return manifest
 
@@ -126,7 +128,7 @@ def _adopted(path, manifest):
     return {
         name: digests.sha256_of_file(path / name)
         for part in manifest["parts"]
-        for index, name in enumerate(manifest_lib.shard_files(part, manifest))
+        for index, name in enumerate(layout.shard_files(part, manifest))
         if records.is_shard(path / name, manifest, part, index, row)
     }
 
@@ -146,8 +148,8 @@ def _shards(part, manifest):
     return list(
         zip(
             *(
-                manifest_lib.shard_files(part, manifest, array)
-                for array in manifest_lib.array_names(manifest)
+                layout.shard_files(part, manifest, array)
+                for array in layout.array_names(manifest)
             )
         )
     )
@@ -170,7 +172,7 @@ def _predicted(manifest, name, examples, positions, teacher):
     batches = pipeline.labelling_batches(
         examples,
         examples.subset(positions),
-        batch_size=manifest_lib.BATCH_SIZE,
+        batch_size=layout.batch_size(name, manifest),
         views_count=manifest["parts"][name]["views"],
         spec=views.ViewSpec.from_record(manifest["spec"])
         if name == "train"
@@ -193,13 +195,14 @@ def _label_part(path, manifest, name, indices, outputs_of, report):
     batches = iter(outputs_of(name, np.concatenate(ranges)))
     arrays = records.arrays(manifest)
     shards = _shards(name, manifest)
+    batch_size = layout.batch_size(name, manifest)
     for index, positions in zip(indices, ranges):
         shape = (part["views"], len(positions))
         rows = [np.empty(shape, array.row_dtype) for array in arrays]
-        for start in range(0, len(positions), manifest_lib.BATCH_SIZE):
+        for start in range(0, len(positions), batch_size):
             for _ in range(part["views"]):
                 view, outputs = next(batches)
-                stop = min(start + manifest_lib.BATCH_SIZE, len(positions))
+                stop = min(start + batch_size, len(positions))
                 for array, row, values in zip(arrays, rows, outputs):
                     row[view, start:stop] = array.encode(values)
                 report.add(stop - start)

@@ -101,10 +101,10 @@ def _labelled(context, parts, spec):
 
     def write_and_open():
         path = context.workdir / "store"
-        is_new = not store.is_finished(path, manifest)
-        labelling.write(context.config, path, manifest, parts, files)
-        # Its files were compared with their checksums.
-        opened = store.LogitStore.open(path, verify=False)
+        is_new = not store.is_finished(path, manifest, verify=False)
+        if is_new:
+            labelling.write(context.config, path, manifest, parts, files)
+        opened = store.LogitStore.open(path)
         opened = _checked(context, opened, parts, spec, files, targets)
         # What is new was measured with the teacher.
         return opened if is_new else _measured(opened, parts)

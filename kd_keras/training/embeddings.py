@@ -166,12 +166,12 @@ def _planned(context, parts, spec, files):
 
     def write_and_open():
         scratch.clear(path)
-        if not store.is_finished(path, manifest):
+        if not store.is_finished(path, manifest, verify=False):
             with locks.holding(path):
                 store.label(
                     path, manifest, parts, embed, verbose=progress.verbosity()
                 )
-        return store.LogitStore.open(path, verify=False)
+        return store.LogitStore.open(path)
 
     return Embeddings(
         write_and_open,

@@ -6,7 +6,7 @@ import pathlib
 from kd_keras import store
 from kd_keras.data import augmentation
 from kd_keras.models import class_names as class_name_checks
-from kd_keras.store import importing, manifest, prediction_files
+from kd_keras.store import importing, layout, prediction_files
 from kd_keras.teachers import class_map
 from kd_keras.training import feature_targets, teacher_files
 from kd_keras.utils import digests, locks, progress, remote_copies, scratch
@@ -61,7 +61,7 @@ def write(stage, file, *, shard=0, num_shards=1):
                     plan,
                     predictions.parts,
                     lambda name, positions: predictions.outputs(
-                        name, positions, manifest.BATCH_SIZE
+                        name, positions, layout.batch_size(name, plan)
                     ),
                     shard=shard,
                     num_shards=num_shards,

@@ -49,6 +49,24 @@ def read_json(path, form, *, what, remedy):
         raise damaged(path, damage, what=what, remedy=remedy) from damage
 
 
+def check(value, form, path, *, what, remedy):
+    """Checks that a value that was read is of a form, as `read_json` does.
+
+    Args:
+        value: the value.
+        form: as of `read_json`.
+        path: path of the file that it was read from.
+        what: as of `read_json`.
+        remedy: as of `read_json`.
+
+    Raises:
+        ValueError: if it is of another form.
+    """
+    problem = _mismatch(value, form, "")
+    if problem:
+        raise damaged(path, problem, what=what, remedy=remedy)
+
+
 def read_json_lines(path, form, *, what, remedy):
     """Reads a file with a JSON value in each line, as `read_json`.
 
@@ -82,7 +100,8 @@ def sealed(record):
 
     `read_json` compares it, so that a flipped bit does not pass for a value.
     """
-    return {**record, _SEAL: _digest(record)}
+    # As they are read again: keys that are numbers become text.
+    return {**record, _SEAL: _digest(json.loads(json.dumps(record)))}
 
 
 class _Damaged(Exception):
@@ -119,8 +138,7 @@ def _unsealed(value):
 
 
 def _digest(record):
-    # As they are read again: keys that are numbers become text.
-    text = json.dumps(json.loads(json.dumps(record)), sort_keys=True)
+    text = json.dumps(record, sort_keys=True)
     return digests.sha256_of_text(text)
 
 

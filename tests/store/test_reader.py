@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import nets
 import numpy as np
@@ -12,7 +13,7 @@ import tensorflow as tf
 import kd_keras
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets
-from kd_keras.utils import records
+from kd_keras.utils import command_line, records
 
 
 def test_stored_logits_are_those_of_the_live_teacher(written, parts, teacher):
@@ -66,22 +67,57 @@ def test_ids_may_be_in_any_order(parts, teacher, tmp_path):
     )
 
 
-def test_damage_is_named(written, parts, teacher, tmp_path):
-    for name, content in stores.contents(written).items():
-        (tmp_path / name).write_bytes(content)
+def test_a_damaged_file_is_named_when_it_is_first_used(
+    written, parts, tmp_path
+):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     shard = tmp_path / "train-00001-of-00003.npy"
     content = bytearray(shard.read_bytes())
     content[-1] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(
-        ValueError, match="00001-of-00003.npy, which is damaged.*label"
-    ):
+    opened = kd_keras.LogitStore.open(tmp_path)
+    ids = parts["train"].ids
+    opened.logits(ids[:500])
+    opened.logits(ids[1000:])
+    for _ in range(2):
+        with pytest.raises(
+            ValueError, match="00001-of-00003.npy, which is damaged.*label"
+        ):
+            opened.logits(ids[498:502])
+    trusted = kd_keras.LogitStore.open(tmp_path, verify=False)
+    assert trusted.logits(ids[500:501]).shape == (1, 5)
+    # In a pipeline, the line is part of TensorFlow's message.
+    batches = opened.attach(tf.data.Dataset.from_tensors((ids, ids)))
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        next(iter(batches))
+    line = command_line.one_line(caught.value)
+    assert line.startswith("a logit store's files must be as they were written")
+    assert line.endswith("the same `kd-keras label` writes it again")
+    # A repaired store is opened again, a removed file is missed.
+    shard.write_bytes((written / shard.name).read_bytes())
+    opened.logits(ids)
+
+
+@pytest.mark.parametrize(
+    "damage, reason",
+    [
+        (pathlib.Path.unlink, "is missing"),
+        (lambda path: path.write_bytes(b""), "is damaged .its size differs"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "is damaged"),
+    ],
+)
+@pytest.mark.parametrize("name", ["train-00001-of-00003.npy", "train-ids.npy"])
+def test_missing_and_cut_files_are_named_when_a_store_is_opened(
+    written, tmp_path, name, damage, reason
+):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    damage(tmp_path / name)
+    with pytest.raises(ValueError, match=f"{name}, which {reason}.*label"):
         kd_keras.LogitStore.open(tmp_path)
-    shard.unlink()
-    with pytest.raises(
-        ValueError, match="00001-of-00003.npy, which is missing.*label"
-    ):
-        kd_keras.LogitStore.open(tmp_path, verify=False)
+
+
+def test_a_damaged_manifest_is_refused(written, tmp_path):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     manifest = tmp_path / "manifest.json"
     record = json.loads(manifest.read_text())
     del record["sha256"]

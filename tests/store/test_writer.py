@@ -109,7 +109,7 @@ def test_only_damaged_files_are_written_again(
     written, parts, teacher, tmp_path, damage
 ):
     shutil.copytree(written, tmp_path, dirs_exist_ok=True)
-    for name in ("train-00002-of-00003.npy", "test-ids.npy"):
+    for name in ("train-00002-of-00003.npy", "train-ids.npy"):
         damage(tmp_path / name)
     counted, asked = counting(teacher)
     assert stores.write(tmp_path, parts, counted)

@@ -1,0 +1,127 @@
+"""Which files a store has, and how many examples each of them holds."""
+
+BATCH_SIZE = 500
+# A file is made in memory.
+_FILE_BYTES = 2**28
+# A file holds a whole batch of the teacher's, unless that is larger.
+_MOST_FILE_BYTES = 2**30
+
+
+def ids_file(part):
+    """Name of the file with a part's ids."""
+    return f"{part}-ids.npy"
+
+
+def order_file(part):
+    """Name of the file with the positions of a part's ids in their order."""
+    return f"{part}-ids-order.npy"
+
+
+def ids_files(part, manifest):
+    """Names of the files with a part's ids: none if they are a range.
+
+    Args:
+        part: `train`, `validation` or `test`.
+        manifest: dict; see `manifest.plan`.
+    """
+    # Until version 0.3, all stores had a file of ids.
+    record = manifest["parts"][part].get("ids")
+    if isinstance(record, dict):
+        return []
+    if record == "unsorted":
+        return [ids_file(part), order_file(part)]
+    return [ids_file(part)]
+
+
+def array_names(manifest):
+    """Names of a store's arrays in the names of its files: list of str.
+
+    The logits, if any, whose name is empty, then each feature.
+    """
+    logits = [""] if manifest["num_classes"] else []
+    count = len(manifest.get("features", ()))
+    return logits + [f"feature{index}-" for index in range(count)]
+
+
+def num_shards(part, manifest):
+    """Number of files with an array of a part."""
+    fields = manifest["parts"][part]
+    return -(-fields["examples"] // fields["shard_examples"])
+
+
+def shard_file(part, manifest, index, array=""):
+    """Name of a file with an array of a part.
+
+    Args:
+        part: `train`, `validation` or `test`.
+        manifest: dict; see `manifest.plan`.
+        index: int, the number of the file.
+        array: str, one of `array_names`.
+    """
+    count = num_shards(part, manifest)
+    return f"{part}-{array}{index:05d}-of-{count:05d}.npy"
+
+
+def shard_files(part, manifest, array=""):
+    """Names of the files with an array of a part, in order.
+
+    Args:
+        part: as of `shard_file`.
+        manifest: as of `shard_file`.
+        array: as of `shard_file`.
+    """
+    count = num_shards(part, manifest)
+    return [f"{part}-{array}{i:05d}-of-{count:05d}.npy" for i in range(count)]
+
+
+def shard_size(part, manifest, index):
+    """Number of examples in a file of a part."""
+    fields = manifest["parts"][part]
+    size = fields["shard_examples"]
+    return min(size, fields["examples"] - index * size)
+
+
+def all_files(manifest):
+    """Names of all files of a store except the manifest: list of str."""
+    return [
+        file
+        for part in manifest["parts"]
+        for file in (
+            *ids_files(part, manifest),
+            *(
+                name
+                for array in array_names(manifest)
+                for name in shard_files(part, manifest, array)
+            ),
+        )
+    ]
+
+
+def batch_size(part, manifest):
+    """Number of examples that a teacher labels at once for a part."""
+    return min(BATCH_SIZE, manifest["parts"][part]["shard_examples"])
+
+
+def shard_examples(count, *, views, shard_views, row_bytes):
+    """Plans the number of examples in a file: whole batches of the teacher's.
+
+    The teacher then computes each batch from the same images, and so to the
+    same bits, whichever process labels the file.
+
+    Args:
+        count: int, number of examples of the part.
+        views: int, number of views of each of them.
+        shard_views: int, approximate number of views in a file.
+        row_bytes: int, most bytes that a file holds of a view.
+
+    Returns:
+        int. If a file of a single batch were too large, that is the size of
+        a batch, too.
+    """
+    most = _MOST_FILE_BYTES // (views * row_bytes)
+    if most < BATCH_SIZE:
+        return max(most, 1)
+    shard_views = min(shard_views, max(_FILE_BYTES // row_bytes, 1))
+    shards = -(-count * views // shard_views)
+    examples = -(-count // shards)
+    return -(-examples // BATCH_SIZE) * BATCH_SIZE

@@ -85,7 +85,7 @@ class Positions:
         return positions
 
     def _describe(self):
-        """Finds out what the ids of version 0.3 and earlier are like."""
+        """Finds out what the ids of an earlier version are like."""
         ids = self._mapped(layout.ids_file(self._part))
         record = described(ids)
         if record == "unsorted":

@@ -24,7 +24,7 @@ def ids_files(part, manifest):
         part: `train`, `validation` or `test`.
         manifest: dict; see `manifest.plan`.
     """
-    # Until version 0.3, all stores had a file of ids.
+    # Earlier versions wrote a file of ids in any case.
     record = manifest["parts"][part].get("ids")
     if isinstance(record, dict):
         return []

@@ -41,27 +41,7 @@ _COMMANDS = ("train",)
 _HELP = ("-h", "--help", "-?")
 
 
-def cli():
-    """Runs the command with the arguments of the command line."""
-    sys.argv, command = _divided(sys.argv)
-
-    def main():
-        _launch(command)
-
-    command_line.run(main)
-
-
-def _divided(argv):
-    """Divides the arguments at `--`: launch's own, and the command's."""
-    if "--" in argv:
-        place = argv.index("--")
-        return argv[:place], argv[place + 1 :]
-    # Flags of the command would be taken for unknown ones of launch.
-    asked = [flag for flag in argv[1:] if flag.startswith(_HELP)]
-    return [argv[0], *asked], None
-
-
-def _launch(command):
+def main(command):
     if not command:
         raise ValueError(
             "launch must be given a command behind --: kd-keras launch "
@@ -84,6 +64,26 @@ def _launch(command):
         environment={"CUDA_VISIBLE_DEVICES": "-1"},
     )
     sys.exit(code)
+
+
+def cli():
+    """Runs the command with the arguments of the command line."""
+    sys.argv, command = _divided(sys.argv)
+
+    def run():
+        main(command)
+
+    command_line.run(run)
+
+
+def _divided(argv):
+    """Divides the arguments at `--`: launch's own, and the command's."""
+    if "--" in argv:
+        place = argv.index("--")
+        return argv[:place], argv[place + 1 :]
+    # Flags of the command would be taken for unknown ones of launch.
+    asked = [flag for flag in argv[1:] if flag.startswith(_HELP)]
+    return [argv[0], *asked], None
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def _stop_after_the_flags(name):
     """Replaces what a command does by a check of its configuration."""
     module = importlib.import_module(name)
 
-    def main():
+    def main(*_):
         for name in ("run_flags", "config_flags"):
             if hasattr(module, name):
                 getattr(module, name).config()

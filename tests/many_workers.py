@@ -109,7 +109,7 @@ class Workers:
         while text not in self.output(index, stream):
             assert not is_last, (
                 f"worker {index} never wrote {text!r}: "
-                f"{self.output(index, stream)}"
+                f"{self.output(index, 'stdout')}{self.output(index, 'stderr')}"
             )
             time.sleep(_PAUSE_SECONDS)
             late = time.monotonic() > self._began + self._limit

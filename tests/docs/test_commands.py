@@ -11,6 +11,7 @@ from pages import REPOSITORY
 OTHERS = (
     "cd",
     "cp",
+    "export",
     "jupyter",
     "mkdir",
     "pip",
@@ -39,11 +40,20 @@ def test_programs_are_known():
         assert program in [*OTHERS, "kd-keras", "make"], page
 
 
+def divided(arguments):
+    """The arguments up to `--`, and the command behind it, if there is one."""
+    if "--" not in arguments:
+        return [arguments]
+    end = arguments.index("--") + 1
+    return [arguments[:end], arguments[end:]]
+
+
 def test_flags_and_configurations_are_valid():
     cases = [
-        [str(REPOSITORY), ["--check", *arguments]]
+        [str(REPOSITORY), ["--check", *command]]
         for _, (program, *arguments) in LINES
         if program == "kd-keras"
+        for command in divided(arguments)
     ]
     assert len(cases) > 20
     # Flags are checked without TensorFlow.

@@ -21,7 +21,7 @@ from kd_keras.store.manifest import (
     remove,
 )
 from kd_keras.store.reader import LogitStore
-from kd_keras.store.writer import label, write
+from kd_keras.store.writer import label, predicting, write
 
 __all__ = [
     "LogitStore",
@@ -30,6 +30,7 @@ __all__ = [
     "is_finished",
     "label",
     "plan",
+    "predicting",
     "remove",
     "write",
 ]

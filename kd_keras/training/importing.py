@@ -1,5 +1,7 @@
 """Imports predictions that were made elsewhere into a store."""
 
+import contextlib
+import functools
 import logging
 import pathlib
 
@@ -8,29 +10,26 @@ from kd_keras.data import augmentation
 from kd_keras.models import class_names as class_name_checks
 from kd_keras.store import importing, layout, prediction_files
 from kd_keras.teachers import class_map
-from kd_keras.training import feature_targets, teacher_files
-from kd_keras.utils import digests, locks, progress, remote_copies, scratch
+from kd_keras.training import feature_targets, store_job, teacher_files
+from kd_keras.utils import digests, remote_copies, scratch
 
 _log = logging.getLogger(__name__)
 
 
-def write(stage, file, *, shard=0, num_shards=1):
-    """Writes `<workdir>/store` from a file of predictions, or resumes that.
+@contextlib.contextmanager
+def job(stage, file):
+    """The writing of `<workdir>/store` from a file of predictions.
 
     Args:
         stage: `stages.student.StudentStage`, which is to learn from them.
         file: str or path of a .npy, .npz or Parquet file; see
             `prediction_files`.
-        shard: int, the index of this process, from 0.
-        num_shards: int, how many processes write the store.
 
-    Returns:
-        `(path, finished)`: the store's directory, and whether the store is
-        finished.
+    Yields:
+        `store_job.StoreJob`.
 
     Raises:
-        ValueError: if the predictions do not fit the data, the directory
-            holds another store, or another process writes the same shard.
+        ValueError: if the predictions do not fit the data.
     """
     context = stage.context
     _check_config(context.config)
@@ -39,7 +38,6 @@ def write(stage, file, *, shard=0, num_shards=1):
     classes = class_map.find(context.config.teacher.classes)
     if classes is not None:
         classes = classes.in_order_of(context.dataset.class_names)
-    path = context.workdir / "store"
     is_new = not context.workdir.exists()
     try:
         with scratch.directory(context.workdir) as folder:
@@ -50,28 +48,24 @@ def write(stage, file, *, shard=0, num_shards=1):
                 features=[match.target_record() for match in matches],
                 classes=classes,
             )
-            plan = _plan(stage, file, predictions, classes)
-            scratch.clear(path)
-            if store.is_finished(path, plan):
-                _log.info("store: finished before, in %s", path)
-                return path, True
-            with locks.holding(path, part=f"{shard}-of-{num_shards}"):
-                finished = store.write(
-                    path,
-                    plan,
-                    predictions.parts,
-                    lambda name, positions: predictions.outputs(
-                        name, positions, layout.batch_size(name, plan)
-                    ),
-                    shard=shard,
-                    num_shards=num_shards,
-                    verbose=progress.verbosity(),
-                )
-        return path, finished
+            yield store_job.StoreJob(
+                context.workdir / "store",
+                _plan(stage, file, predictions, classes),
+                predictions.parts,
+                functools.partial(_outputs_of, predictions),
+            )
     finally:
         # Nothing remains of predictions that were refused.
         if is_new and not any(context.workdir.iterdir()):
             context.workdir.rmdir()
+
+
+def _outputs_of(predictions, manifest, *, measured):
+    """The `outputs_of` of `store.write`."""
+    del measured  # Predictions are checked when they are read.
+    return lambda name, positions: predictions.outputs(
+        name, positions, layout.batch_size(name, manifest)
+    )
 
 
 def _check_config(config):

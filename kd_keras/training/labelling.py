@@ -1,13 +1,8 @@
-"""Plans and writes the store of a teacher's logits."""
-
-import logging
+"""Plans the store of a teacher's logits, and how it is written."""
 
 from kd_keras import store
 from kd_keras.data import augmentation
-from kd_keras.training import feature_targets, teacher_files
-from kd_keras.utils import locks, progress, scratch
-
-_log = logging.getLogger(__name__)
+from kd_keras.training import feature_targets, store_job, teacher_files
 
 
 def plan(config, parts, files, spec, *, class_names=None):
@@ -45,8 +40,8 @@ def plan(config, parts, files, spec, *, class_names=None):
     )
 
 
-def write(config, path, manifest, parts, files, *, shard=0, num_shards=1):
-    """Writes a store, or those of its files that do not exist yet.
+def job(config, path, manifest, parts, files):
+    """The writing of a teacher's store.
 
     Args:
         config: the resolved configuration.
@@ -54,32 +49,20 @@ def write(config, path, manifest, parts, files, *, shard=0, num_shards=1):
         manifest: dict, as `plan` returns it.
         parts: dict of the parts of the dataset.
         files: `ensemble.TeacherFiles`; not loaded if nothing is left to do.
-        shard: int, the index of this process, from 0.
-        num_shards: int, how many processes write the store.
 
     Returns:
-        bool, whether the store is finished.
-
-    Raises:
-        ValueError: as `store.label` and `teacher_files.load`, or if another
-            process writes the same shard.
+        `store_job.StoreJob`, which raises a ValueError as
+        `teacher_files.load`, too.
     """
-    scratch.clear(path)
-    if store.is_finished(path, manifest):
-        _log.info("store: finished before, in %s", path)
-        return True
-    with locks.holding(path, part=f"{shard}-of-{num_shards}"):
-        teacher = teacher_files.load(files, parts)
+
+    def load(manifest, *, measured):
+        teacher = teacher_files.load(files, parts, measured=measured)
         reduce = feature_targets.reducing(feature_targets.targets(config))
-        return store.label(
-            path,
-            manifest,
-            parts,
-            lambda images: reduce(teacher.outputs(images)),
-            shard=shard,
-            num_shards=num_shards,
-            verbose=progress.verbosity(),
+        return store.predicting(
+            manifest, parts, lambda images: reduce(teacher.outputs(images))
         )
+
+    return store_job.StoreJob(path, manifest, parts, load)
 
 
 def _num_classes(files, parts):

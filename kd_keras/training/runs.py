@@ -2,8 +2,7 @@
 
 import contextlib
 
-from kd_keras.data import pipeline
-from kd_keras.training import answers, importing, labelling, prepare
+from kd_keras.training import label_jobs, prepare
 from kd_keras.training.stages import stage_class
 from kd_keras.utils import locks, remote, remote_outputs, scratch
 
@@ -99,7 +98,7 @@ def label(
     Args:
         config, workdir, savedmodels, dataset: as `run`.
         predictions: str or path of a file of predictions that were made
-            elsewhere, which are stored instead; see `importing.write`.
+            elsewhere, which are stored instead; see `importing.job`.
         shard: int, the index of this process, from 0.
         num_shards: int, how many processes write the store.
 
@@ -111,44 +110,11 @@ def label(
         ValueError: as `run`, or if the directory holds another store, or
             another process labels the same shard.
     """
-    if not 0 <= shard < num_shards:
-        raise ValueError(
-            "--shard must be >= 0 and < --num_shards. Received: "
-            f"{shard} of {num_shards}"
-        )
-    with remote_outputs.models(
-        savedmodels, "--savedmodels", prefix=f"{config.name}_", writes=False
-    ) as place:
-        context = prepare.prepare(
-            config, workdir=workdir, savedmodels=place, dataset=dataset
-        )
-        return _label(context, predictions, shard, num_shards)
-
-
-def _label(context, predictions, shard, num_shards):
-    """Labels the data of a context; see `label`."""
-    stage = stage_class("student")(context)
-    pipeline.check_views(stage.train, stage.view_spec)
-    if predictions:
-        return importing.write(
-            stage, predictions, shard=shard, num_shards=num_shards
-        )
-    files = answers.student_files(context)
-    manifest = labelling.plan(
-        context.config,
-        stage.parts,
-        files,
-        stage.view_spec,
-        class_names=context.dataset.class_names,
-    )
-    path = context.workdir / "store"
-    finished = labelling.write(
-        context.config,
-        path,
-        manifest,
-        stage.parts,
-        files,
-        shard=shard,
-        num_shards=num_shards,
-    )
-    return path, finished
+    with label_jobs.opened(
+        config,
+        workdir=workdir,
+        savedmodels=savedmodels,
+        dataset=dataset,
+        predictions=predictions,
+    ) as job:
+        return job.path, job.write(shard=shard, num_shards=num_shards)

@@ -166,7 +166,7 @@ def _guarded(main, argv):
     except Exception as error:
         if interruption.has_happened():
             _end_interrupted()
-        if _DEBUG.value or not _is_expected(error):
+        if _DEBUG.value or not is_expected(error):
             raise
         _fail(one_line(error))
 
@@ -175,6 +175,11 @@ def _end_interrupted():
     interruption.exit_at_once()
     print(f"\n{interruption.MESSAGE}", file=sys.stderr)
     sys.exit(interruption.EXIT_CODE)
+
+
+def imported():
+    """The names of the modules that `--import` has imported: list of str."""
+    return list(_IMPORT.value)
 
 
 def _import_modules():
@@ -193,7 +198,7 @@ def _import_modules():
             ) from error
 
 
-def _is_expected(error):
+def is_expected(error):
     """Returns whether an error is about the input and not about this code."""
     if isinstance(error, (ValueError, OSError)):
         return True

@@ -1,6 +1,10 @@
 """Progress bars for long work, and the verbosity of Keras's own."""
 
+import logging
 import sys
+import time
+
+_log = logging.getLogger(__name__)
 
 
 def verbosity(*, without_terminal=2):
@@ -30,3 +34,52 @@ def bar(total, unit, *, verbose=None, **options):
     return keras.utils.Progbar(
         total, verbose=verbose, unit_name=unit, **options
     )
+
+
+class Counter:
+    """Progress of work that fills files: a bar, or a line for each file.
+
+    Args:
+        total: int, how much there is to do.
+        unit: str, what is counted, in the singular.
+        verbose: 1 for a bar, 2 for lines.
+    """
+
+    def __init__(self, total, unit, *, verbose):
+        self._total = total
+        self._unit = unit
+        self._done = 0
+        self._began = time.perf_counter()
+        self._bar = None
+        if verbose == 1 and total:
+            self._bar = bar(
+                total,
+                unit,
+                verbose=verbose,
+                stateful_metrics=[f"{unit}s_per_second"],
+            )
+
+    def add(self, count):
+        """Counts what was done; less than zero for what is done again."""
+        self._done += count
+        if self._bar:
+            rate = (f"{self._unit}s_per_second", self._rate())
+            self._bar.update(self._done, [rate])
+
+    def end_file(self, path):
+        """Tells that a file was written."""
+        if self._bar:
+            return
+        rate = self._rate()
+        _log.info(
+            "%s: %d of %d %ss, %.0f a second, %.0f seconds left",
+            path,
+            self._done,
+            self._total,
+            self._unit,
+            rate,
+            (self._total - self._done) / rate if rate else 0,
+        )
+
+    def _rate(self):
+        return self._done / (time.perf_counter() - self._began)

@@ -42,10 +42,16 @@ def _version(package):
 
 
 def threads():
-    """The number of threads that this process may run at once."""
+    """The number of threads that this process may run at once.
+
+    At most as many as `TF_NUM_INTRAOP_THREADS` lets TensorFlow run.
+    """
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count()
+    limit = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return min(count, int(limit)) if limit.isdigit() and int(limit) else count
 
 
 def _commit():

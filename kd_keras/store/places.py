@@ -1,0 +1,226 @@
+"""The directory of a store that several processes write together."""
+
+import logging
+import os
+import pathlib
+
+import numpy as np
+
+from kd_keras.store import ids, layout, records, task_records, tasks
+from kd_keras.store import manifest as manifest_lib
+from kd_keras.utils import digests, files, locks, scratch
+
+_log = logging.getLogger(__name__)
+
+# To wait for a process that begins or finishes the same store.
+_PLAN_SECONDS = 60
+
+
+def of(path):
+    """The place of a store, by its path: `Directory`."""
+    return Directory(path)
+
+
+class Directory:
+    """A directory of this machine, or one that machines share.
+
+    The plan is written first, then the files of each task with a record of
+    their checksums, then the manifest with the checksums of all.
+
+    Args:
+        path: str or path.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    def planned(self, manifest):
+        """The manifest of the store that was begun here, or a new one.
+
+        A store that was begun keeps the size of its files.
+
+        Args:
+            manifest: dict, as `manifest.plan` returns it.
+
+        Raises:
+            ValueError: if a store of another plan is here, or other files.
+        """
+        existing = manifest_lib.read(self.path)
+        if existing is None:
+            # Raises an error if other files are here.
+            manifest_lib.is_finished(self.path, manifest)
+            return manifest
+        manifest_lib.check_class_names(
+            existing, manifest.get("class_names"), self.path
+        )
+        manifest_lib.check_same(
+            manifest_lib.comparable(existing),
+            manifest_lib.comparable(manifest),
+            self.path,
+        )
+        return existing
+
+    def begin(self, manifest, parts):
+        """Writes the plan and the ids of a store, unless they are there.
+
+        Args:
+            manifest: dict, as `manifest.plan` returns it.
+            parts: as given to `manifest.plan`.
+
+        Returns:
+            The manifest of the store.
+
+        Raises:
+            ValueError: as `planned`.
+        """
+        # Processes that begin at the same time must agree on one plan.
+        with self._locked():
+            manifest = self.planned(manifest)
+            self.path.mkdir(parents=True, exist_ok=True)
+            checksums = manifest["checksums"]
+            if checksums is None:
+                checksums = self._adopted(manifest)
+            manifest = {**manifest, "checksums": checksums}
+            if manifest_lib.read(self.path) != manifest:
+                # First, so that an interrupted store is known by it.
+                manifest_lib.write(self.path, manifest)
+            added = {}
+            for part, examples in parts.items():
+                for file, array in ids.arrays(
+                    part, manifest, examples.ids
+                ).items():
+                    if not self.is_whole(file, checksums.get(file)):
+                        added[file] = self._save(file, array)
+            if added:
+                checksums.update(added)
+                manifest_lib.write(self.path, manifest)
+            return manifest
+
+    def is_begun(self, manifest):
+        """Whether the plan and the ids of a store are there."""
+        existing = manifest_lib.read(self.path)
+        return existing is not None and all(
+            name in (existing["checksums"] or {})
+            for part in manifest["parts"]
+            for name in layout.ids_files(part, existing)
+        )
+
+    def checksums(self, manifest, chosen=None):
+        """The checksums that are known of a store's files: dict.
+
+        Args:
+            manifest: dict, the store's.
+            chosen: list of `tasks.Task`, whose checksums are wanted; None for
+                all.
+        """
+        known = dict(manifest["checksums"])
+        if chosen is None:
+            written = self._records()
+            chosen = [
+                task
+                for task in tasks.all_tasks(manifest)
+                if task.record in written
+            ]
+        for task in chosen:
+            known.update(task_records.read(self.path / task.record))
+        return known
+
+    def forget(self, damaged):
+        """Takes tasks for not done: their files are missing or damaged.
+
+        Args:
+            damaged: list of `tasks.Task`.
+        """
+        names = {name for task in damaged for name in task.files}
+        with self._locked():
+            manifest = manifest_lib.read(self.path)
+            known = manifest["checksums"]
+            for task in damaged:
+                (self.path / task.record).unlink(missing_ok=True)
+            if not names.isdisjoint(known):
+                known = {name: known[name] for name in known.keys() - names}
+                manifest_lib.write(self.path, {**manifest, "checksums": known})
+
+    def damaged(self, manifest):
+        """Names of files that are missing or not as their checksums say."""
+        return manifest_lib.damaged_files(self.path, manifest)
+
+    def is_whole(self, name, checksum):
+        """Whether a file exists and has a SHA-256."""
+        try:
+            return digests.sha256_of_file(self.path / name) == checksum
+        except OSError:
+            return False
+
+    def folder(self):
+        """A context with an empty local folder, for the files of a task."""
+        return scratch.directory(self.path)
+
+    def add(self, folder, names):
+        """Takes files from a folder, the record of their task last."""
+        for name in names:
+            files.check_no_directory(self.path / name)
+            os.replace(folder / name, self.path / name)
+
+    def count_left(self, manifest):
+        """How many tasks have not ended; reads none of their files: int."""
+        known, written = manifest["checksums"], self._records()
+        return sum(
+            task.record not in written
+            and not all(name in known for name in task.files)
+            for task in tasks.all_tasks(manifest)
+        )
+
+    def finish(self):
+        """Writes the manifest with all checksums, if no task is left.
+
+        Returns:
+            int, the number of tasks that are left; 0 for a finished store.
+        """
+        left = self.count_left(manifest_lib.read(self.path))
+        if left:
+            return left
+        with self._locked():
+            manifest = manifest_lib.read(self.path)
+            written = self._records()
+            if written:
+                known = self.checksums(manifest)
+                manifest = {**manifest, "checksums": known}
+                manifest_lib.write(self.path, manifest)
+            for name in written:
+                (self.path / name).unlink(missing_ok=True)
+        # More than none if a record was damaged.
+        return self.count_left(manifest)
+
+    def _locked(self):
+        """A context for one process at a time."""
+        return locks.holding(self.path, part="plan", patience=_PLAN_SECONDS)
+
+    def _records(self):
+        """Names of the records of tasks that have ended: set of str."""
+        with os.scandir(self.path) as entries:
+            return {
+                entry.name
+                for entry in entries
+                if task_records.is_record(entry.name)
+            }
+
+    def _adopted(self, manifest):
+        """Checksums of what version 0.2 wrote before it was stopped.
+
+        It had none of an unfinished store. Files of another shape are left
+        out.
+        """
+        row = records.Logits(manifest).row_dtype
+        return {
+            name: digests.sha256_of_file(self.path / name)
+            for part in manifest["parts"]
+            for index, name in enumerate(layout.shard_files(part, manifest))
+            if records.is_shard(self.path / name, manifest, part, index, row)
+        }
+
+    def _save(self, name, array):
+        """Writes an array; returns the SHA-256 of the file."""
+        with files.replacing_file(self.path / name) as temporary:
+            np.save(temporary, array)
+            return digests.sha256_of_file(temporary)

@@ -1,0 +1,151 @@
+"""Workers that are actors of Ray, on this machine or on a cluster."""
+
+import collections
+import contextlib
+import os
+import socket
+
+from kd_keras.training.engines import worker as workers
+from kd_keras.training.engines.driver import Event
+from kd_keras.utils import packages, provenance
+
+# How often Ray starts a worker again whose process or machine has ended.
+_RESTARTS = 3
+_CONNECT_SECONDS = 10
+
+
+class RayCrew:
+    """Actors that label. Ray starts those again that were killed.
+
+    A cluster must know `kd_keras` and share the directories of the data, the
+    teacher and the store, under the same paths.
+
+    Args:
+        work: dict; see `worker.Worker`.
+        jobs: int, how many; 0 for one on each GPU of the cluster, or on each
+            machine where there is none.
+        address: str, of the head of a cluster; empty for `RAY_ADDRESS`, or
+            where that is not set, for a Ray of this machine alone.
+
+    Attributes:
+        workers: list of the actors that have not ended, by their indices.
+
+    Raises:
+        ValueError: if Ray is not installed, or no cluster answers.
+    """
+
+    def __init__(self, work, *, jobs, address=""):
+        self._ray = packages.optional("ray", extra="ray")
+        self._errors = self._ray.exceptions
+        self._work = work
+        self._jobs = jobs
+        self._address = address or os.environ.get("RAY_ADDRESS", "")
+        # By the reference of an answer that is awaited: its actor.
+        self._awaited = {}
+        self._told = collections.deque()
+
+    def __enter__(self):
+        self._connect()
+        try:
+            machines = [
+                node["Resources"] for node in self._ray.nodes() if node["Alive"]
+            ]
+            cpus = [int(node.get("CPU", 0)) for node in machines]
+            gpus = int(sum(node.get("GPU", 0) for node in machines))
+            jobs = self._jobs or gpus or sum(count > 0 for count in cpus) or 1
+            threads = _threads(cpus, jobs)
+            self._actors = [
+                self._start(index, threads, min(gpus / jobs, 1))
+                for index in range(jobs)
+            ]
+        except BaseException:
+            self._ray.shutdown()
+            raise
+        self.workers = list(range(jobs))
+        return self
+
+    def __exit__(self, *error):
+        for actor in self._actors:
+            with contextlib.suppress(self._errors.RayError):
+                self._ray.kill(actor)
+        self._ray.shutdown()
+
+    def ask(self, worker, method, *arguments):
+        """Lets a worker call a method of `worker.Worker`."""
+        reference = self._actors[worker].answer.remote(method, arguments)
+        self._awaited[reference] = worker
+
+    def next(self):
+        """Waits for the next `Event`."""
+        (ready,), _ = self._ray.wait(list(self._awaited), num_returns=1)
+        worker = self._awaited.pop(ready)
+        text = f"worker {worker} of Ray has ended"
+        try:
+            return Event(worker, *self._ray.get(ready))
+        except self._errors.ActorUnavailableError:
+            return Event(worker, "restarted", f"{text} and is started again")
+        except self._errors.ActorDiedError as error:
+            self.workers.remove(worker)
+            return Event(worker, "lost", f"{text}: {_first_line(error)}")
+        except self._errors.RayError as error:
+            return Event(worker, "error", f"Ray: {_first_line(error)}")
+
+    def _connect(self):
+        # Nothing of a labelling is told to others.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        options = {"configure_logging": False, "log_to_driver": False}
+        if not self._address:
+            cpus = max(provenance.threads(), self._jobs)
+            self._ray.init(
+                "local", num_cpus=cpus, include_dashboard=False, **options
+            )
+            return
+        _check_reachable(self._address)
+        try:
+            self._ray.init(self._address, **options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise _unreachable(self._address, _first_line(error)) from error
+
+    def _start(self, index, threads, gpus):
+        actor = self._ray.remote(workers.Worker).options(
+            num_cpus=threads, num_gpus=gpus, max_restarts=_RESTARTS
+        )
+        return actor.remote({**self._work, "threads": threads}, index)
+
+
+def _threads(cpus, jobs):
+    """The most threads of a worker with which all fit on the machines.
+
+    Args:
+        cpus: list of ints, the CPUs of each machine.
+        jobs: int, the number of workers.
+    """
+    most = max(sum(cpus) // jobs, 1)
+    fitting = (
+        threads
+        for threads in range(most, 0, -1)
+        if sum(count // threads for count in cpus) >= jobs
+    )
+    return next(fitting, 1)
+
+
+def _check_reachable(address):
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        # A name of Ray's, such as `auto`.
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise _unreachable(address, error) from error
+
+
+def _unreachable(address, reason):
+    return ValueError(
+        "--ray_address must be that of the head of a running Ray cluster, "
+        f"host:port. Received: {address} ({reason})"
+    )
+
+
+def _first_line(error):
+    return str(error).strip().splitlines()[0]

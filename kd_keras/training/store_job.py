@@ -1,0 +1,162 @@
+"""The writing of a store: at once, task by task, or one task alone."""
+
+import contextlib
+import logging
+
+from kd_keras import store
+from kd_keras.store import places, tasks
+from kd_keras.utils import locks, progress, scratch
+
+_log = logging.getLogger(__name__)
+
+
+class StoreJob:
+    """A store that is to be written, and where its outputs are from.
+
+    Args:
+        path: `pathlib.Path` of its directory.
+        manifest: dict, as `store.plan` returns it. One that was begun keeps
+            the size of its files.
+        parts: dict of the parts of the dataset.
+        load: function of the manifest that returns the `outputs_of` of
+            `store.write`. It is called once, if there is a task to do. Its
+            argument `measured` tells whether another process has measured
+            the teacher.
+
+    Attributes:
+        path: as above.
+        manifest: dict, that of the store.
+
+    Raises:
+        ValueError: if the directory holds another store.
+    """
+
+    def __init__(self, path, manifest, parts, load):
+        self.path = path
+        self._directory = places.of(path)
+        self.manifest = self._directory.planned(manifest)
+        self._parts = parts
+        self._load = load
+        self._loaded = None
+        self._held = contextlib.ExitStack()
+
+    @property
+    def num_tasks(self):
+        return tasks.count(self.manifest)
+
+    def count_left(self):
+        """How many tasks have not ended, here or elsewhere: int."""
+        return self._directory.count_left(
+            self._directory.planned(self.manifest)
+        )
+
+    def write(self, *, shard=0, num_shards=1):
+        """Writes the store, or what is missing or damaged of it.
+
+        Args:
+            shard: int, the index of this process, from 0.
+            num_shards: int, how many processes write the store.
+
+        Returns:
+            bool, whether the store is finished.
+
+        Raises:
+            ValueError: as `store.write`, or if another process writes the
+                same shard.
+        """
+        _check_shard(shard, num_shards)
+        if self._is_finished():
+            return True
+        with locks.holding(self.path, part=f"{shard}-of-{num_shards}"):
+            return store.write(
+                self.path,
+                self.manifest,
+                self._parts,
+                self._outputs_of(),
+                shard=shard,
+                num_shards=num_shards,
+                verbose=progress.verbosity(),
+            )
+
+    def begin(self, *, shard=0, num_shards=1):
+        """Begins to write the store by `run`, in several processes.
+
+        The shard is locked until this process ends or calls `close`.
+
+        Args:
+            shard: as of `write`.
+            num_shards: as of `write`.
+
+        Returns:
+            List of `tasks.Task` that are left to do.
+
+        Raises:
+            ValueError: as `write`.
+        """
+        _check_shard(shard, num_shards)
+        if self._is_finished():
+            return []
+        self._held.enter_context(
+            locks.holding(self.path, part=f"{shard}-of-{num_shards}")
+        )
+        self._begin()
+        left = tasks.left(self._directory, self.manifest)
+        return [task for task in left if task.number % num_shards == shard]
+
+    def run(self, number, report=lambda views: None):
+        """Does one task of the store, unless its files are whole.
+
+        Args:
+            number: int, the number of the task.
+            report: as of `tasks.run`.
+
+        Returns:
+            dict of the names of its files to their SHA-256.
+
+        Raises:
+            ValueError: if there is no such task, or as `store.write`.
+        """
+        task = tasks.find(self.manifest, number)
+        if not self._directory.is_begun(self.manifest):
+            self._begin()
+        return tasks.run(
+            self._directory,
+            self._directory.planned(self.manifest),
+            task,
+            # Loaded only if the files are missing.
+            lambda *chosen: self._outputs_of(measured=True)(*chosen),
+            report,
+        )
+
+    def finish(self):
+        """Finishes the store if nothing is left: the number of tasks left."""
+        return self._directory.finish()
+
+    def close(self):
+        """Ends what `begin` has begun."""
+        self._held.close()
+
+    def _begin(self):
+        # Before anything is written: the teacher may be refused.
+        self._outputs_of()
+        self.manifest = self._directory.begin(self.manifest, self._parts)
+
+    def _is_finished(self):
+        scratch.clear(self.path)
+        finished = store.is_finished(self.path, self.manifest)
+        if finished:
+            _log.info("store: finished before, in %s", self.path)
+        return finished
+
+    def _outputs_of(self, *, measured=False):
+        if self._loaded is None:
+            self._loaded = self._load(self.manifest, measured=measured)
+        return self._loaded
+
+
+def _check_shard(shard, num_shards):
+    if not 0 <= shard < num_shards:
+        raise ValueError(
+            "--shard must be >= 0 and < --num_shards. Received: "
+            f"{shard} of {num_shards}"
+        )

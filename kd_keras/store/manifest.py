@@ -11,7 +11,7 @@ import numpy as np
 from kd_keras import config as config_lib
 from kd_keras.models import class_names
 from kd_keras.store import ids as ids_lib
-from kd_keras.store import layout
+from kd_keras.store import layout, task_records
 from kd_keras.store import records as rows
 from kd_keras.utils import digests, files, records
 
@@ -350,7 +350,9 @@ def remove(path):
     path = pathlib.Path(path)
     manifest = read(path)
     if manifest is not None:
-        for name in [*layout.all_files(manifest), PLAN, NAME]:
+        records_of_tasks = filter(task_records.is_record, os.listdir(path))
+        files_of_store = [*layout.all_files(manifest), *records_of_tasks]
+        for name in [*files_of_store, PLAN, NAME]:
             (path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             path.rmdir()

@@ -103,9 +103,7 @@ def _labelled(context, parts, spec):
         path = context.workdir / "store"
         is_new = not store.is_finished(path, manifest, verify=False)
         if is_new:
-            labelling.job(
-                context.config, path, manifest, parts, files
-            ).write()
+            labelling.job(context.config, path, manifest, parts, files).write()
         opened = store.LogitStore.open(path)
         opened = _checked(context, opened, parts, spec, files, targets)
         # What is new was measured with the teacher.

@@ -214,9 +214,17 @@ def test_a_store_is_labelled_in_parts_and_distilled_from(tmp_path):
         tmp_path / "refused",
         ["label", "--shard=2", "--num_shards=2"],
         ["label", "--config.store.top_k=10"],
+        ["label", "--task=9"],
+        ["label", "--task=0", "--jobs=2"],
+        ["label", "--ray_address=head:6379"],
+        ["label", "--engine=rai"],
     )
     assert_one_line(refused[0], "2 of 2")
     assert_one_line(refused[1], "Received: 10 of 10")
+    assert_one_line(refused[2], "< 5, the number of tasks of this store")
+    assert_one_line(refused[3], "Received: --task and --jobs")
+    assert_one_line(refused[4], "needs --engine=ray")
+    assert_one_line(refused[5], "Did you mean 'ray'?")
     assert not list((tmp_path / "refused").iterdir())
     small_files = "--config.store.shard_views=1000"
     first, last, again, student, other = run_all(
@@ -228,7 +236,7 @@ def test_a_store_is_labelled_in_parts_and_distilled_from(tmp_path):
         ["label", "--config.seed=1"],
     )
     assert first.returncode == 0, first.stderr
-    assert "others are not yet" in first.stderr
+    assert "others are not yet: 40 tasks are left" in first.stderr
     # One line for each file, with the rate and the remaining time.
     assert "a second, 0 seconds left" in first.stderr
     assert "runs/mnist/store is finished" in last.stderr

@@ -27,6 +27,7 @@ class LocalCrew:
 
     Attributes:
         workers: list of the processes that have not ended, by their indices.
+        processes: list of `subprocess.Popen`, of all.
     """
 
     def __init__(self, work, *, jobs, address=""):
@@ -35,13 +36,13 @@ class LocalCrew:
         self._work = {**work, "threads": threads}
         self.workers = list(range(jobs))
         self._events = queue.SimpleQueue()
-        self._processes = []
+        self.processes = []
 
     def __enter__(self):
         # An interruption is of the driver, which then ends them.
         with interruption.ignored():
-            self._processes = [_start() for _ in self.workers]
-        for worker, process in enumerate(self._processes):
+            self.processes = [_start() for _ in self.workers]
+        for worker, process in enumerate(self.processes):
             self._send(worker, [self._work, worker])
             threading.Thread(
                 target=self._listen, args=(worker, process), daemon=True
@@ -49,9 +50,9 @@ class LocalCrew:
         return self
 
     def __exit__(self, *error):
-        for process in self._processes:
+        for process in self.processes:
             process.kill()
-        for process in self._processes:
+        for process in self.processes:
             process.wait()
 
     def ask(self, worker, method, *arguments):
@@ -68,7 +69,7 @@ class LocalCrew:
     def _send(self, worker, value):
         # One that has ended is told by `next`.
         with contextlib.suppress(OSError):
-            pipe = self._processes[worker].stdin
+            pipe = self.processes[worker].stdin
             pipe.write(json.dumps(value) + "\n")
             pipe.flush()
 

@@ -1,13 +1,12 @@
 """Workers that are actors of Ray, on this machine or on a cluster."""
 
-import collections
 import contextlib
 import os
 import socket
 
 from kd_keras.training.engines import worker as workers
 from kd_keras.training.engines.driver import Event
-from kd_keras.utils import packages, provenance
+from kd_keras.utils import packages, provenance, quiet
 
 # How often Ray starts a worker again whose process or machine has ended.
 _RESTARTS = 3
@@ -29,6 +28,7 @@ class RayCrew:
 
     Attributes:
         workers: list of the actors that have not ended, by their indices.
+        actors: list of all of them.
 
     Raises:
         ValueError: if Ray is not installed, or no cluster answers.
@@ -42,7 +42,6 @@ class RayCrew:
         self._address = address or os.environ.get("RAY_ADDRESS", "")
         # By the reference of an answer that is awaited: its actor.
         self._awaited = {}
-        self._told = collections.deque()
 
     def __enter__(self):
         self._connect()
@@ -53,8 +52,8 @@ class RayCrew:
             cpus = [int(node.get("CPU", 0)) for node in machines]
             gpus = int(sum(node.get("GPU", 0) for node in machines))
             jobs = self._jobs or gpus or sum(count > 0 for count in cpus) or 1
-            threads = _threads(cpus, jobs)
-            self._actors = [
+            threads = threads_each(cpus, jobs)
+            self.actors = [
                 self._start(index, threads, min(gpus / jobs, 1))
                 for index in range(jobs)
             ]
@@ -65,14 +64,14 @@ class RayCrew:
         return self
 
     def __exit__(self, *error):
-        for actor in self._actors:
+        for actor in self.actors:
             with contextlib.suppress(self._errors.RayError):
                 self._ray.kill(actor)
         self._ray.shutdown()
 
     def ask(self, worker, method, *arguments):
         """Lets a worker call a method of `worker.Worker`."""
-        reference = self._actors[worker].answer.remote(method, arguments)
+        reference = self.actors[worker].answer.remote(method, arguments)
         self._awaited[reference] = worker
 
     def next(self):
@@ -96,13 +95,15 @@ class RayCrew:
         options = {"configure_logging": False, "log_to_driver": False}
         if not self._address:
             cpus = max(provenance.threads(), self._jobs)
-            self._ray.init(
-                "local", num_cpus=cpus, include_dashboard=False, **options
-            )
+            with quiet.without_messages():
+                self._ray.init(
+                    "local", num_cpus=cpus, include_dashboard=False, **options
+                )
             return
         _check_reachable(self._address)
         try:
-            self._ray.init(self._address, **options)
+            with quiet.without_messages():
+                self._ray.init(self._address, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise _unreachable(self._address, _first_line(error)) from error
 
@@ -113,7 +114,7 @@ class RayCrew:
         return actor.remote({**self._work, "threads": threads}, index)
 
 
-def _threads(cpus, jobs):
+def threads_each(cpus, jobs):
     """The most threads of a worker with which all fit on the machines.
 
     Args:

@@ -20,8 +20,10 @@ Examples:
 A stage works in <workdir>/<stage>/ and exports a SavedModel to
 <savedmodels>/<config name>_<stage>/. After an interruption, the same command
 resumes; a finished stage is not trained again, unless --extend adds epochs or
---restart removes it. A model that is no better than chance is written, too, and
-the exit code is 1. --help-config shows every field of the configuration.
+--restart removes it. With TF_CONFIG, which names several machines, all of them
+run this command and train together. A model that is no better than chance is
+written, too, and the exit code is 1. --help-config shows every field of the
+configuration.
 """
 
 from kd_keras.utils import interruption
@@ -34,7 +36,7 @@ from absl import flags
 
 from kd_keras.config import run_flags
 from kd_keras.training import stages
-from kd_keras.utils import command_line, suggestions
+from kd_keras.utils import command_line, suggestions, tf_config
 
 flags.adopt_module_key_flags(command_line)
 flags.adopt_module_key_flags(run_flags)
@@ -71,7 +73,9 @@ def main():
         command=command_line.command("kd_keras.train"),
         **places,
     )
-    print(summary.summary(reports, name=config.name, **places))
+    workers = tf_config.from_environment()
+    if workers is None or workers.is_chief:
+        print(summary.summary(reports, name=config.name, **places))
     outcome.check(reports)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from kd_keras import config as config_lib
 from kd_keras.data import sources
 from kd_keras.deployment import saved_model
-from kd_keras.training import callbacks, stages
+from kd_keras.training import callbacks, save_times, stages
 
 
 def small_config(**overrides):
@@ -116,13 +116,13 @@ def interrupt_after_batches(monkeypatch, batches):
 
 def save_every_minute(monkeypatch):
     """Lets every step last a minute for the times of checkpoints."""
-    original = callbacks.SaveCheckpoint.__init__
+    original = save_times.SaveTimes.__init__
 
-    def init(self, *args, **options):
-        minutes = itertools.count()
-        original(self, *args, clock=lambda: 60 * next(minutes), **options)
+    def init(self, minutes):
+        passed = itertools.count()
+        original(self, minutes, clock=lambda: 60 * next(passed))
 
-    monkeypatch.setattr(callbacks.SaveCheckpoint, "__init__", init)
+    monkeypatch.setattr(save_times.SaveTimes, "__init__", init)
 
 
 def interrupt_after_epochs(monkeypatch, epochs):

@@ -11,6 +11,7 @@ from kd_keras.store import probed
 from kd_keras.teachers import answers as live
 from kd_keras.teachers import copies, probe
 from kd_keras.training import (
+    cluster,
     feature_targets,
     labelling,
     teacher_files,
@@ -101,9 +102,17 @@ def _labelled(context, parts, spec):
 
     def write_and_open():
         path = context.workdir / "store"
-        is_new = not store.is_finished(path, manifest, verify=False)
-        if is_new:
-            labelling.job(context.config, path, manifest, parts, files).write()
+
+        def write():
+            is_new = not store.is_finished(path, manifest, verify=False)
+            if is_new:
+                labelling.job(
+                    context.config, path, manifest, parts, files
+                ).write()
+            return is_new
+
+        is_new = cluster.on_chief(context.strategy, write)
+        cluster.wait_for_file(context.strategy, path / manifests.NAME)
         opened = store.LogitStore.open(path)
         opened = _checked(context, opened, parts, spec, files, targets)
         # What is new was measured with the teacher.

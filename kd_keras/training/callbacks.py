@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.distillation import divergence
-from kd_keras.training import checkpoints
+from kd_keras.training import checkpoints, cluster
 
 _log = logging.getLogger(__name__)
 _COLOURS = {"teacher": (31, 119, 180), "student": (255, 127, 14)}
@@ -29,11 +29,22 @@ class MetricsLog(keras.callbacks.Callback):
             dropped.
         seconds: float, of the steps of the first epoch that another process
             has trained.
+        writes: bool, False to measure the time alone, as workers do that are
+            not the chief.
     """
 
-    def __init__(self, run_dir, *, num_examples, first_epoch, seconds=0.0):
+    def __init__(
+        self,
+        run_dir,
+        *,
+        num_examples,
+        first_epoch,
+        seconds=0.0,
+        writes=True,
+    ):
         super().__init__()
         self._run_dir = run_dir
+        self._writes = writes
         self._num_examples = num_examples
         self._before = seconds
         self._lines = [
@@ -61,10 +72,11 @@ class MetricsLog(keras.callbacks.Callback):
                 **{key: float(value) for key, value in logs.items()},
             }
         )
-        self._run_dir.write_text(
-            self._run_dir.metrics_path.name,
-            "".join(json.dumps(x) + "\n" for x in self._lines),
-        )
+        if self._writes:
+            self._run_dir.write_text(
+                self._run_dir.metrics_path.name,
+                "".join(json.dumps(x) + "\n" for x in self._lines),
+            )
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -127,62 +139,50 @@ class StopOnNaN(keras.callbacks.Callback):
 class SaveCheckpoint(keras.callbacks.Callback):
     """Saves the state after each epoch, now and then, and when interrupted.
 
+    All workers of a cluster have this callback.
+
     Args:
         states: `checkpoints.Checkpoints`.
-        minutes: float, the time between two states within an epoch; 0 for
-            none.
+        times: `save_times.SaveTimes` or `save_times.AgreedTimes`.
         steps_per_epoch: int.
         log: `MetricsLog` of the same training, which comes before.
         interruption: `interruption.Deferral`.
-        clock: function that returns seconds.
     """
 
-    def __init__(
-        self,
-        states,
-        *,
-        minutes,
-        steps_per_epoch,
-        log,
-        interruption,
-        clock=time.monotonic,
-    ):
+    def __init__(self, states, *, times, steps_per_epoch, log, interruption):
         super().__init__()
         self._states = states
-        self._minutes = minutes
+        self._times = times
         self._steps_per_epoch = steps_per_epoch
         self._log = log
         self._interruption = interruption
-        self._clock = clock
 
     def on_train_begin(self, logs=None):
-        self._saved_at = self._clock()
+        self._times.note_saved()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
+        self._times.begin_epoch()
 
     def on_train_batch_end(self, batch, logs=None):
         # The last step's state follows, with the epoch's record.
         if batch + 1 < self._steps_per_epoch:
-            if self._interruption.has_come or self._is_due():
+            if self._interruption.has_come or self._times.is_due(batch + 1):
                 self._save_within_epoch(batch + 1)
             self._interruption.deliver()
 
     def on_epoch_end(self, epoch, logs=None):
         self._states.save(checkpoints.Position(epoch + 1))
-        self._saved_at = self._clock()
+        self._times.note_saved()
         self._interruption.deliver()
-
-    def _is_due(self):
-        minutes = (self._clock() - self._saved_at) / 60
-        return 0 < self._minutes <= minutes
 
     def _save_within_epoch(self, steps):
         # Where it has diverged, a later check stops the training.
-        if divergence.is_finite(self.model.network):
+        is_finite = divergence.is_finite(self.model.network)
+        if cluster.from_chief(self.model.distribute_strategy, is_finite):
             position = checkpoints.Position(self._epoch, steps)
             self._states.save(position, seconds=self._log.seconds)
-            self._saved_at = self._clock()
+            self._times.note_saved()
 
 
 class SampleViews(keras.callbacks.Callback):

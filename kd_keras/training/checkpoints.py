@@ -6,9 +6,11 @@ import re
 import shutil
 import typing
 
+import numpy as np
 import tensorflow as tf
 
 from kd_keras.distillation import replicas
+from kd_keras.training import cluster
 from kd_keras.utils import files, scratch
 
 _KEPT = 2
@@ -47,7 +49,8 @@ class Checkpoints:
     itself, such as projections of features, by its position, including the
     states of random generators, which Keras leaves out of its own files. On
     several replicas it also holds the variables that differ between them, and
-    within an epoch the sums of the metrics.
+    within an epoch the sums of the metrics. Of several workers the chief
+    writes it, and all read it.
 
     Args:
         directory: path.
@@ -59,6 +62,7 @@ class Checkpoints:
 
     def __init__(self, directory, model):
         self._directory = pathlib.Path(directory)
+        self._strategy = model.distribute_strategy
         network, optimizer = model.network, model.optimizer
         self._whole = {
             "network": [v.value for v in network.variables],
@@ -69,17 +73,9 @@ class Checkpoints:
             self._whole["own"] = [v.value for v in model.own_variables]
         # Each replica has moving averages of BatchNorm of its own.
         self._unequal = _Copies(
-            replicas.local_variables(
-                model.distribute_strategy,
-                network.non_trainable_variables,
-                first=1,
-            )
+            self._strategy, network.non_trainable_variables, first=1
         )
-        self._metrics = _Copies(
-            replicas.local_variables(
-                model.distribute_strategy, model.metrics_variables
-            )
-        )
+        self._metrics = _Copies(self._strategy, model.metrics_variables)
         self._seconds = tf.Variable(0.0, dtype=tf.float64)
 
     @property
@@ -108,7 +104,8 @@ class Checkpoints:
             if damaged:
                 _log.warning("%s is damaged; takes %s", damaged[0], path)
             self._restore(path, names)
-            self._remove_others()
+            if cluster.is_chief(self._strategy):
+                self._remove_others()
             return position
         # Version 0.1 could leave half of its first state when it was killed.
         if damaged and saved != [Position(1)]:
@@ -129,14 +126,17 @@ class Checkpoints:
         self._metrics.give_back()
 
     def save(self, position, *, seconds=0.0):
-        """Saves the state, and removes older ones.
+        """Saves the state, and removes older ones; all workers must call it.
 
         Args:
             position: `Position`.
             seconds: float, of the steps of an epoch that is not finished.
         """
         self._unequal.take()
-        self._metrics.take()
+        if position.steps:
+            self._metrics.take()
+        if not cluster.is_chief(self._strategy):
+            return
         self._seconds.assign(seconds)
         parts = {"replicas", "epoch"} if position.steps else {"replicas"}
         # The index comes after the data: without one there is no checkpoint.
@@ -194,26 +194,60 @@ class Checkpoints:
 
 
 class _Copies:
-    """Copies of variables that cannot be saved by themselves.
+    """Copies of the variables of all replicas, also of other workers.
 
     TensorFlow saves only the sum, or the first replica's value, of a variable
     that differs between replicas.
 
     Args:
-        originals: list of `tf.Variable`.
+        strategy: `tf.distribute.Strategy` that the variables were made in.
+        variables: list of `keras.Variable`.
+        first: int, the first replica whose variables are copied.
     """
 
-    def __init__(self, originals):
-        self._originals = originals
-        self.copies = [tf.Variable(original) for original in originals]
+    def __init__(self, strategy, variables, *, first=0):
+        self._strategy = strategy
+        # For each variable those of this worker's replicas.
+        self._local = [
+            replicas.local_variables(strategy, [variable])
+            for variable in variables
+        ]
+        self._chosen = range(first, strategy.num_replicas_in_sync)
+        self.copies = [
+            tf.Variable(local[0]) for local in self._local for _ in self._chosen
+        ]
 
     def take(self):
-        for copy, original in zip(self.copies, self._originals):
-            copy.assign(original)
+        """Copies the values of all workers, which all must call this."""
+        if not self.copies:
+            return
+        mine = b"".join(
+            variable.numpy().tobytes()
+            for local in self._local
+            for variable in local
+        )
+        everybody = cluster.gather(self._strategy, mine)
+        copies = iter(self.copies)
+        start = 0
+        for local in self._local:
+            array = local[0].numpy()
+            end = start + array.nbytes * len(local)
+            values = np.frombuffer(
+                b"".join(data[start:end] for data in everybody), array.dtype
+            ).reshape(-1, *array.shape)
+            for replica in self._chosen:
+                next(copies).assign(values[replica])
+            start = end
 
     def give_back(self):
-        for copy, original in zip(self.copies, self._originals):
-            original.assign(copy)
+        """Assigns the copies to the variables of this worker's replicas."""
+        copies = iter(self.copies)
+        for local in self._local:
+            before = cluster.index(self._strategy) * len(local)
+            for replica in self._chosen:
+                copy = next(copies)
+                if before <= replica < before + len(local):
+                    local[replica - before].assign(copy)
 
 
 def saved_positions(directory):

@@ -53,6 +53,21 @@ def make_strategy(devices):
             return tf.distribute.get_strategy()
         return tf.distribute.MirroredStrategy()
     count = int(devices)
+    divide_cpu(count)
+    if count == 1:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+
+
+def divide_cpu(count):
+    """Divides the CPU into logical devices.
+
+    Args:
+        count: int.
+
+    Raises:
+        ValueError: if TensorFlow has started with other logical devices.
+    """
     cpu = tf.config.list_physical_devices("CPU")[0]
     try:
         tf.config.set_logical_device_configuration(
@@ -65,9 +80,6 @@ def make_strategy(devices):
                 "devices must be set before TensorFlow starts. Received: "
                 f"devices={count}, running with {running}"
             ) from error
-    if count == 1:
-        return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
 
 
 @contextlib.contextmanager

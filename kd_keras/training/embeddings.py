@@ -12,7 +12,7 @@ from kd_keras.store import probed
 from kd_keras.teachers import copies, ensemble, loading, probe
 from kd_keras.teachers import options as teacher_options
 from kd_keras.teachers.outputs import Outputs
-from kd_keras.training import teacher_files
+from kd_keras.training import cluster, teacher_files
 from kd_keras.utils import digests, locks, progress, scratch
 
 _log = logging.getLogger(__name__)
@@ -164,13 +164,17 @@ def _planned(context, parts, spec, files):
             None, (probe.pooled(backbone.outputs(images).features[0]),)
         )
 
-    def write_and_open():
+    def write():
         scratch.clear(path)
         if not store.is_finished(path, manifest, verify=False):
             with locks.holding(path):
                 store.label(
                     path, manifest, parts, embed, verbose=progress.verbosity()
                 )
+
+    def write_and_open():
+        cluster.on_chief(context.strategy, write)
+        cluster.wait_for_file(context.strategy, path / manifests.NAME)
         return store.LogitStore.open(path)
 
     return Embeddings(

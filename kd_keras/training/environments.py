@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from kd_keras.utils import provenance
+from kd_keras.utils import provenance, strategies
 
 
 def current(strategy):
@@ -18,8 +18,10 @@ def current(strategy):
     replicas = strategy.num_replicas_in_sync
     device = tf.config.list_logical_devices()[-1].device_type
     threads = tf.config.threading.get_intra_op_parallelism_threads()
+    num_workers = strategies.num_workers(strategy)
+    among = f" of {num_workers} workers" if num_workers > 1 else ""
     return {
-        "devices": f"{replicas} x {device}",
+        "devices": f"{replicas} x {device}{among}",
         "processor": provenance.processor(),
         "threads": threads or provenance.threads(),
         "tensorflow": tf.__version__,

@@ -1,5 +1,6 @@
 """Compiles and fits the network of a stage."""
 
+import contextlib
 import logging
 
 import keras
@@ -7,8 +8,15 @@ import tensorflow as tf
 
 from kd_keras.data import pipeline, splits
 from kd_keras.models import image_spec, optimizers
-from kd_keras.training import callbacks, checkpoints, devices, resuming
-from kd_keras.utils import interruption, progress, tables
+from kd_keras.training import (
+    callbacks,
+    checkpoints,
+    cluster,
+    devices,
+    resuming,
+    save_times,
+)
+from kd_keras.utils import interruption, progress, strategies, tables
 
 _log = logging.getLogger(__name__)
 
@@ -68,18 +76,26 @@ def fit(stage, network, model):
     """
     states = checkpoints.Checkpoints(stage.run_dir.checkpoints_dir, model)
     start = states.restore()
+    cluster.agree(
+        stage.context.strategy,
+        {"the last state": str(start)},
+        hint=cluster.SHARED.format(path=stage.run_dir.path),
+    )
     if start != checkpoints.Position(0):
         _log_resuming(stage, start)
     if start.epochs == stage.fields.epochs:
         return
-    with interruption.deferred() as deferral:
+    verbose = 0
+    if cluster.is_chief(stage.context.strategy):
+        verbose = progress.verbosity()
+    with _deferral(stage) as deferral:
         model.fit(
             stage.training_batches(start.epochs, start.steps),
             epochs=stage.fields.epochs,
             initial_epoch=start.epochs,
             steps_per_epoch=_steps_per_epoch(stage),
             shuffle=False,
-            verbose=progress.verbosity(),
+            verbose=verbose,
             validation_data=stage.validation_batches(),
             callbacks=resuming.ResumedCallbacks(
                 _callbacks(stage, network, states, start, deferral),
@@ -88,7 +104,7 @@ def fit(stage, network, model):
                 model=model,
                 add_history=True,
                 add_progbar=True,
-                verbose=progress.verbosity(),
+                verbose=verbose,
                 epochs=stage.fields.epochs,
                 steps=_steps_per_epoch(stage),
             ),
@@ -118,27 +134,42 @@ def _log_resuming(stage, start):
         )
 
 
+def _deferral(stage):
+    """Context of an `interruption.Deferral`.
+
+    Of several workers, one that is interrupted cannot save a state alone.
+    """
+    if strategies.num_workers(stage.context.strategy) > 1:
+        return contextlib.nullcontext(interruption.Deferral())
+    return interruption.deferred()
+
+
 def _callbacks(stage, network, states, start, deferral):
     log = callbacks.MetricsLog(
         stage.run_dir,
         num_examples=len(stage.train),
         first_epoch=start.epochs,
         seconds=states.seconds,
+        writes=cluster.is_chief(stage.context.strategy),
     )
+    drawing = [
+        keras.callbacks.TensorBoard(
+            str(stage.run_dir.tensorboard_dir), write_graph=False
+        ),
+        _sample_views(stage, network),
+    ]
+    strategy = stage.context.strategy
     return [
         callbacks.StopOnNaN(
             steps_per_epoch=_steps_per_epoch(stage),
             checkpoints_dir=stage.run_dir.checkpoints_dir,
         ),
         log,
-        keras.callbacks.TensorBoard(
-            str(stage.run_dir.tensorboard_dir), write_graph=False
-        ),
-        _sample_views(stage, network),
+        *(drawing if cluster.is_chief(strategy) else []),
         # Last: an epoch is recorded before its state is saved.
         callbacks.SaveCheckpoint(
             states,
-            minutes=stage.config.checkpoint_minutes,
+            times=save_times.make(stage.config.checkpoint_minutes, strategy),
             steps_per_epoch=_steps_per_epoch(stage),
             log=log,
             interruption=deferral,

@@ -3,15 +3,28 @@
 import dataclasses
 import logging
 import pathlib
+import platform
 
 import ml_collections
 import tensorflow as tf
 
 from kd_keras import config as config_lib
 from kd_keras.data import datasets, sources, splits
-from kd_keras.training import devices
+from kd_keras.training import cluster, devices
+from kd_keras.utils import provenance, rendezvous
 
 _log = logging.getLogger(__name__)
+# Paths, which may be others on each worker, and patience.
+_OWN_FIELDS = {
+    "cluster.patience_seconds",
+    "data.data_dir",
+    "data.labelled_ids",
+    "store.path",
+    "student.weights",
+    "teacher.backbone",
+    "teacher.path",
+    "teacher.weights",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +55,15 @@ class Context:
 
 
 def prepare(
-    config, *, workdir, savedmodels, dataset=None, command="", extend=False
+    config,
+    *,
+    workdir,
+    savedmodels,
+    dataset=None,
+    command="",
+    extend=False,
+    workers=None,
+    facts=None,
 ):
     """Validates and resolves a configuration, and loads its data.
 
@@ -50,32 +71,89 @@ def prepare(
         config: `ConfigDict`; see `kd_keras.config`.
         workdir, savedmodels, command, extend: see `Context`.
         dataset: `datasets.Dataset`, or None to load `config.data`.
+        workers: `tf_config.Workers` that train together, or None.
+        facts: dict of JSON values that must be the same on all workers.
 
     Returns:
         `Context`.
 
     Raises:
-        ValueError: if the configuration or the data cannot be used.
+        ValueError: if the configuration or the data cannot be used, or the
+            workers differ.
     """
     config = config.copy_and_resolve_references()
-    config_lib.validate(config)
+    if workers is None:
+        config_lib.validate(config)
+    else:
+        _meet(config, workers, facts)
     config.precision = devices.resolve_precision(config.precision)
-    strategy = devices.make_strategy(config.devices)
+    strategy = _make_strategy(config, workers)
     # The same command gives the same bits, on GPUs too.
     tf.config.experimental.enable_op_determinism()
-    if dataset is None:
-        dataset = sources.load_dataset(config.data)
-    split = parts(dataset, config)
+    with cluster.failing_together(strategy):
+        if dataset is None:
+            dataset = sources.load_dataset(config.data)
+        split = parts(dataset, config)
+        transfer = transfer_parts(split, config)
     return Context(
         config=config,
         strategy=strategy,
         dataset=dataset,
         parts=split,
-        transfer_parts=transfer_parts(split, config),
+        transfer_parts=transfer,
         workdir=pathlib.Path(workdir),
         savedmodels=pathlib.Path(savedmodels),
         command=command,
         extend=extend,
+    )
+
+
+def _meet(config, workers, facts):
+    """Waits for all workers, which must be about to do the same.
+
+    One whose configuration is refused tells the others before it ends.
+    """
+    failure = None
+    try:
+        config_lib.validate(config)
+    except ValueError as error:
+        failure = error
+    mine = {
+        **facts,
+        **_shared_fields(config),
+        **{
+            f"version of {name}": version
+            for name, version in provenance.versions()["packages"].items()
+        },
+        "version of python": platform.python_version(),
+        "commit of kd_keras": provenance.own_version(),
+        "refused": failure and str(failure),
+    }
+    rendezvous.meet(workers, mine, config.cluster.patience_seconds)
+    if failure is not None:
+        raise failure
+
+
+def _shared_fields(config):
+    """The fields of the configuration that workers must share: flat dict.
+
+    Of the others, they must share whether they are set. What a file holds is
+    compared where it is read.
+    """
+    fields = config_lib.flatten(config.to_dict())
+    return {
+        name: bool(value) if name in _OWN_FIELDS and value != "auto" else value
+        for name, value in fields.items()
+    }
+
+
+def _make_strategy(config, workers):
+    if workers is None:
+        return devices.make_strategy(config.devices)
+    return cluster.make_strategy(
+        workers,
+        device_count=config.devices,
+        patience_seconds=config.cluster.patience_seconds,
     )
 
 

@@ -137,6 +137,11 @@ def check_export_path(stage, depends_on):
     files.check_directory(_export_path(stage), remedy=_REMEDY)
 
 
+def export_list_path(stage):
+    """The path of the list of the files of a stage's export."""
+    return _export_path(stage) / manifests.NAME
+
+
 def _check_run_of_export(stage, depends_on):
     path = _export_path(stage)
     copy = path / run_directory.CONFIG_NAME

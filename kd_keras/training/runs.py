@@ -2,9 +2,15 @@
 
 import contextlib
 
-from kd_keras.training import label_jobs, prepare
+from kd_keras.training import cluster, label_jobs, prepare
 from kd_keras.training.stages import stage_class
-from kd_keras.utils import locks, remote, remote_outputs, scratch
+from kd_keras.utils import (
+    locks,
+    remote,
+    remote_outputs,
+    scratch,
+    tf_config,
+)
 
 
 def run(
@@ -22,7 +28,8 @@ def run(
 
     Everything that can be refused is refused before anything is written. The
     run directories of all stages are locked until the last one has ended; see
-    `utils.locks`.
+    `utils.locks`. With TF_CONFIG all of its workers call this and train
+    together, and the chief alone writes.
 
     Args:
         config: `ConfigDict`; see `kd_keras.config`.
@@ -45,7 +52,8 @@ def run(
     Raises:
         ValueError: if the configuration, the data, the teacher or the work
             directory cannot be used, another process holds that, or the
-            loss becomes NaN.
+            loss becomes NaN; with several workers, if they differ, or one of
+            them ends.
     """
     if restart and extend:
         raise ValueError(
@@ -53,6 +61,10 @@ def run(
             "leave one of them out"
         )
     remote.check_local(workdir, "--workdir of a training")
+    workers = tf_config.from_environment()
+    if workers is not None:
+        # The others read what the chief exports.
+        remote.check_local(savedmodels, "--savedmodels of several workers")
     with remote_outputs.models(
         savedmodels, "--savedmodels", prefix=f"{config.name}_"
     ) as place:
@@ -63,8 +75,11 @@ def run(
             dataset=dataset,
             command=command,
             extend=extend,
+            workers=workers,
+            facts={"stages": stages, "--restart": restart, "--extend": extend},
         )
-        return _run_stages(context, stages, restart)
+        with cluster.failing_together(context.strategy):
+            return _run_stages(context, stages, restart)
 
 
 def _run_stages(context, stages, restart):
@@ -74,7 +89,8 @@ def _run_stages(context, stages, restart):
     for stage in chosen:
         stage.check()
     with contextlib.ExitStack() as held:
-        for stage in chosen:
+        # One lock for all workers, which may share a machine.
+        for stage in chosen if cluster.is_chief(context.strategy) else ():
             for directory in stage.directories():
                 held.enter_context(locks.holding(directory))
                 scratch.clear(directory)

@@ -14,7 +14,7 @@ import textwrap
 from absl import app, flags
 from absl import logging as absl_logging
 
-from kd_keras.utils import arguments, interruption, quiet
+from kd_keras.utils import arguments, interruption, processes, quiet
 
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
 _IMPORT = flags.DEFINE_list(
@@ -42,10 +42,11 @@ def run(main):
     if any(argument in _HELP_FLAGS for argument in sys.argv[1:]):
         print(_help(main))
         sys.exit(0)
-    app.run(
-        lambda argv: _guarded(main, argv),
-        flags_parser=lambda argv: _parse_flags(argv, main),
-    )
+    with processes.ending_at_once():
+        app.run(
+            lambda argv: _guarded(main, argv),
+            flags_parser=lambda argv: _parse_flags(argv, main),
+        )
 
 
 @contextlib.contextmanager

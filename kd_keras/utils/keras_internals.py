@@ -178,3 +178,42 @@ def fresh_names():
         yield
     finally:
         global_state.set_global_attribute(key, before)
+
+
+@contextlib.contextmanager
+def local_cpus(count):
+    """Context in which a strategy of several workers has CPUs on each.
+
+    TensorFlow's own gives each worker all of its GPUs, or one CPU.
+
+    Args:
+        count: int, the logical CPU devices of each worker; None for what
+            TensorFlow chooses.
+    """
+    from tensorflow.python.distribute import collective_all_reduce_strategy
+
+    extended = collective_all_reduce_strategy.CollectiveAllReduceExtended
+    before = extended._initialize_local_devices
+
+    def cpus(self, cluster_resolver, worker_device):
+        devices = [f"{worker_device}/device:CPU:{i}" for i in range(count)]
+        return tuple(devices), "CPU"
+
+    if count:
+        extended._initialize_local_devices = cpus
+    try:
+        yield
+    finally:
+        extended._initialize_local_devices = before
+
+
+def abort_cluster(message):
+    """Ends the waits of all workers of a cluster, which get an AbortedError.
+
+    Args:
+        message: str, which the error contains.
+    """
+    import tensorflow as tf
+    from tensorflow.python.eager import context
+
+    context.context().report_error_to_cluster(tf.errors.ABORTED, message)

@@ -5,8 +5,9 @@ import types
 import nets
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from kd_keras.training import callbacks, run_directory
+from kd_keras.training import callbacks, run_directory, save_times
 from kd_keras.utils import interruption
 
 
@@ -50,13 +51,17 @@ def test_a_state_is_saved_whenever_the_minutes_have_passed():
     )
     save = callbacks.SaveCheckpoint(
         states,
-        minutes=1.0,
+        times=save_times.SaveTimes(1.0, clock=lambda: now[0]),
         steps_per_epoch=5,
         log=types.SimpleNamespace(seconds=0.0),
         interruption=interruption.Deferral(),
-        clock=lambda: now[0],
     )
-    save.set_model(types.SimpleNamespace(network=nets.make_network()))
+    save.set_model(
+        types.SimpleNamespace(
+            network=nets.make_network(),
+            distribute_strategy=tf.distribute.get_strategy(),
+        )
+    )
     save.on_train_begin()
     for epoch in range(2):
         save.on_epoch_begin(epoch)

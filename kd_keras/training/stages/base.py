@@ -8,13 +8,15 @@ from kd_keras.data import few_labels, fingerprints, pipeline
 from kd_keras.deployment import saved_model
 from kd_keras.models import build
 from kd_keras.training import (
+    cluster,
+    environments,
     extension,
     outcome,
     publishing,
     run_directory,
     teacher_files,
 )
-from kd_keras.utils import source_code
+from kd_keras.utils import source_code, strategies
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +71,11 @@ class Stage(abc.ABC):
         self.run_dir = run_directory.RunDir(
             context.workdir / self.name, self.name
         )
+
+    @property
+    def is_chief(self):
+        """Whether this process writes the stage's files: bool."""
+        return cluster.is_chief(self.context.strategy)
 
     @property
     def class_names(self):
@@ -184,7 +191,60 @@ class Stage(abc.ABC):
     def find_depends_on(self):
         """What the result depends on: flat dict of JSON values."""
         found = {**self.depends_on(self.config), **self.find_inputs()}
+        num_workers = strategies.num_workers(self.context.strategy)
+        if num_workers > 1:
+            found["workers"] = num_workers
         return extension.planned(found, section=self.section, ends=self.ends)
+
+    def agree(self, depends_on, report):
+        """Checks that all workers are about to do the same.
+
+        Args:
+            depends_on: dict; see `RunDir.check`.
+            report: dict, the report of a finished run, or None.
+
+        Raises:
+            ValueError: on all workers, if something differs.
+        """
+        finished = {f"{self.name} has finished": report is not None}
+        hint = cluster.SHARED.format(path=self.run_dir.path)
+        # The same images and labels may lie elsewhere.
+        facts = {k: v for k, v in depends_on.items() if k != "data.data_dir"}
+        cluster.agree(self.context.strategy, facts)
+        cluster.agree(self.context.strategy, finished, hint=hint)
+
+    def start(self, depends_on, *, restart):
+        """Creates the run directory, which all workers then see.
+
+        Args:
+            depends_on: dict; see `RunDir.check`.
+            restart: bool; True removes an earlier run first.
+        """
+        if self.is_chief:
+            if restart:
+                self.run_dir.remove()
+            self.run_dir.start(
+                self.config,
+                depends_on,
+                command=self.context.command,
+                environment=environments.current(self.context.strategy),
+                class_names=self.class_names,
+            )
+        cluster.wait_for_file(self.context.strategy, self.run_dir.config_path)
+
+    def report_by_chief(self, finish):
+        """Lets the chief finish the stage; returns its report on all workers.
+
+        Args:
+            finish: function without arguments that writes the stage's files
+                and returns its report, a dict.
+        """
+        strategy = self.context.strategy
+        report = cluster.on_chief(strategy, finish)
+        cluster.wait_for_file(strategy, self.run_dir.report_path)
+        # The next stage may read it.
+        cluster.wait_for_file(strategy, publishing.export_list_path(self))
+        return report
 
     def finished_report(self, depends_on):
         """The report of a finished run of the same stage, or None."""
@@ -210,7 +270,8 @@ class Stage(abc.ABC):
             return None
         self.run_dir.check_records()
         _log.info("%s: finished before, in %s", self.name, self.run_dir.path)
-        publishing.repair_export(self, report, depends_on)
+        if self.is_chief:
+            publishing.repair_export(self, report, depends_on)
         outcome.log(self, report)
         return report
 

@@ -11,7 +11,6 @@ from kd_keras.evaluation import comparison
 from kd_keras.teachers import probe
 from kd_keras.training import (
     embeddings,
-    environments,
     outcome,
     probing,
     publishing,
@@ -72,20 +71,18 @@ class ProbeStage(base.Stage):
     def run(self, *, restart):
         depends_on = self.find_depends_on()
         report = None if restart else self.finished_report(depends_on)
+        if report is None:
+            self.check_paths(restart, depends_on)
+        self.agree(depends_on, report)
         if report is not None:
             return report
-        self.check_paths(restart, depends_on)
         probing.check_labels(self.train.labels, self.train.num_classes)
         self._embeddings.open()
-        if restart:
-            self.run_dir.remove()
-        self.run_dir.start(
-            self.config,
-            depends_on,
-            command=self.context.command,
-            environment=environments.current(self.context.strategy),
-            class_names=self.class_names,
-        )
+        self.start(depends_on, restart=restart)
+        return self.report_by_chief(self._finish)
+
+    def _finish(self):
+        """Fits and exports the head; returns the stage's report."""
         start = time.monotonic()
         fitted = self._fit()
         head = self._probe(fitted.kernel, fitted.bias)

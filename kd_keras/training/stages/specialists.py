@@ -10,7 +10,7 @@ from kd_keras.models import macs
 from kd_keras.teachers import loading
 from kd_keras.training import (
     answers,
-    environments,
+    cluster,
     extension,
     publishing,
     teacher_files,
@@ -51,28 +51,24 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         report = None
         if not restart and only < 0:
             report = self.finished_report(depends_on)
+        if report is None:
+            self.check_paths(restart and only < 0, depends_on)
+        self.agree(depends_on, report)
         if report is not None:
             return report
-        self.check_paths(restart and only < 0, depends_on)
         self.answers.open()
         generalist = self._build_generalist()
         members = self._members(generalist, self.answers.record)
         if only >= 0:
-            if restart:
+            if restart and self.is_chief:
                 # It reports a combination with another specialist.
                 self.run_dir.report_path.unlink(missing_ok=True)
             return members[only].run(restart=restart)
-        if restart:
-            self.run_dir.remove()
-        self.run_dir.start(
-            self.config,
-            depends_on,
-            command=self.context.command,
-            environment=environments.current(self.context.strategy),
-            class_names=self.class_names,
-        )
+        self.start(depends_on, restart=restart)
         reports = [member.run(restart=False) for member in members]
-        return self._combine(generalist, members, reports)
+        return self.report_by_chief(
+            lambda: self._combine(generalist, members, reports)
+        )
 
     def can_rebuild(self):
         return True  # of its members, which are checked
@@ -130,15 +126,9 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
 
     def _members(self, generalist, inputs):
         """A `Specialist` for each set of classes that are confused."""
-        predictions = losses.soften(
-            logits=predict.logits_of(self.answers.function, self.train),
-            temperature=self.fields.temperature,
-        )
-        class_sets = specialists.confusable_sets(
-            predictions,
-            num_sets=self.fields.num_specialists,
-            num_classes=self.fields.num_classes,
-            seed=self.config.seed,
+        # Another processor may round otherwise, and confuse others.
+        class_sets = cluster.on_chief(
+            self.context.strategy, self._confused_classes
         )
         members = [
             specialist.Specialist(
@@ -155,6 +145,19 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         for member in members if only < 0 else [members[only]]:
             member.plan()
         return members
+
+    def _confused_classes(self):
+        """The classes of each specialist: list of lists of int."""
+        predictions = losses.soften(
+            logits=predict.logits_of(self.answers.function, self.train),
+            temperature=self.fields.temperature,
+        )
+        return specialists.confusable_sets(
+            predictions,
+            num_sets=self.fields.num_specialists,
+            num_classes=self.fields.num_classes,
+            seed=self.config.seed,
+        )
 
     def _combine(self, generalist, members, reports):
         """Exports the combination; returns its report."""

@@ -9,7 +9,7 @@ from kd_keras.data import pipeline
 from kd_keras.distillation import losses
 from kd_keras.models import backbone, macs
 from kd_keras.teachers import starting_weights
-from kd_keras.training import environments, extension, fitting, publishing
+from kd_keras.training import extension, fitting, publishing
 from kd_keras.training.stages import base
 
 _log = logging.getLogger(__name__)
@@ -37,9 +37,11 @@ class TrainingStage(base.Stage):
     def run(self, *, restart):
         depends_on = self.find_depends_on()
         report = None if restart else self.finished_report(depends_on)
+        if report is None:
+            self.check_paths(restart, depends_on)
+        self.agree(depends_on, report)
         if report is not None:
             return report
-        self.check_paths(restart, depends_on)
         num_classes = self.find_num_classes()
         keras.utils.set_random_seed(self.config.seed)
         network, model = fitting.compile_network(self, num_classes)
@@ -54,18 +56,17 @@ class TrainingStage(base.Stage):
             )
         # Not earlier: no store is written for a network that cannot be built.
         self.open_inputs()
-        if restart:
-            self.run_dir.remove()
-        self.run_dir.start(
-            self.config,
-            depends_on,
-            command=self.context.command,
-            environment=environments.current(self.context.strategy),
-            class_names=self.class_names,
-        )
+        self.start(depends_on, restart=restart)
         fitting.fit(self, network, model)
+        weights = network.get_weights()
+        return self.report_by_chief(
+            lambda: self._finish(weights, num_classes, num_macs)
+        )
+
+    def _finish(self, weights, num_classes, num_macs):
+        """Exports the trained network; returns the stage's report."""
         final = publishing.build_in_float32(self, num_classes)
-        final.set_weights(network.get_weights())
+        final.set_weights(weights)
         if not self.has_logits:
             final = backbone.backbone(final)
             num_macs = macs.count_macs(final)

@@ -1,0 +1,92 @@
+"""Decides after which steps of an epoch the state is saved."""
+
+import math
+import time
+
+from kd_keras.training import cluster
+from kd_keras.utils import strategies
+
+
+def make(minutes, strategy):
+    """The `SaveTimes` of a strategy's workers.
+
+    Args:
+        minutes: float, as of `SaveTimes`.
+        strategy: `tf.distribute.Strategy`.
+    """
+    if strategies.num_workers(strategy) > 1:
+        return AgreedTimes(minutes, strategy=strategy)
+    return SaveTimes(minutes)
+
+
+class SaveTimes:
+    """Lets a state be saved whenever some minutes have passed.
+
+    Args:
+        minutes: float, the time between two states; 0 for none within an
+            epoch.
+        clock: function that returns seconds.
+    """
+
+    def __init__(self, minutes, *, clock=time.monotonic):
+        self._minutes = minutes
+        self._clock = clock
+
+    def note_saved(self):
+        """Notes that the state was saved now."""
+        self._saved_at = self._clock()
+
+    def begin_epoch(self):
+        """Notes that the first step of an epoch comes next."""
+
+    def is_due(self, step):
+        """Whether the state is to be saved after a step.
+
+        Args:
+            step: int, the steps of the epoch that are finished.
+        """
+        minutes = (self._clock() - self._saved_at) / 60
+        return 0 < self._minutes <= minutes
+
+
+class AgreedTimes(SaveTimes):
+    """Lets all workers of a cluster save a state after the same steps.
+
+    Asking the chief for its clock after every step would cost a wait of all.
+    The chief is asked after a few steps alone: it chooses the next one from
+    the speed since the last, at most twice as far into the epoch.
+
+    Args:
+        minutes, clock: as of `SaveTimes`; the chief's count.
+        strategy: `tf.distribute.Strategy` of all workers.
+    """
+
+    def __init__(self, minutes, *, strategy, clock=time.monotonic):
+        super().__init__(minutes, clock=clock)
+        self._strategy = strategy
+
+    def begin_epoch(self):
+        self._asks_after = 1
+        self._asked = 0, self._clock()
+
+    def is_due(self, step):
+        if not self._minutes or step < self._asks_after:
+            return False
+        is_due, self._asks_after = cluster.from_chief(
+            self._strategy, self._plan(step)
+        )
+        self._asked = step, self._clock()
+        return is_due
+
+    def _plan(self, step):
+        """Whether a state is due after a step, and when to ask again."""
+        is_due = super().is_due(step)
+        now = self._clock()
+        left = self._minutes * 60
+        if not is_due:
+            left -= now - self._saved_at
+        before, asked_at = self._asked
+        # No less than a clock can measure.
+        seconds_per_step = max((now - asked_at) / (step - before), 1e-6)
+        steps = min(math.ceil(left / seconds_per_step), step)
+        return is_due, step + max(1, steps)

@@ -23,6 +23,7 @@ from kd_keras.utils import (
     interruption,
     keras_internals,
     processes,
+    rendezvous,
     strategies,
     tf_config,
     watchdog,
@@ -30,6 +31,8 @@ from kd_keras.utils import (
 
 _log = logging.getLogger(__name__)
 
+# The strategy of this process, once it has been made.
+_joined = []
 # Errors of TensorFlow where another worker has ended.
 _LOST = (
     tf.errors.AbortedError,
@@ -49,6 +52,26 @@ SHARED = (
     "all workers must read the files that the chief writes: {path} must be on "
     "a file system that they share"
 )
+
+
+def meet(workers, facts, *, patience_seconds):
+    """Waits for all workers, which must have the same facts.
+
+    In a process that has joined their cluster already, for an earlier
+    training, they are compared there.
+
+    Args:
+        workers: `tf_config.Workers`.
+        facts: dict of JSON values by name.
+        patience_seconds: float, how long to wait for the other workers.
+
+    Raises:
+        ValueError: as `rendezvous.meet`.
+    """
+    if _joined:
+        agree(_joined[-1], facts)
+    else:
+        rendezvous.meet(workers, facts, patience_seconds)
 
 
 @functools.cache
@@ -96,6 +119,7 @@ def make_strategy(workers, *, device_count, patience_seconds):
     # TensorFlow has taken SIGTERM, and would only wait.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminated)
+    _joined.append(strategy)
     _log.info(
         "cluster: this is %s of %d, with %d replicas in all",
         name,

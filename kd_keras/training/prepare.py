@@ -11,7 +11,7 @@ import tensorflow as tf
 from kd_keras import config as config_lib
 from kd_keras.data import datasets, sources, splits
 from kd_keras.training import cluster, devices
-from kd_keras.utils import provenance, rendezvous
+from kd_keras.utils import provenance
 
 _log = logging.getLogger(__name__)
 # Paths, which may be others on each worker, and patience.
@@ -129,7 +129,8 @@ def _meet(config, workers, facts):
         "commit of kd_keras": provenance.own_version(),
         "refused": failure and str(failure),
     }
-    rendezvous.meet(workers, mine, config.cluster.patience_seconds)
+    patience_seconds = config.cluster.patience_seconds
+    cluster.meet(workers, mine, patience_seconds=patience_seconds)
     if failure is not None:
         raise failure
 

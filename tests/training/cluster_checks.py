@@ -22,7 +22,7 @@ from kd_keras.utils import tf_config
 def main(folder, fields):
     workers = tf_config.from_environment()
     strategy = cluster.make_strategy(
-        workers, device_count="2", patience_seconds=300
+        workers, device_count="2", patience_seconds=600.0
     )
     mine = workers.index
     found = {
@@ -36,7 +36,7 @@ def main(folder, fields):
         "on_chief": cluster.on_chief(strategy, lambda: [mine]),
         "cached": strategy
         is cluster.make_strategy(
-            workers, device_count="2", patience_seconds=300
+            workers, device_count="2", patience_seconds=600.0
         ),
         "differing": message(
             lambda: cluster.agree(

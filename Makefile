@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make quickstart   distil a digit classifier on the MNIST in the package"
 	@echo "make cifar10      the CIFAR-10 experiment: teacher, student, baseline"
-	@echo "make few-labels   CIFAR-10 with 500 labels, a teacher from ImageNet (2 hours)"
+	@echo "make few-labels   CIFAR-10 with 500 labels, a teacher from ImageNet (5 hours)"
 	@echo "make report       a page about the shipped CIFAR-10 models: runs/report.html"
 	@echo "make paper        the paper's experiments, docs/paper.md (hours; resumes)"
 	@echo "make paper-quick  the same with one seed, shortened (minutes)"

@@ -18,8 +18,8 @@ The argument names the network that is trained and the labels of each class:
     head        a linear head on the embeddings by that student
     both        a student, from the probe's predictions and the embeddings
 
-EfficientNet-Lite0 was trained on ImageNet and never here. It embeds two views
-of each image, resized from 32 to 224 pixels, once (`kd-keras label`).
+EfficientNet-Lite0 was trained on ImageNet and never here. It embeds six
+views of each image, resized from 32 to 224 pixels, once (`kd-keras label`).
 
 The choice of all settings: `docs/experiments/cifar10_few_labels.md`.
 """
@@ -29,8 +29,10 @@ from kd_keras.utils.suggestions import check_choice
 
 # Labels of each class; 0 for all 5,000.
 LABELS = {"50": 50, "500": 500, "all": 0}
+# Stored views of each image.
+VIEWS = 6
 # Passes over the 50,000 images; a baseline takes as many steps.
-_EPOCHS = 8
+_EPOCHS = 16
 _BATCH_SIZE = 250
 _TRAIN_PER_CLASS = 5_000
 
@@ -41,8 +43,8 @@ def _baseline(config):
     config.student.epochs *= _TRAIN_PER_CLASS // per_class
     config.baseline.optimizer.warmup_epochs = config.student.epochs / 5
     if config.data.labels_per_class:
-        config.baseline.optimizer.learning_rate = 0.75
-        config.baseline.optimizer.kernel_learning_rate = 0.3
+        config.baseline.optimizer.learning_rate = 0.5
+        config.baseline.optimizer.kernel_learning_rate = 0.2
 
 
 def _embeds(config):
@@ -98,7 +100,7 @@ def get_config(experiment="soft_50"):
     config.data.labels_per_class = LABELS[labels] if labels else 0
     # Runs of all seeds see the same views, so they share a store.
     config.data.augment.seed = 0
-    config.store.views = 2
+    config.store.views = VIEWS
     config.student.epochs = _EPOCHS
     config.student.batch_size = _BATCH_SIZE
     config.student.optimizer.warmup_epochs = _EPOCHS / 5

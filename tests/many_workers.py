@@ -9,7 +9,7 @@ Example, a script that prints JSON, as the two workers of a cluster:
     results = many_workers.run([sys.executable, "script.py"], cwd=tmp_path)
     first, second = [result.json() for result in results]
 
-Example, a training of which one worker is killed:
+Example, a training that loses a worker:
 
     argv = commands.command("--config=mnist", "--stage=teacher")
     with many_workers.start(argv, cwd=tmp_path) as workers:
@@ -37,7 +37,7 @@ _PAUSE_SECONDS = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What one worker left.
+    """Exit code and output of one worker.
 
     Attributes:
         returncode: int, the exit code; -9 where it was killed.
@@ -95,12 +95,12 @@ class Workers:
                 )
 
     def kill(self, index, number=signal.SIGKILL):
-        """Sends a signal to a worker and to what it has started."""
+        """Sends a signal to a worker and its child processes."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.processes[index].pid, number)
 
     def output(self, index, stream="stderr"):
-        """What a worker has written to `stdout` or `stderr` so far: str."""
+        """Returns the output so far, of `stdout` or `stderr`: str."""
         return self._path(index, stream).read_text(errors="replace")
 
     def wait_for_text(self, index, text, stream="stderr"):
@@ -138,7 +138,7 @@ class Workers:
         ]
 
     def kill_all(self):
-        """Kills every worker, and what those have started."""
+        """Kills every worker and its child processes."""
         for index, process in enumerate(self.processes):
             if process is not None:
                 self.kill(index)
@@ -161,7 +161,7 @@ class Workers:
 
 @contextlib.contextmanager
 def start(argv, count=2, *, cwd, environment=None, limit=300):
-    """Starts the workers of a cluster; kills what is left at the end.
+    """Starts the workers of a cluster; kills the remaining ones at the end.
 
     Args:
         argv: list of str, the command of every worker; or a list of such

@@ -47,7 +47,7 @@ def _flatten(fact, prefix=""):
 
 
 def _owners(names, texts):
-    """Who has which value: `3 on worker 0 (a:1), 5 on worker 1 (b:1)`."""
+    """Lists values and their owners: `3 on worker 0 (a:1), 5 on worker 1`."""
     owners = {}
     for name, text in zip(names, texts, strict=True):
         owners.setdefault(text, []).append(name)

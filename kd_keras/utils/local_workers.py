@@ -32,8 +32,8 @@ def run(argv, count, *, environment=None):
         environment: dict of str, variables to add.
 
     Returns:
-        int, the exit code: 0, that of the first worker that has failed, or
-        128 and the number of the signal that has ended it or this process.
+        int, the exit code: 0, or the one of the first worker that has failed;
+        128 + n where signal n has ended that worker or this process.
     """
     with _signals() as received:
         workers = _Workers(argv, count, environment or {})
@@ -89,7 +89,7 @@ class _Workers:
         return code
 
     def kill(self):
-        """Kills those that run, and what they have started."""
+        """Kills the running workers and their own child processes."""
         self._send(signal.SIGKILL)
         for process in self._processes:
             process.wait()

@@ -4,8 +4,8 @@ import contextlib
 import random
 import socket
 
-# Below the ports that systems give to outgoing connections, any of which may
-# take a port between its choice and its use.
+# Below the ports of outgoing connections: one of those might take a port
+# between its choice and its use.
 _RANGE = range(10240, 32768)
 _ATTEMPTS = 1000
 

@@ -1,13 +1,13 @@
 """Brings the workers of a training together, before TensorFlow starts.
 
 TensorFlow waits without end for a worker that never comes, lets workers train
-together whose programs differ, and says little about either. So the workers
-meet beforehand, on the ports that TensorFlow's servers will have: each sends
-all others what must be the same everywhere, and receives it from them.
+together whose programs differ, and reports neither. Therefore the workers meet
+beforehand, on the ports that TensorFlow's servers will have. Each sends its
+facts, which must be the same everywhere, to all others.
 
-Of each pair of workers, either sends the other its facts in a connection of its
-own, and gets an answer. A worker that has received the facts of all others, and
-all their answers, is needed by nobody any more.
+In each pair of workers, both send their facts, over a connection of their own,
+and wait for an answer. A worker may leave once it has the facts and the answers
+of all others: nobody waits for it any more.
 """
 
 import logging
@@ -30,7 +30,7 @@ _MOST_CHARACTERS = 1000
 
 
 def meet(workers, facts, patience_seconds):
-    """Waits until all workers are there and know each other's facts.
+    """Waits until all workers have come and know each other's facts.
 
     The port of this worker is free again afterwards.
 
@@ -66,7 +66,7 @@ def meet(workers, facts, patience_seconds):
 
 
 class _Meeting:
-    """What this worker knows of the others."""
+    """State of the meeting, as this worker knows it."""
 
     def __init__(self, workers, facts):
         self._workers = workers
@@ -133,7 +133,7 @@ class _Meeting:
             self._changed.notify_all()
 
     def leave(self, reason):
-        """Tells those that are there that this worker has ended, and why."""
+        """Tells the others that this worker has ended, and why."""
         threads = [
             worker_messages.in_background(self._say_farewell, index, reason)
             for index in self._others()
@@ -228,7 +228,7 @@ def _mismatch(workers, message, *, place, index):
         workers: `tf_config.Workers`.
         message: dict, of a worker.
         place: int, the index of the host that it was sent to or is from.
-        index: int, of the worker that is there.
+        index: int, the index that the process there has.
     """
     hosts = list(workers.hosts)
     if message["hosts"] != hosts:

@@ -2,7 +2,7 @@
 
 Whatever starts a training on several machines sets it: by hand, Slurm, the
 Kubeflow training operator, Vertex AI, Ray Train. TensorFlow reads it, too, but
-starts its servers before it finds some of the mistakes, and says little about
+starts its servers before it finds some of the mistakes, and does not explain
 the others.
 
 Reference:
@@ -40,12 +40,12 @@ class Workers:
 
     @property
     def count(self):
-        """How many processes there are: int."""
+        """Number of processes: int."""
         return len(self.hosts)
 
     @property
     def is_chief(self):
-        """Whether this process writes the results: bool."""
+        """Whether this process is the one that writes results: bool."""
         return self.index == 0
 
     def name(self, index):

@@ -1,7 +1,7 @@
 """Messages between the workers of a training, on the ports that those have.
 
-What comes from anybody else is ignored. There is no password, as TensorFlow's
-servers have none: workers belong in a network of their own.
+Bytes of anybody else are ignored. Like TensorFlow's servers, the ports have no
+password: workers belong in a network of their own.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ _PROTOCOL = "kd_keras rendezvous"
 _ANSWER_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _MOST_CONNECTIONS = 256
-# What messages of each kind have besides.
+# Further entries of each kind of message.
 _KINDS = {"facts": {"facts": dict}, "farewell": {"reason": str}, "answer": {}}
 
 

@@ -11,7 +11,7 @@ PAGE = "docs/guides/many_machines.md"
 # Stand-ins for Slurm on two nodes, which run one after the other.
 PROGRAMS = {
     "scontrol": "printf 'node-a\\nnode-b\\n'",
-    "srun": 'for i in 0 1; do SLURM_NODEID=$i "$@"; done',
+    "srun": 'shift; for i in 0 1; do SLURM_NODEID=$i "$@"; done',
     "kd-keras": 'echo "$TF_CONFIG" | tr -d "\\n"; echo; echo "$@" >&2',
 }
 

@@ -1,4 +1,4 @@
-"""The command `launch`: what it refuses, without TensorFlow."""
+"""Errors of the command `launch`, without TensorFlow."""
 
 import pytest
 from commands import assert_one_line, run

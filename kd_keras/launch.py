@@ -6,8 +6,8 @@ Examples:
 
 Starts the command behind -- in --workers processes. Each has a TF_CONFIG that
 names all of them, as if they ran on several machines. Worker 0 shows its
-progress as usual. The lines of the others begin with [worker 1]. When one fails,
-the others are ended and its exit code is returned.
+progress as usual; lines of worker 1 begin with [worker 1]. When one fails, the
+others are ended and its exit code is returned.
 
 This is for trying out. It is slower than one process, and the processes use the
 CPU alone. On one machine with several GPUs, kd-keras train uses all of them by

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import threading
 
 from kd_keras.training.engines import worker as workers
 from kd_keras.training.engines.driver import Event
@@ -11,6 +12,7 @@ from kd_keras.utils import packages, provenance, quiet
 # How often Ray starts a worker again whose process or machine has ended.
 _RESTARTS = 3
 _CONNECT_SECONDS = 10
+_INIT_SECONDS = 120
 
 
 class RayCrew:
@@ -39,6 +41,7 @@ class RayCrew:
         self._errors = self._ray.exceptions
         self._work = work
         self._jobs = jobs
+        self._init_error = None
         self._address = address or os.environ.get("RAY_ADDRESS", "")
         # By the reference of an answer that is awaited: its actor.
         self._awaited = {}
@@ -85,9 +88,9 @@ class RayCrew:
             return Event(worker, "restarted", f"{text} and is started again")
         except self._errors.ActorDiedError as error:
             self.workers.remove(worker)
-            return Event(worker, "lost", f"{text}: {_first_line(error)}")
+            return Event(worker, "lost", f"{text}: {_one_line(error)}")
         except self._errors.RayError as error:
-            return Event(worker, "error", f"Ray: {_first_line(error)}")
+            return Event(worker, "error", f"Ray: {_one_line(error)}")
 
     def _connect(self):
         # Nothing of a labelling is told to others.
@@ -101,11 +104,26 @@ class RayCrew:
                 )
             return
         _check_reachable(self._address)
+        with quiet.without_messages():
+            # Where something else answers than Ray, `init` waits for minutes.
+            thread = threading.Thread(
+                target=self._init, kwargs=options, daemon=True
+            )
+            thread.start()
+            thread.join(_INIT_SECONDS)
+        if thread.is_alive():
+            reason = f"no answer of Ray in {_INIT_SECONDS} seconds"
+            raise _unreachable(self._address, reason)
+        if self._init_error is not None:
+            reason = _one_line(self._init_error)
+            raise _unreachable(self._address, reason) from self._init_error
+
+    def _init(self, **options):
+        """Joins the cluster; keeps the error if that fails."""
         try:
-            with quiet.without_messages():
-                self._ray.init(self._address, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise _unreachable(self._address, _first_line(error)) from error
+            self._ray.init(self._address, **options)
+        except Exception as error:
+            self._init_error = error
 
     def _start(self, index, threads, gpus):
         actor = self._ray.remote(workers.Worker).options(
@@ -148,5 +166,8 @@ def _unreachable(address, reason):
     )
 
 
-def _first_line(error):
-    return str(error).strip().splitlines()[0]
+def _one_line(error):
+    """What Ray says of an error, without its traceback."""
+    lines = str(error).strip().splitlines()
+    # The reason why a worker could not be made comes last.
+    return lines[-1 if "creation task" in lines[0] else 0]

@@ -36,6 +36,7 @@ class Worker:
         self._work = work
         self._index = index
         self._job = None
+        self._started = False
         self._open = contextlib.ExitStack()
 
     def answer(self, method, arguments=(), report=None):
@@ -62,6 +63,9 @@ class Worker:
 
     def start(self):
         """Imports TensorFlow, as all workers do at once."""
+        if self._started:
+            return
+        self._started = True
         self._set_up_process()
         with quiet.without_messages():
             from kd_keras.training import label_jobs  # noqa: F401

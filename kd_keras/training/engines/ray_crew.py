@@ -11,6 +11,8 @@ from kd_keras.utils import packages, provenance, quiet
 
 # How often Ray starts a worker again whose process or machine has ended.
 _RESTARTS = 3
+# On a busy machine, Ray's own processes may not start in time.
+_ATTEMPTS = 3
 _CONNECT_SECONDS = 10
 _INIT_SECONDS = 120
 
@@ -97,11 +99,7 @@ class RayCrew:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options = {"configure_logging": False, "log_to_driver": False}
         if not self._address:
-            cpus = max(provenance.threads(), self._jobs)
-            with quiet.without_messages():
-                self._ray.init(
-                    "local", num_cpus=cpus, include_dashboard=False, **options
-                )
+            self._start_here(options)
             return
         _check_reachable(self._address)
         with quiet.without_messages():
@@ -117,6 +115,28 @@ class RayCrew:
         if self._init_error is not None:
             reason = _one_line(self._init_error)
             raise _unreachable(self._address, reason) from self._init_error
+
+    def _start_here(self, options):
+        """Starts a Ray of this machine alone."""
+        cpus = max(provenance.threads(), self._jobs)
+        for _ in range(_ATTEMPTS):
+            try:
+                with quiet.without_messages():
+                    self._ray.init(
+                        "local",
+                        num_cpus=cpus,
+                        include_dashboard=False,
+                        **options,
+                    )
+                return
+            # Ray raises a plain `Exception` after 30 seconds.
+            except Exception as error:
+                failure = error
+                self._ray.shutdown()
+        raise ValueError(
+            "Ray must start on this machine; --jobs does without it. "
+            f"Received: {_one_line(failure)}"
+        ) from failure
 
     def _init(self, **options):
         """Joins the cluster; keeps the error if that fails."""

@@ -158,13 +158,17 @@ def test_training_on_labels():
     )
 
 
+@pytest.fixture(scope="module")
+def unclipped():
+    return fit(one_device(), make_optimizer=sgd())[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "clip", [{"global_clipnorm": 0.1}, {"clipnorm": 0.05}, {"clipvalue": 0.01}]
 )
-def test_clipping_applies_to_the_whole_batch_s_gradient(clip):
+def test_clipping_applies_to_the_whole_batch_s_gradient(clip, unclipped):
     one, _ = fit(one_device(), make_optimizer=sgd(**clip))
-    unclipped, _ = fit(one_device(), make_optimizer=sgd())
     two, _ = fit(two_replicas(), make_optimizer=sgd(**clip))
     nets.assert_same_weights(two, one, atol=1e-5)
     difference = np.abs(one.get_weights()[0] - unclipped.get_weights()[0])

@@ -241,7 +241,7 @@ def one_core(module):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def machine():
+def machine(packages=("tensorflow", "keras", "torch", "numpy")):
     """Hardware and versions: dict."""
     from importlib import metadata
 
@@ -252,10 +252,7 @@ def machine():
         "cores": len(os.sched_getaffinity(0)),
         "avx512_vnni": "avx512_vnni" in cpuinfo,
         "python": platform.python_version(),
-        **{
-            name: metadata.version(name)
-            for name in ("tensorflow", "keras", "torch", "numpy")
-        },
+        **{name: metadata.version(name) for name in packages},
     }
 
 

@@ -99,6 +99,7 @@ def test_regularisation_and_sample_weights_change_the_update():
         distilling.compiled(plain, teacher).fit(images, sample_weight=labels)
 
 
+@pytest.mark.slow
 def test_without_a_hard_loss_labels_only_feed_metrics():
     teacher, images = nets.make_network(), nets.make_images()
     first = nets.make_network()
@@ -124,6 +125,7 @@ def test_given_teacher_logits_equal_the_live_teacher():
     nets.assert_same_weights(live, stored, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_sample_weights_weigh_the_loss_and_the_logs():
     teacher, images = nets.make_network(), nets.make_images(48)
     labels = nets.make_labels(48)

@@ -81,6 +81,7 @@ def test_a_loss_gets_the_inputs_among_its_arguments(hard_loss_weight):
         assert received["labels"] is None
 
 
+@pytest.mark.slow
 def test_dkd_uses_labels_only_with_a_hard_loss():
     teacher, images = nets.make_network(), nets.make_images(16)
     labels = (np.argmax(teacher(images), -1) + 1) % nets.NUM_CLASSES

@@ -151,6 +151,7 @@ def test_the_student_loads_the_weights_that_a_distiller_saves(tmp_path):
     assert again.optimizer.iterations == 1
 
 
+@pytest.mark.slow
 def test_a_reloaded_distiller_with_its_teacher_trains_on(tmp_path):
     teacher, images = nets.make_network(), nets.make_images(16)
     first, _ = distilling.distil(

@@ -41,6 +41,7 @@ def test_a_setting_takes_effect_when_it_is_set(networks, name, first, second):
     assert loss(distiller) == expected != before
 
 
+@pytest.mark.slow
 def test_a_callback_changes_the_temperature_of_the_next_epoch(networks):
     distiller = distilling.compiled(*networks, temperature=8.0)
     distiller.optimizer.learning_rate = 0.0

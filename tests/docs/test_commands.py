@@ -48,6 +48,7 @@ def divided(arguments):
     return [arguments[:end], arguments[end:]]
 
 
+@pytest.mark.slow
 def test_flags_and_configurations_are_valid():
     cases = [
         [str(REPOSITORY), ["--check", *command]]

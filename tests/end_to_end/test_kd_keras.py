@@ -75,6 +75,7 @@ def test_a_missing_or_unknown_command_gives_one_line(
     assert message in line and line.endswith("--help")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", dispatcher.COMMANDS)
 def test_a_command_s_help_is_that_of_its_module(tmp_path, command):
     dispatched = kd_keras(command, "--help", cwd=tmp_path)

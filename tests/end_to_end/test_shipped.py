@@ -31,7 +31,12 @@ def predict(path, images):
 
 @pytest.mark.parametrize(
     "name",
-    ["mnist_teacher", "mnist_student", "cifar10_teacher", "cifar10_student"],
+    [
+        "mnist_teacher",
+        "mnist_student",
+        pytest.param("cifar10_teacher", marks=pytest.mark.slow),
+        "cifar10_student",
+    ],
 )
 def test_a_shipped_model_is_as_good_as_its_card_says(name, samples):
     card = (SHIPPED / name / "model_card.md").read_text()
@@ -49,7 +54,9 @@ def test_a_shipped_model_is_as_good_as_its_card_says(name, samples):
         assert errors / len(labels) <= share + 2 * spread
 
 
-@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+@pytest.mark.parametrize(
+    "name", ["mnist", pytest.param("cifar10", marks=pytest.mark.slow)]
+)
 def test_a_shipped_student_agrees_with_the_shipped_teacher(name, samples):
     images, _ = samples[name]
     logits = [

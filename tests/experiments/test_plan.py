@@ -15,6 +15,7 @@ def recorded_results():
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_recorded_results_are_of_the_current_configurations():
     # A change of a hash would run hours of experiments again.
     planned = plan.Plan()

@@ -66,11 +66,15 @@ def test_forget_removes_nothing_beside_files_of_others(make_lab, quick):
     ("name", "shared"),
     [
         ("ensemble_geometric", True),
-        ("twenty_student_of_specialists", True),
+        pytest.param(
+            "twenty_student_of_specialists", True, marks=pytest.mark.slow
+        ),
         # Each seed has other views.
         ("soft_hard", False),
         # Each seed has other images.
-        ("cifar10_3_percent_soft_mixed", False),
+        pytest.param(
+            "cifar10_3_percent_soft_mixed", False, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_students_that_see_the_same_views_share_a_store(

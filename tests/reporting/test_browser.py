@@ -214,6 +214,7 @@ def test_the_panel_predicts_as_python(panel, place, index):
     assert first.get_dom_attribute("src") == f"images/{index}.png"
 
 
+@pytest.mark.slow
 def test_a_drawing_is_centred_and_classified(panel, place):
     from selenium.webdriver.common.action_chains import ActionChains
 
@@ -245,6 +246,7 @@ def test_a_drawing_is_centred_and_classified(panel, place):
     )
 
 
+@pytest.mark.slow
 def test_the_documented_javascript_equals_python(panel):
     images, _ = shipped.cifar10_sample()
     path = shipped.SHIPPED / "cifar10_student_exports/cifar10_student.onnx"

@@ -26,7 +26,9 @@ def test_the_shards_are_arrays_to_map_into_memory(written):
     assert shard.dtype == np.float32
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    "order", [(0, 1), pytest.param((1, 0), marks=pytest.mark.slow)]
+)
 def test_two_processes_write_the_bytes_of_one(
     written, parts, teacher, tmp_path, order
 ):

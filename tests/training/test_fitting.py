@@ -99,6 +99,7 @@ def test_weights_that_are_not_finite_are_not_saved(run, tmp_path, monkeypatch):
     assert "warning" not in run("teacher")[0]
 
 
+@pytest.mark.slow
 def test_saved_weights_that_are_not_finite_are_not_resumed(run, monkeypatch):
     with monkeypatch.context() as patch:
         spoil(patch, 0, np.nan)

@@ -187,6 +187,7 @@ def test_the_export_of_another_run_is_refused_before_training(
     assert tree(place) == before
 
 
+@pytest.mark.slow
 def test_the_same_result_may_be_exported_from_another_directory(
     place, train, instant_training
 ):

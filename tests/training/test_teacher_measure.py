@@ -186,6 +186,7 @@ def test_nothing_is_written_for_a_bad_teacher(
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.slow
 def test_a_store_is_measured_where_the_teacher_is_not_loaded(
     run, tmp_path, bad_teacher, small_mnist, monkeypatch
 ):

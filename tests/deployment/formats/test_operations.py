@@ -50,10 +50,11 @@ def _export(layer, format, dataset, folder):
 @pytest.mark.parametrize(
     ("layer", "format", "words"),
     [
-        (
+        pytest.param(
             keras.layers.Activation("gelu"),
             "c_array",
             "C array, int8 must have every operation .* with GELU; use ",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             keras.layers.Activation("softplus"),

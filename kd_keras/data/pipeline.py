@@ -189,7 +189,8 @@ def own_examples(examples, strategy, *, batch_size=500):
         batch_size: as in `evaluation_batches`.
 
     Returns:
-        `Examples`, all of them unless there are several workers.
+        `Examples`, all of them unless there are several workers; at least
+        one.
     """
     share = strategies.share_of(strategy)
     if share.own == share.total:
@@ -198,7 +199,8 @@ def own_examples(examples, strategy, *, batch_size=500):
         batch_size, labels=False, equal=True, share=share
     )
     ids = np.concatenate([ids.numpy() for (ids,) in batches])
-    return examples.subset(np.flatnonzero(np.isin(examples.ids, ids)))
+    positions = np.flatnonzero(np.isin(examples.ids, ids))
+    return examples.subset(positions if len(positions) else [0])
 
 
 def ordered_batches(examples, *, batch_size, labels):

@@ -65,8 +65,9 @@ class Distiller(trainer.ExactTrainer):
     student's. The teacher is in no weights, checkpoint or file, and is never
     changed; a reloaded Distiller gets one by `set_teacher`. Projections and
     queues of `features` are the Distiller's: `save` keeps them. Under a
-    `tf.distribute.MirroredStrategy` the result is the same as on one device;
-    create student and Distiller in the strategy's scope.
+    `tf.distribute.MirroredStrategy` the result is the same as on one device,
+    and under a `tf.distribute.MultiWorkerMirroredStrategy` with distributed
+    datasets; create student and Distiller in the strategy's scope.
 
     `temperature`, `hard_loss_weight`, `soft_loss` and `soft_loss_options` are
     attributes, too. Setting one compiles the steps again, so a value that

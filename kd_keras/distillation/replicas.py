@@ -7,13 +7,15 @@ where a batch is smaller than the number of replicas.
 import keras
 import tensorflow as tf
 
+from kd_keras.utils import strategies
 
-def all_reduce(tensor):
-    """Sum of a tensor over all replicas."""
+
+def all_reduce(tensors):
+    """Sums over all replicas: of a tensor, or of each of a list, at once."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
-        return tensor
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+        return tensors
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
 
 
 def sum_over_batch(tensor):
@@ -39,11 +41,29 @@ def gather(tensor):
         * tf.cast(size, tf.float32)
     )
     sizes = tf.cast(sizes, tf.int32)
-    before = tf.reduce_sum(sizes[:index])
-    after = tf.reduce_sum(sizes) - before - size
-    paddings = [[before, after]] + [[0, 0]] * (len(tensor.shape) - 1)
-    rows = all_reduce(tf.pad(tensor, paddings))
+    shape = tf.concat([[tf.reduce_sum(sizes)], tf.shape(tensor)[1:]], axis=0)
+    places = _places(sizes, index)[:, tf.newaxis]
+    rows = all_reduce(tf.scatter_nd(places, tensor, shape))
     return tf.ensure_shape(rows, [None, *tensor.shape[1:]])
+
+
+def _places(sizes, index):
+    """Where a replica's rows are in the batch: int32 `(rows,)`.
+
+    Args:
+        sizes: int32 tensor `(replicas,)`, the number of rows of each.
+        index: int32 scalar, the replica.
+    """
+    rows = tf.range(sizes[index])
+    if strategies.num_workers() == 1:
+        # TensorFlow cuts the batch into parts.
+        return tf.reduce_sum(sizes[:index]) + rows
+    # Row by row, the first of each replica, then the second of each.
+    before = tf.minimum(sizes, rows[:, tf.newaxis])
+    same = sizes[:index] > rows[:, tf.newaxis]
+    return tf.reduce_sum(before, axis=1) + tf.reduce_sum(
+        tf.cast(same, tf.int32), axis=1
+    )
 
 
 def weighted_mean(values, weights):
@@ -62,8 +82,8 @@ def weighted_mean(values, weights):
     )
 
 
-def whole_batch_gradients(gradients, optimizer):
-    """Gradients of the whole batch, to apply on each replica.
+def whole_batch(gradients, loss, optimizer):
+    """Gradients of the whole batch, to apply on each replica, and its loss.
 
     Keras's optimizers clip each replica's gradient and then sum them. Here
     the sum is clipped first and divided by the number of replicas, so that
@@ -71,15 +91,17 @@ def whole_batch_gradients(gradients, optimizer):
 
     Args:
         gradients: list of tensors, of this replica's part of the loss.
+        loss: float32 scalar, this replica's part.
         optimizer: `keras.optimizers.Optimizer` that will apply them.
 
     Returns:
-        List of tensors.
+        `(gradients, loss)`: a list of tensors, and a float32 scalar, the same
+        on all replicas.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas == 1:
-        return gradients
-    gradients = [all_reduce(gradient) for gradient in gradients]
+        return gradients, loss
+    *gradients, loss = all_reduce([*gradients, loss])
     scale = 1.0
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         scale = (
@@ -89,7 +111,7 @@ def whole_batch_gradients(gradients, optimizer):
         )
         optimizer = optimizer.inner_optimizer
     gradients = _clipped(gradients, optimizer, scale)
-    return [gradient / replicas for gradient in gradients]
+    return [gradient / replicas for gradient in gradients], loss
 
 
 def local_variables(strategy, variables, *, first=0):
@@ -110,16 +132,18 @@ def local_variables(strategy, variables, *, first=0):
     ]
 
 
-def check_compile(strategy, optimizer, options):
+def check_compile(strategy, optimizer, metrics, options):
     """Raises a ValueError for settings that fail in Keras on replicas.
 
     Args:
         strategy: `tf.distribute.Strategy` of the model.
         optimizer: `keras.optimizers.Optimizer`.
+        metrics: list of metrics or names, or None.
         options: dict of further arguments of `compile`.
     """
     if strategy.num_replicas_in_sync == 1:
         return
+    _check_made_in_scope(strategy, [optimizer, *tf.nest.flatten(metrics)])
     if getattr(optimizer, "gradient_accumulation_steps", None):
         raise ValueError(
             "gradient_accumulation_steps must be None on several replicas "
@@ -132,6 +156,21 @@ def check_compile(strategy, optimizer, options):
             "there: keras-team/keras#19246). Received: "
             f"{options['steps_per_execution']}"
         )
+
+
+def _check_made_in_scope(strategy, objects):
+    """Raises a ValueError if workers would each have such an object alone."""
+    if strategies.num_workers(strategy) == 1:
+        return
+    in_scope = strategy.extended.variable_created_in_scope
+    for made in objects:
+        variables = getattr(made, "variables", [])
+        if not all(in_scope(variable.value) for variable in variables):
+            raise ValueError(
+                "optimizer and metrics must be created in the strategy's "
+                "scope, and compile be called there, so that all workers "
+                f"share them. Received: {made}, created outside"
+            )
 
 
 def _clipped(gradients, optimizer, scale):

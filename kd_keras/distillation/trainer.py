@@ -31,7 +31,10 @@ class ExactTrainer(
 
     Under a `tf.distribute.MirroredStrategy` each replica computes its part
     of the mean over the whole batch. The update and the logs are the same as
-    on one device, even if the replicas' parts of a batch are unequal.
+    on one device, even if the replicas' parts of a batch are unequal. So are
+    those of the workers of a `tf.distribute.MultiWorkerMirroredStrategy`,
+    which take distributed datasets; only the logs of a step are then of the
+    first replica of each worker.
 
     Calling, `predict` and saving are the network's.
 
@@ -158,7 +161,9 @@ class ExactTrainer(
             )
         kwargs.setdefault("jit_compile", False)
         optimizer = keras.optimizers.get(optimizer)
-        replicas.check_compile(self.distribute_strategy, optimizer, kwargs)
+        replicas.check_compile(
+            self.distribute_strategy, optimizer, metrics, kwargs
+        )
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
 
     def compile_from_config(self, config):
@@ -211,11 +216,16 @@ class ExactTrainer(
 
     def fit(self, x=None, y=None, *args, **kwargs):
         labels_lib.check_given(y, kwargs.get("sample_weight"))
+        worker_steps.check_data(self.distribute_strategy, x)
+        validation = kwargs.get("validation_data")
+        if validation is not None:
+            worker_steps.check_data(self.distribute_strategy, validation)
         self._has_diverged = False
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         labels_lib.check_given(y, kwargs.get("sample_weight"))
+        worker_steps.check_data(self.distribute_strategy, x)
         results = super().evaluate(x, y, *args, **kwargs)
         # Keras before 3.12 leaves tensors in them.
         return tf.nest.map_structure(float, results)
@@ -243,9 +253,15 @@ class ExactTrainer(
                 variables, tape.gradient(scaled_loss, variables)
             )
         ]
-        gradients = replicas.whole_batch_gradients(gradients, self.optimizer)
+        gradients, whole_loss = replicas.whole_batch(
+            gradients, loss, self.optimizer
+        )
         self.optimizer.apply_gradients(zip(gradients, variables))
-        return self._update_logs(terms, weights, logits, targets["labels"])
+        logs = self._update_logs(terms, weights, logits, targets["labels"])
+        # Several workers log their own means, and must stop at the same step.
+        is_finite = tf.math.is_finite(whole_loss)
+        logs["loss"] = tf.where(is_finite, logs["loss"], whole_loss)
+        return logs
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -51,9 +51,10 @@ def _step_function(model, step):
     @tf.autograph.experimental.do_not_convert
     def run(iterator):
         logs = strategy.run(step, args=(iterator.get_next(),))
-        return tf.nest.map_structure(
-            lambda log: strategy.experimental_local_results(log)[0], logs
-        )
+        return {
+            name: strategy.experimental_local_results(log)[0]
+            for name, log in logs.items()
+        }
 
     if model.run_eagerly:
         return run

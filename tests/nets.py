@@ -14,7 +14,6 @@ def make_network(
     *,
     num_classes=NUM_CLASSES,
     batch_norm=False,
-    synchronized=True,
     dropout=0.0,
     regularizer=None,
     units=16,
@@ -30,7 +29,7 @@ def make_network(
         units, use_bias=not batch_norm, kernel_regularizer=regularizer
     )(x)
     if batch_norm:
-        x = keras.layers.BatchNormalization(synchronized=synchronized)(x)
+        x = keras.layers.BatchNormalization(synchronized=True)(x)
     x = keras.layers.ReLU()(x)
     if dropout:
         x = keras.layers.Dropout(dropout)(x)

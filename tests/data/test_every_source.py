@@ -15,6 +15,7 @@ from kd_keras.data import (
     readers,
     sources,
 )
+from kd_keras.utils import strategies
 
 COUNT = 30
 NAMES = ["airplane", "automobile", "bird"]
@@ -152,6 +153,23 @@ def test_batches_are_those_of_images_in_memory(load, expected):
     for (images, labels), (images_found, labels_found) in zip(expected, found):
         np.testing.assert_array_equal(images_found, images)
         np.testing.assert_array_equal(labels_found, labels)
+
+
+def test_replicas_read_their_rows_of_each_batch(load, expected, monkeypatch):
+    # Two workers of five and four replicas; some have no row of a batch.
+    examples, total = load(memory_limit_mb=0), 9
+    for first, own in ((0, 5), (5, 4)):
+        share = strategies.Share(first=first, own=own, total=total)
+        monkeypatch.setattr(
+            strategies, "share_of", lambda _, share=share: share
+        )
+        found = batches(examples)
+        assert len(found) == own * len(expected)
+        for i, (images, labels) in enumerate(found):
+            rows = slice(first + i % own, None, total)
+            of_all, labels_of_all = expected[i // own]
+            np.testing.assert_array_equal(images, of_all[rows])
+            np.testing.assert_array_equal(labels, labels_of_all[rows])
 
 
 def test_small_sets_are_read_into_memory_as_they_are(load, cifar):

@@ -9,6 +9,7 @@ from example_sets import encoded, in_memory, numbered, numbers
 
 from kd_keras.data import augmentation, datasets, pipeline, splits
 from kd_keras.teachers import answers, outputs
+from kd_keras.utils import strategies
 
 
 def training_batches(examples, *, batch_size=32, labels=True, **options):
@@ -96,6 +97,8 @@ def test_evaluation_shows_all_examples_in_order(kind):
     )
     seen = np.concatenate([numbers(images) for images, _ in batches])
     np.testing.assert_array_equal(seen, np.arange(70))
+    # Not 32, 32 and 6: of several replicas, none shall be without a row.
+    assert [len(images) for images, _ in batches] == [23, 23, 24]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,26 @@ def test_given_logits_are_those_of_the_images_in_the_batch(kind):
         )
         assert ("labels" in y) == examples.labelled
     assert sum(len(images) for images, _ in batches) == 70
+
+
+def test_workers_evaluate_on_all_examples_once(monkeypatch):
+    examples = numbered(70)
+    assert pipeline.own_examples(examples, None) is examples
+    seen = []
+    for index in range(3):
+        share = strategies.Share(first=index * 2, own=2, total=6)
+        monkeypatch.setattr(
+            strategies, "share_of", lambda _, share=share: share
+        )
+        own = pipeline.own_examples(examples, None, batch_size=32)
+        batches = pipeline.evaluation_batches(examples, batch_size=32)
+        read = np.concatenate([numbers(images) for images, _ in batches])
+        np.testing.assert_array_equal(np.sort(read), own.ids)
+        seen += own.ids.tolist()
+    assert sorted(seen) == list(range(70))
+    # A worker of more replicas than examples predicts one all the same.
+    few = pipeline.own_examples(examples.subset(np.arange(3)), None)
+    assert len(few) == 1
 
 
 def test_an_example_has_the_same_view_in_a_subset():

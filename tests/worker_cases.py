@@ -2,8 +2,8 @@
 
     python worker_cases.py DIRECTORY DEVICES
 
-trains every case as a worker of TF_CONFIG with so many CPU devices, and some
-of them alone. It writes `<index>.npz`, which `test_many_workers` reads.
+trains the cases as a worker of TF_CONFIG with so many CPU devices, and half of
+them alone. It writes `<index>.npz`, which `test_many_workers` reads.
 """
 
 import pathlib
@@ -21,7 +21,7 @@ from kd_keras.teachers import answers, outputs
 from kd_keras.training import callbacks
 from kd_keras.utils import strategies
 
-# Batches of 4, 4 and 3: of four replicas the last has no row of the third.
+# Batches of 3, 4 and 4: of four replicas the last has no row of the first.
 COUNT, BATCH = 11, 4
 
 
@@ -116,10 +116,7 @@ def labels_and_penalties(strategy):
         lambda: keras.optimizers.AdamW(1e-3, clipnorm=0.05),
         soft_loss="dkd",
         hard_loss_weight=0.5,
-        metrics=lambda: [
-            keras.metrics.SparseTopKCategoricalAccuracy(2),
-            "sparse_categorical_crossentropy",
-        ],
+        metrics=lambda: [keras.metrics.SparseTopKCategoricalAccuracy(2)],
         network_options={
             "batch_norm": True,
             "regularizer": keras.regularizers.L2(0.01),
@@ -178,7 +175,7 @@ def own_data(strategy, images, batch_size, *, policy="float32", nan_row=None):
         epochs=2,
         shuffle=False,
         verbose=0,
-        callbacks=[stopping],
+        callbacks=None if nan_row is None else [stopping],
     ).history
     return model, result(model, history)
 
@@ -217,14 +214,15 @@ def refused(strategy):
         other = kd_keras.Distiller(nets.make_network(), nets.make_network())
     metric = keras.metrics.SparseTopKCategoricalAccuracy(2)
 
-    def compile_in_scope():
+    def compile_in_scope(metric):
         with strategy.scope():
             other.compile("sgd", metrics=[metric])
 
     return {
         "arrays": message_of(lambda: model.fit(nets.make_images(8))),
         "an optimizer": message_of(lambda: other.compile("sgd")),
-        "a metric": message_of(compile_in_scope),
+        "a metric": message_of(lambda: compile_in_scope(metric)),
+        "a name": message_of(lambda: compile_in_scope("mse")),
     }
 
 
@@ -234,6 +232,32 @@ def message_of(function):
     except ValueError as error:
         return str(error)
     return "none"
+
+
+def exchanges(strategy):
+    """How often a step waits for the other workers: dict of counts."""
+    with strategy.scope():
+        model = kd_keras.Distiller(nets.make_network(), soft_loss=squares)
+        model.compile(sgd())
+    images = nets.make_images(8)
+    logits = np.zeros((8, nets.NUM_CLASSES), "float32")
+    batches = tf.data.Dataset.from_tensors((images, {"teacher_logits": logits}))
+    distributed = strategy.distribute_datasets_from_function(lambda _: batches)
+    model.fit(distributed, validation_data=distributed, verbose=0)
+    steps = {"train": model.train_function, "test": model.test_function}
+    return {
+        name: _count_collectives(step.__wrapped__, iter(distributed))
+        for name, step in steps.items()
+    }
+
+
+def _count_collectives(function, iterator):
+    graph = function.get_concrete_function(iterator).graph.as_graph_def()
+    nodes = [
+        *graph.node,
+        *(n for f in graph.library.function for n in f.node_def),
+    ]
+    return sum(node.op.startswith("CollectiveReduce") for node in nodes)
 
 
 def reads(strategy):
@@ -267,6 +291,7 @@ def reads(strategy):
     return {
         "ids": np.array(sorted(sum(read, [])), "int64"),
         "rows": np.concatenate(rows),
+        "steps": int(batches.cardinality),
         "sizes": np.array([len(part) for part in rows]),
         "validation ids": own.ids,
     }
@@ -279,7 +304,12 @@ CASES = (
     data_of_a_user,
     overflow,
 )
-OTHERS = (divergence, refused, reads)
+OTHERS = (divergence, refused, exchanges, reads)
+# A few on two devices each, which take twice as long to trace.
+OF_DEVICES = {
+    1: (*CASES, *OTHERS),
+    2: (mixed_and_joined_from_a_step_on, data_of_a_user, reads),
+}
 
 
 def alone(case):
@@ -304,15 +334,16 @@ def _use_cpu_devices(count):
 
 
 def main(directory, devices):
+    cases = OF_DEVICES[int(devices)]
     _use_cpu_devices(int(devices))
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     index = strategy.cluster_resolver.task_id
     found = {}
-    for case in (*CASES, *OTHERS):
+    for case in cases:
         for key, value in case(strategy).items():
             found[f"{case.__name__}/{key}"] = value
     # Each computes some of what they are compared with.
-    for case in CASES[index::2]:
+    for case in [case for case in cases if case in CASES][index::2]:
         found.update(alone(case))
     np.savez(pathlib.Path(directory) / f"{index}.npz", **found)
 

@@ -165,11 +165,14 @@ def _check_made_in_scope(strategy, objects):
     in_scope = strategy.extended.variable_created_in_scope
     for made in objects:
         variables = getattr(made, "variables", [])
-        if not all(in_scope(variable.value) for variable in variables):
+        # Keras would make the variables of a name within the first step.
+        is_name = isinstance(made, str)
+        if is_name or not all(in_scope(x.value) for x in variables):
             raise ValueError(
-                "optimizer and metrics must be created in the strategy's "
-                "scope, and compile be called there, so that all workers "
-                f"share them. Received: {made}, created outside"
+                "several workers need an optimizer and metrics, such as "
+                "keras.metrics.SparseTopKCategoricalAccuracy(), that are "
+                "created in the strategy's scope, where compile is called, "
+                f"too. Received: {made!r}, created elsewhere"
             )
 
 

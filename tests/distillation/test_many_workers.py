@@ -1,5 +1,6 @@
 """Workers of a cluster train the student that one process trains."""
 
+import functools
 import pathlib
 import sys
 
@@ -9,22 +10,31 @@ import pytest
 import worker_cases
 
 TESTS = pathlib.Path(__file__).parents[1]
-DEVICES = 2
-NAMES = [case.__name__ for case in worker_cases.CASES]
+COMPARED = [
+    (devices, case.__name__)
+    for devices, cases in worker_cases.OF_DEVICES.items()
+    for case in cases
+    if case in worker_cases.CASES
+]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """Results of two workers with two devices each: dicts by `case/name`."""
-    directory = tmp_path_factory.mktemp("workers")
-    script = TESTS / "worker_cases.py"
-    results = many_workers.run(
-        [sys.executable, str(script), str(directory), str(DEVICES)],
-        cwd=directory,
-        limit=900,
-    )
-    assert [x.returncode for x in results] == [0, 0], results[0].stderr
-    return [dict(np.load(directory / f"{i}.npz")) for i in range(2)]
+def results_of(tmp_path_factory):
+    """Results of two workers: function of their number of devices."""
+
+    @functools.cache
+    def run(devices):
+        directory = tmp_path_factory.mktemp("workers")
+        script = TESTS / "worker_cases.py"
+        results = many_workers.run(
+            [sys.executable, str(script), str(directory), str(devices)],
+            cwd=directory,
+            limit=900,
+        )
+        assert [x.returncode for x in results] == [0, 0], results[0].stderr
+        return [dict(np.load(directory / f"{i}.npz")) for i in range(2)]
+
+    return run
 
 
 def of_case(found, name):
@@ -37,8 +47,9 @@ def of_case(found, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_the_same_student_and_logs_as_in_one_process(found, name):
+@pytest.mark.parametrize("devices, name", COMPARED)
+def test_the_same_student_and_logs_as_in_one_process(results_of, devices, name):
+    found = results_of(devices)
     # Float16 rounds each replica's gradient.
     atol = 2e-3 if name == "overflow" else 1e-5
     alone = of_case({**found[0], **found[1]}, f"{name}/alone")
@@ -52,22 +63,22 @@ def test_the_same_student_and_logs_as_in_one_process(found, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_all_workers_have_the_same_logs_and_trained_weights(found, name):
-    first, second = (of_case(x, name) for x in found)
+@pytest.mark.parametrize("devices, name", COMPARED)
+def test_all_workers_have_the_same_logs_and_weights(results_of, devices, name):
+    first, second = (of_case(x, name) for x in results_of(devices))
     for key, value in first.items():
         np.testing.assert_array_equal(second[key], value, err_msg=key)
 
 
 @pytest.mark.slow
-def test_an_overflow_on_one_worker_halves_the_scale_of_all(found):
-    for of_worker in found:
+def test_an_overflow_on_one_worker_halves_the_scale_of_all(results_of):
+    for of_worker in results_of(1):
         assert of_worker["overflow/scale"] == 2.0**14
 
 
 @pytest.mark.slow
-def test_all_workers_stop_at_the_step_whose_loss_is_not_finite(found):
-    for of_worker in found:
+def test_all_workers_stop_at_the_step_whose_loss_is_not_finite(results_of):
+    for of_worker in results_of(1):
         message = str(of_worker["divergence/message"])
         assert "Received: nan at step 2 (epoch 1)" in message
 
@@ -79,26 +90,38 @@ def test_all_workers_stop_at_the_step_whose_loss_is_not_finite(found):
         ("arrays", "must be a distributed dataset"),
         ("an optimizer", "in the strategy's scope"),
         ("a metric", "in the strategy's scope"),
+        ("a name", "in the strategy's scope"),
     ],
 )
 def test_what_each_worker_would_have_for_itself_is_refused(
-    found, what, message
+    results_of, what, message
 ):
-    for of_worker in found:
+    for of_worker in results_of(1):
         assert message in str(of_worker[f"refused/{what}"])
 
 
 @pytest.mark.slow
-def test_each_worker_reads_its_rows_of_each_batch_and_nothing_else(found):
+def test_logs_cost_no_exchange_with_other_workers(results_of):
+    for of_worker in results_of(1):
+        # Whether there is a batch; no metric.
+        assert of_worker["exchanges/test"] == 1
+        # And the sum of the weights, the gradients with the loss, and Keras's
+        # own sum of gradients.
+        assert of_worker["exchanges/train"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_each_worker_reads_its_rows_alone(results_of, devices):
     data = worker_cases.examples()
     batches = [
         ids.numpy()
         for (ids,) in data.id_batches(4, labels=False, seed=0, epoch=0)
     ]
-    # A row for each of four replicas, but the last one's of the third batch.
+    found = results_of(devices)
     for index, of_worker in enumerate(found):
-        numbers = range(index * DEVICES, (index + 1) * DEVICES)
-        rows = [batch[i :: 2 * DEVICES] for batch in batches for i in numbers]
+        replicas = range(index * devices, (index + 1) * devices)
+        rows = [batch[i :: 2 * devices] for batch in batches for i in replicas]
         expected = np.concatenate(rows)
         np.testing.assert_array_equal(of_worker["reads/ids"], np.sort(expected))
         np.testing.assert_array_equal(
@@ -108,5 +131,7 @@ def test_each_worker_reads_its_rows_of_each_batch_and_nothing_else(found):
         np.testing.assert_array_equal(
             of_worker["reads/sizes"], [len(part) for part in rows]
         )
-    halves = [x["reads/validation ids"] for x in found]
-    np.testing.assert_array_equal(np.sort(np.concatenate(halves)), data.ids)
+        # Of which Keras knows, whatever the number of elements.
+        assert of_worker["reads/steps"] == len(batches)
+    parts = [x["reads/validation ids"] for x in found]
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), data.ids)

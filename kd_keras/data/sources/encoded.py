@@ -48,8 +48,10 @@ class EncodedRecords(readers.EncodedReader):
         return self._records.digest
 
     def _read(self, ids):
+        # A replica may have no row of a batch; ArrayRecord reads no 0 records.
+        records = self._records.read(ids) if len(ids) else []
         # An array of NumPy's own bytes would lose zeros at the end.
-        return np.array(self._records.read(ids), object)
+        return np.array(records, object)
 
 
 def examples(reader, labels, *, num_classes, fields):

@@ -19,7 +19,8 @@ from kd_keras.data import augmentation, datasets, pipeline
 from kd_keras.models import optimizers
 from kd_keras.teachers import answers, outputs
 from kd_keras.training import callbacks
-from kd_keras.utils import strategies
+from kd_keras.training import devices as training_devices
+from kd_keras.utils import keras_internals, strategies
 
 # Batches of 3, 4 and 4: of four replicas the last has no row of the first.
 COUNT, BATCH = 11, 4
@@ -207,7 +208,7 @@ def divergence(strategy):
 
 
 def refused(strategy):
-    """What a user may overlook: dict of messages."""
+    """Mistakes of a user: dict of the messages."""
     with strategy.scope():
         model = kd_keras.Distiller(nets.make_network(), nets.make_network())
         model.compile("sgd")
@@ -235,7 +236,7 @@ def message_of(function):
 
 
 def exchanges(strategy):
-    """How often a step waits for the other workers: dict of counts."""
+    """Counts the collective operations of a step: dict."""
     with strategy.scope():
         model = kd_keras.Distiller(nets.make_network(), soft_loss=squares)
         model.compile(sgd())
@@ -318,31 +319,17 @@ def alone(case):
     return {f"{case.__name__}/alone/{key}": x for key, x in found.items()}
 
 
-def _use_cpu_devices(count):
-    # A worker without GPUs has one device; tests have no other.
-    from tensorflow.python.distribute import collective_all_reduce_strategy
-
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * count,
-    )
-    extended = collective_all_reduce_strategy.CollectiveAllReduceExtended
-    extended._initialize_local_devices = lambda self, resolver, worker: (
-        tuple(f"{worker}/device:CPU:{i}" for i in range(count)),
-        "CPU",
-    )
-
-
 def main(directory, devices):
     cases = OF_DEVICES[int(devices)]
-    _use_cpu_devices(int(devices))
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    training_devices.divide_cpu(int(devices))
+    with keras_internals.local_cpus(int(devices)):
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     index = strategy.cluster_resolver.task_id
     found = {}
     for case in cases:
         for key, value in case(strategy).items():
             found[f"{case.__name__}/{key}"] = value
-    # Each computes some of what they are compared with.
+    # The results to compare with, half of them in each process.
     for case in [case for case in cases if case in CASES][index::2]:
         found.update(alone(case))
     np.savez(pathlib.Path(directory) / f"{index}.npz", **found)

@@ -114,13 +114,12 @@ def whole_batch(gradients, loss, optimizer):
     return [gradient / replicas for gradient in gradients], loss
 
 
-def local_variables(strategy, variables, *, first=0):
+def local_variables(strategy, variables):
     """The variables on each replica that are behind variables of Keras.
 
     Args:
         strategy: `tf.distribute.Strategy` that the variables were made in.
         variables: list of `keras.Variable`.
-        first: int, the first replica whose variables are returned.
 
     Returns:
         List of `tf.Variable`, which can be read and assigned one by one.
@@ -128,7 +127,7 @@ def local_variables(strategy, variables, *, first=0):
     return [
         local
         for variable in variables
-        for local in strategy.experimental_local_results(variable.value)[first:]
+        for local in strategy.experimental_local_results(variable.value)
     ]
 
 

@@ -127,6 +127,8 @@ def _meet(config, workers, facts):
         },
         "version of python": platform.python_version(),
         "commit of kd_keras": provenance.own_version(),
+        # TensorFlow counts on as many everywhere.
+        "number of GPUs": len(tf.config.list_physical_devices("GPU")),
         "refused": failure and str(failure),
     }
     patience_seconds = config.cluster.patience_seconds

@@ -57,8 +57,9 @@ class AgreedTimes(SaveTimes):
     the speed since the last, at most twice as far into the epoch.
 
     Args:
-        minutes, clock: as of `SaveTimes`; the chief's count.
+        minutes: float, as of `SaveTimes`; the chief's counts.
         strategy: `tf.distribute.Strategy` of all workers.
+        clock: function that returns seconds.
     """
 
     def __init__(self, minutes, *, strategy, clock=time.monotonic):

@@ -10,6 +10,8 @@ import many_workers
 import pytest
 from stage_runs import read_metrics, same_bits
 
+pytestmark = pytest.mark.slow
+
 _FIELDS = {
     "name": "small",
     "devices": "2",
@@ -21,15 +23,22 @@ _FIELDS = {
     "store.path": "auto",
     "store.views": 2,
     "teacher.model": "mlp",
-    "teacher.widths": (8,),
+    "teacher.widths": (32,),
     "teacher.dropout": (0.0, 0.1),
-    "teacher.epochs": 1,
+    "teacher.epochs": 3,
     "teacher.batch_size": 50,
-    "student.model": "cnn",
-    "student.widths": (2, 4),
+    "student.model": "mlp",
+    "student.widths": (32,),
+    "student.dropout": (0.0, 0.1),
     "student.epochs": 2,
     # The last batch has rows for some of the replicas alone.
     "student.batch_size": 33,
+    # The command line has those of a recipe.
+    **{
+        f"{stage}.optimizer.{name}": value
+        for stage in ("teacher", "student", "baseline")
+        for name, value in (("learning_rate", 2e-2), ("warmup_epochs", 0.0))
+    },
 }
 _LIMIT = 600
 
@@ -106,7 +115,6 @@ def test_all_workers_have_the_chief_s_reports(found, folder):
         assert len(list((path / "tensorboard").glob("train/events*"))) == 1
 
 
-@pytest.mark.slow
 def test_a_killed_worker_ends_the_other_and_all_resume_bit_for_bit(
     found, folder
 ):

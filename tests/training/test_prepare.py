@@ -5,7 +5,8 @@ import tensorflow as tf
 from stage_runs import read_metrics, small_config
 
 from kd_keras.data import splits
-from kd_keras.training import callbacks
+from kd_keras.training import callbacks, cluster, prepare
+from kd_keras.utils import tf_config
 
 
 def flat_folder(tmp_path, images, name="images"):
@@ -90,3 +91,29 @@ def test_student_and_baseline_learn_from_the_transfer_set(
     for stage in ("student", "baseline"):
         with pytest.raises(ValueError, match=r"transfer\.fraction \(was 0.5"):
             run(stage, config=config)
+
+
+def test_workers_meet_with_what_they_must_share(monkeypatch):
+    met = []
+    monkeypatch.setattr(
+        cluster, "meet", lambda workers, facts, **options: met.append(facts)
+    )
+    workers = tf_config.Workers(("a:1", "b:1"), 1)
+    config = small_config(**{"data.name": "folder", "store.path": "auto"})
+
+    def meet(**fields):
+        config.update_from_flattened_dict(fields)
+        prepare._meet(config, workers, {"--restart": False})
+        return met[-1]
+
+    facts = meet(**{"data.data_dir": "/first"})
+    assert facts == meet(**{"data.data_dir": "/second"})
+    assert facts["--restart"] is False and facts["refused"] is None
+    assert "version of tensorflow" in facts
+    assert facts != meet(seed=7)
+    assert meet(**{"store.path": ""})["store.path"] is False
+
+    # One that is refused meets the others all the same, and then ends.
+    with pytest.raises(ValueError, match="epochs"):
+        meet(**{"teacher.epochs": -1})
+    assert "epochs" in met[-1]["refused"]

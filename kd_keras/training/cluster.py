@@ -43,6 +43,7 @@ _LOST = (
 # Around the line that a worker tells the others about its failure.
 _BEGIN, _END = "<kd_keras>", "</kd_keras>"
 _SIZE_BYTES = 8
+_MOST_NAMES = 3
 # Between two looks for an interruption, or for a file of the chief's.
 _PAUSE_SECONDS = 0.1
 # A file system of several machines may show a new file that late.
@@ -289,11 +290,16 @@ def _loss(error):
     if _BEGIN in told:
         return told.split(_BEGIN)[1].split(_END)[0]
     workers = tf_config.from_environment()
-    me = workers.name(workers.index)
+    names = [workers.name(i) for i in range(workers.count)]
+    # TensorFlow does not always tell which.
+    others = [name for i, name in enumerate(names) if i != workers.index]
+    shown = " or ".join(others[:_MOST_NAMES])
+    if len(others) > _MOST_NAMES:
+        shown += " or another one"
     return (
-        "all workers must run until the training ends. Received: another "
-        f"worker than {me} has ended; look at its output, and run the same "
-        "command on all workers again to continue"
+        f"all workers must run until the training ends. Received: {shown} has "
+        "ended; look at its output, and run the same command on all workers "
+        "again to continue"
     )
 
 

@@ -131,6 +131,7 @@ def test_a_killed_worker_ends_the_other_and_all_resume_bit_for_bit(
     assert chief.seconds - killed.seconds < 60
     last = chief.stderr.splitlines()[-1]
     assert last.startswith("error: all workers must run until the training")
+    assert "Received: worker 1 (127.0.0.1:" in last
     assert "Traceback" not in chief.stderr
 
     chief, other = many_workers.run(argv, cwd=resumed, limit=_LIMIT)

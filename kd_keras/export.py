@@ -39,7 +39,9 @@ _FORMATS = flags.DEFINE_list(
     ["litert", "litert_int8", "onnx"],
     "Formats to write, separated by commas.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Directory of the files.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Directory of the files, also at gs://, s3:// or az://."
+)
 _CALIBRATION_EXAMPLES = flags.DEFINE_integer(
     "calibration_examples",
     500,

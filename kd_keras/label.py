@@ -142,13 +142,13 @@ def _label_here(config, places):
     with label_jobs.opened(config, **places) as job:
         if _COUNT_TASKS.value:
             print(job.num_tasks)
-            return job.path, None
+            return job.shown, None
         if _TASK.value is not None:
             job.run(_TASK.value)
-            return job.path, job.finish()
+            return job.shown, job.finish()
         shards = {"shard": _SHARD.value, "num_shards": _NUM_SHARDS.value}
         finished = job.write(**shards)
-        return job.path, 0 if finished else job.count_left()
+        return job.shown, 0 if finished else job.count_left()
 
 
 def _check_flags():

@@ -77,7 +77,8 @@ SECTION = Section(
             "",
             "Folder of the images, or several with commas between; a table of "
             "images; or the folder of prepared sets, empty for the default of "
-            "TensorFlow Datasets.",
+            "TensorFlow Datasets. Also at gs://, s3:// or az:// (docs/guides/"
+            "remote.md).",
             used_with=("name", _FROM_DISK),
         ),
         Field(

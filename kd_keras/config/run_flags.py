@@ -9,7 +9,9 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Directory of the run (default: runs/<config name>)."
 )
 SAVEDMODELS = flags.DEFINE_string(
-    "savedmodels", "savedmodels", "Directory of exported models."
+    "savedmodels",
+    "savedmodels",
+    "Directory of exported models, also at gs://, s3:// or az://.",
 )
 # Of the command line.
 config = config_flags.config

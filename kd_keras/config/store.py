@@ -13,7 +13,8 @@ SECTION = Section(
             "path",
             "",
             "Empty: the teacher runs in every step. A directory that "
-            "kd-keras label wrote: the teacher is not loaded. auto: "
+            "kd-keras label wrote, which is copied to local disk from gs://, "
+            "s3:// or az://: the teacher is not loaded. auto: "
             "<workdir>/store, which is written first if it is missing.",
         ),
         Field(

@@ -77,8 +77,9 @@ SECTION = Section(
             "Model that the student learns from: a SavedModel, a .keras, .h5 "
             "or .onnx file, keras_applications:NAME, keras_hub:PRESET, "
             "module:function of image batches, and others (docs/guides/"
-            "any_teacher.md); empty for <savedmodels>/<name>_teacher, which "
-            "the teacher stage writes. Several, separated by commas, are an "
+            "any_teacher.md), also at gs://, s3:// or az://; empty for "
+            "<savedmodels>/<name>_teacher, which the teacher stage writes. "
+            "Several, separated by commas, are an "
             "ensemble, for which outputs, signature, preprocess, resize and "
             "files of classes may be lists, too.",
         ),

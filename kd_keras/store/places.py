@@ -18,7 +18,11 @@ _PLAN_SECONDS = 60
 
 def of(path):
     """The place of a store, by its path: `Directory`."""
-    return Directory(path)
+    # It is a `Directory`, too.
+    from kd_keras.store import remote_place
+
+    url = remote_place.url_of(pathlib.Path(path))
+    return remote_place.RemotePlace(path, url) if url else Directory(path)
 
 
 class Directory:
@@ -33,6 +37,11 @@ class Directory:
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
+
+    @property
+    def shown(self):
+        """The path, or the URL of a remote place."""
+        return self.path
 
     def planned(self, manifest):
         """The manifest of the store that was begun here, or a new one.

@@ -70,7 +70,7 @@ def write(
     report = progress.Counter(total, "view", verbose=verbose)
     for task in left:
         tasks.run(directory, manifest, task, outputs_of, report.add)
-        report.end_file(directory.path / task.files[0])
+        report.end_file(f"{directory.shown}/{task.files[0]}")
     return directory.finish() == 0
 
 

@@ -3,9 +3,9 @@
 import contextlib
 
 from kd_keras.data import pipeline
+from kd_keras.store import remote_place
 from kd_keras.training import answers, importing, labelling, prepare
 from kd_keras.training.stages import stage_class
-from kd_keras.utils import remote_outputs
 
 
 @contextlib.contextmanager
@@ -25,11 +25,9 @@ def opened(config, *, workdir, savedmodels, dataset=None, predictions=""):
     Raises:
         ValueError: as `runs.label`.
     """
-    with remote_outputs.models(
-        savedmodels, "--savedmodels", prefix=f"{config.name}_", writes=False
-    ) as place:
+    with remote_place.staged(workdir) as place:
         context = prepare.prepare(
-            config, workdir=workdir, savedmodels=place, dataset=dataset
+            config, workdir=place, savedmodels=savedmodels, dataset=dataset
         )
         with _job(context, predictions) as job, contextlib.closing(job):
             yield job

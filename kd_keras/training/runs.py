@@ -35,7 +35,8 @@ def run(
         config: `ConfigDict`; see `kd_keras.config`.
         stages: list of names in `stages.STAGES`; a teacher comes before its
             student.
-        workdir: path; a stage works in `<workdir>/<stage>/`.
+        workdir: path of a local directory; a stage works in
+            `<workdir>/<stage>/`.
         savedmodels: path; exports go to `<savedmodels>/<name>_<stage>/`. At
             gs://, s3:// or az://, they are uploaded after the last stage.
         restart: bool; True removes earlier runs of the stages first.
@@ -112,7 +113,8 @@ def label(
     """Stores the teacher's logits in `<workdir>/store`, or resumes that.
 
     Args:
-        config, workdir, savedmodels, dataset: as `run`.
+        config, workdir, savedmodels, dataset: as `run`; `workdir` may also be
+            at gs://, s3:// or az://.
         predictions: str or path of a file of predictions that were made
             elsewhere, which are stored instead; see `importing.job`.
         shard: int, the index of this process, from 0.
@@ -133,4 +135,4 @@ def label(
         dataset=dataset,
         predictions=predictions,
     ) as job:
-        return job.path, job.write(shard=shard, num_shards=num_shards)
+        return job.shown, job.write(shard=shard, num_shards=num_shards)

@@ -25,6 +25,7 @@ class StoreJob:
 
     Attributes:
         path: as above.
+        shown: the path again, or the URL of a remote store.
         manifest: dict, that of the store.
 
     Raises:
@@ -34,6 +35,7 @@ class StoreJob:
     def __init__(self, path, manifest, parts, load):
         self.path = path
         self._directory = places.of(path)
+        self.shown = self._directory.shown
         self.manifest = self._directory.planned(manifest)
         self._parts = parts
         self._load = load
@@ -145,7 +147,7 @@ class StoreJob:
         scratch.clear(self.path)
         finished = store.is_finished(self.path, self.manifest)
         if finished:
-            _log.info("store: finished before, in %s", self.path)
+            _log.info("store: finished before, in %s", self.shown)
         return finished
 
     def _outputs_of(self, *, measured=False):

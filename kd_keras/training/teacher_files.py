@@ -1,5 +1,6 @@
 """Finds, loads and checks the teacher that a stage learns from."""
 
+import contextlib
 import dataclasses
 import logging
 import pathlib
@@ -8,7 +9,7 @@ from kd_keras.distillation import losses
 from kd_keras.models import class_names as class_name_checks
 from kd_keras.models import image_spec
 from kd_keras.teachers import answers as live
-from kd_keras.teachers import class_map, ensemble, image_checks, loading
+from kd_keras.teachers import class_map, copies, ensemble, image_checks, loading
 from kd_keras.teachers import options as teacher_options
 from kd_keras.training import teacher_measure
 from kd_keras.utils import comma_lists
@@ -119,7 +120,10 @@ def num_logits(activation, train):
 
 
 def _default_path(config, savedmodels):
-    return pathlib.Path(savedmodels) / f"{config.name}_teacher"
+    path = pathlib.Path(savedmodels) / f"{config.name}_teacher"
+    with contextlib.suppress(FileNotFoundError):
+        return copies.local(path)
+    return path
 
 
 def _options(fields, count, class_names):

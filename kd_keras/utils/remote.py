@@ -273,10 +273,13 @@ def delete(url, names):
             _file_system(url).rm_file(f"{url}/{name}")
 
 
-def read_text(url, name):
-    """Reads a small object: str."""
+def read(url, name):
+    """Reads a small object: bytes, or None if there is none."""
     with _explained(f"{url}/{name}"):
-        return _file_system(url).cat_file(f"{url}/{name}").decode()
+        try:
+            return _file_system(url).cat_file(f"{url}/{name}")
+        except FileNotFoundError:
+            return None
 
 
 def write_text(url, name, text):

@@ -65,8 +65,12 @@ def local(path, what, *, needs=None, beside=()):
 
 def place_of(url):
     """The folder in the cache that is for a URL: path."""
-    key = digests.sha256_of_text(url)[:16]
-    return platformdirs.user_cache_path("kd_keras") / "remote" / key
+    return root() / digests.sha256_of_text(url)[:16]
+
+
+def root():
+    """The folder in the user's cache directory with all copies: path."""
+    return platformdirs.user_cache_path("kd_keras") / "remote"
 
 
 def check_space(folder, size, what):

@@ -50,7 +50,7 @@ def directory(path, what):
 
 
 @contextlib.contextmanager
-def models(path, what, *, prefix, writes=True):
+def models(path, what, *, prefix):
     """Yields a local path with some models, whose changes are uploaded.
 
     Args:
@@ -58,7 +58,6 @@ def models(path, what, *, prefix, writes=True):
             yielded as it is.
         what: str, the option that gave it, for errors.
         prefix: str, with which the names of the models begin.
-        writes: bool; False checks nothing about writing.
 
     Raises:
         ValueError: as `directory`.
@@ -67,8 +66,7 @@ def models(path, what, *, prefix, writes=True):
         if url is None:
             yield path
             return
-        if writes:
-            remote.check_writable(url)
+        remote.check_writable(url)
         there = {
             name.partition("/")[0]
             for name in remote.objects(url)

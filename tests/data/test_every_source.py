@@ -3,6 +3,7 @@
 import importlib
 
 import numpy as np
+import object_store
 import pytest
 import record_sets
 import shipped
@@ -121,10 +122,15 @@ def load(request, tmp_path_factory, cifar):
     root = tmp_path_factory.mktemp("images")
     fields = config.default_config().data
     name, data_dir = request.param(root, *cifar)
-    fields.update(name=name, data_dir=str(data_dir))
+    fields.update(name=name)
 
-    def load(memory_limit_mb):
+    def load(memory_limit_mb, bucket=None):
+        place = data_dir
+        if bucket:
+            object_store.put_tree(f"{bucket}/images", root)
+            place = f"{bucket}/images/{data_dir.relative_to(root)}"
         fields.update(memory_limit_mb=memory_limit_mb, test_fraction=0)
+        fields.update(data_dir=str(place).removesuffix("/."))
         return sources.load_dataset(fields).train
 
     with pytest.MonkeyPatch.context() as patch:
@@ -175,5 +181,12 @@ def test_replicas_read_their_rows_of_each_batch(load, expected, monkeypatch):
 def test_small_sets_are_read_into_memory_as_they_are(load, cifar):
     found = load(memory_limit_mb=100)
     assert isinstance(found.reader, readers.ArrayReader)
+    np.testing.assert_array_equal(found.images, cifar[0])
+    np.testing.assert_array_equal(found.labels, cifar[1])
+
+
+def test_a_remote_set_is_the_local_one(load, bucket, cifar):
+    expected, found = load(100), load(100, bucket)
+    assert found.images_record == expected.images_record
     np.testing.assert_array_equal(found.images, cifar[0])
     np.testing.assert_array_equal(found.labels, cifar[1])

@@ -86,7 +86,7 @@ class Worker:
                 shard=self._work["shard"], num_shards=self._work["num_shards"]
             )
         return {
-            "path": str(self._opened().path),
+            "path": str(self._opened().shown),
             "tasks": [(task.number, task.views) for task in left],
             "log": lines,
         }

@@ -13,7 +13,7 @@ from kd_keras.utils import digests, files, locks, scratch
 _log = logging.getLogger(__name__)
 
 # To wait for a process that begins or finishes the same store.
-_PLAN_SECONDS = 60
+_PLAN_SECONDS = 600
 
 
 def of(path):

@@ -9,6 +9,9 @@ from kd_keras.utils import locks, progress, scratch
 
 _log = logging.getLogger(__name__)
 
+# To wait for the first of many processes, which may write a billion ids.
+_BEGIN_SECONDS = 600
+
 
 class StoreJob:
     """A store that is to be written, and where its outputs are from.
@@ -120,7 +123,7 @@ class StoreJob:
         """
         task = tasks.find(self.manifest, number)
         if not self._directory.is_begun(self.manifest):
-            self._begin()
+            self._begin_once()
         return tasks.run(
             self._directory,
             self._directory.planned(self.manifest),
@@ -137,6 +140,13 @@ class StoreJob:
     def close(self):
         """Ends what `begin` has begun."""
         self._held.close()
+
+    def _begin_once(self):
+        """Begins the store, unless another process does: of many at once."""
+        self._outputs_of()
+        with locks.holding(self.path, part="begin", patience=_BEGIN_SECONDS):
+            if not self._directory.is_begun(self.manifest):
+                self._begin()
 
     def _begin(self):
         # Before anything is written: the teacher may be refused.

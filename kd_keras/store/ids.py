@@ -116,7 +116,9 @@ class Positions:
         return self._mapped(layout.order_file(self._part))
 
     def _mapped(self, name):
-        return self._files.array(name, (self._count,), np.dtype("int64"))
+        return self._files.array(
+            name, lambda name: (name, (self._count,), np.dtype("int64"))
+        )
 
 
 def _all_chunks(ids, holds):

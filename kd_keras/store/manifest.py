@@ -21,6 +21,8 @@ NAME = "manifest.json"
 PLAN = "plan.json"
 # Files that are looked for at once: on network disks, each takes a while.
 _THREADS = 16
+# As handing over a file takes longer than looking for it.
+_LOOKED_FOR_AT_A_TIME = 64
 # A file's header is a multiple of this, and at least twice as long.
 _HEADER_BYTES = 64
 # How the examples lie in files. Ids are part of the fingerprints.
@@ -276,7 +278,8 @@ def unfit_files(path, manifest):
             return False
         return header >= 2 * _HEADER_BYTES and not header % _HEADER_BYTES
 
-    return [n for n, fit in zip(sizes, _in_threads(fits, sizes)) if not fit]
+    found = _in_threads(fits, sizes, _LOOKED_FOR_AT_A_TIME)
+    return [name for name, fit in zip(sizes, found) if not fit]
 
 
 def is_whole(path, name, manifest):
@@ -290,10 +293,16 @@ def is_whole(path, name, manifest):
         return False
 
 
-def _in_threads(function, names):
+def _in_threads(function, names, at_a_time=1):
     """Whether something holds of each of many files: list of bool."""
+    names = list(names)
+    chunks = [
+        names[start : start + at_a_time]
+        for start in range(0, len(names), at_a_time)
+    ]
     with futures.ThreadPoolExecutor(_THREADS) as threads:
-        return list(threads.map(function, names))
+        found = threads.map(lambda chunk: [function(x) for x in chunk], chunks)
+        return [holds for chunk in found for holds in chunk]
 
 
 def _array_bytes(manifest):

@@ -51,13 +51,14 @@ class MappedFiles:
         with self._lock:
             self._all.add(self)
 
-    def array(self, name, shape, dtype):
+    def array(self, key, describe):
         """The array in a file, mapped into memory.
 
         Args:
-            name: str, the file's name.
-            shape: tuple, the shape that the array must have.
-            dtype: dtype that it must have.
+            key: what the file is known by here.
+            describe: function of the key that returns the file's name, and
+                the shape and dtype that its array must have. Called if the
+                file is not mapped now.
 
         Returns:
             Array that reads from the file.
@@ -66,10 +67,14 @@ class MappedFiles:
             ValueError: at the first use, if the file is missing, differs from
                 its checksum or holds another array.
         """
-        with self._lock:
-            if name in self._mapped:
-                self._mapped.move_to_end(name)
-                return self._mapped[name][0]
+        try:
+            # Without the lock, which would cost more than the rest.
+            self._mapped.move_to_end(key)
+            return self._mapped[key][0]
+        except KeyError:
+            return self._map(key, *describe(key))
+
+    def _map(self, key, name, shape, dtype):
         if name not in self._checked:
             self._check_once(name, shape, dtype)
         try:
@@ -78,7 +83,7 @@ class MappedFiles:
             reason = f"cannot be read ({error})"
             raise damaged(self._path / name, reason) from error
         with self._lock:
-            self._mapped[name] = mapped
+            self._mapped[key] = mapped
             self._close_some()
         return mapped[0]
 

@@ -272,34 +272,54 @@ class _Part:
         shard_of, places = np.divmod(
             self._positions.find(ids), self._shard_examples
         )
-        read = [np.empty(len(ids), self._rows[i]) for i in arrays]
-        for shard, chosen in _groups(shard_of):
-            for i, rows in zip(arrays, read):
-                rows[chosen] = self._shard(shard, i)[view, places[chosen]]
+        # By file: a batch may be of hundreds of files.
+        order = np.argsort(shard_of, kind="stable")
+        places = places[order]
+        groups = _groups(shard_of[order])
+        read = [
+            _in_order(self._ordered(i, view, places, groups), order)
+            for i in arrays
+        ]
         row_bytes = sum(self._rows[i].itemsize for i in arrays)
         self._files.release_memory(len(ids), row_bytes)
         return read
 
-    def _shard(self, index, array):
-        """The array in a file: `(views, examples, ...)`."""
-        row = self._rows[array]
-        return self._files.array(
-            layout.shard_file(
-                self._name, self._manifest, index, self._kinds[array]
-            ),
-            records.shard_shape(self._manifest, self._name, index, row),
+    def _ordered(self, array, view, places, groups):
+        """Rows of an array, in the order of the files."""
+        rows = np.empty(len(places), self._rows[array])
+        name, find, describe = self._name, self._files.array, self._describe
+        for shard, start, stop in groups:
+            stored = find((name, shard, array), describe)
+            rows[start:stop] = stored[view, places[start:stop]]
+        return rows
+
+    def _describe(self, key):
+        """The name, shape and dtype of a file; see `MappedFiles.array`."""
+        part, index, array = key
+        kind, row = self._kinds[array], self._rows[array]
+        return (
+            layout.shard_file(part, self._manifest, index, kind),
+            records.shard_shape(self._manifest, part, index, row),
             row.base,
         )
 
 
-def _groups(numbers):
-    """The places of equal numbers: list of `(number, int array)`."""
-    order = np.argsort(numbers, kind="stable")
-    ordered = numbers[order]
-    firsts = np.flatnonzero(np.diff(ordered, prepend=-1))
-    return list(
-        zip(ordered[firsts].tolist(), np.split(order, firsts[1:]), strict=True)
-    )
+def _groups(ordered):
+    """Equal numbers in a row: list of `(number, start, stop)`."""
+    firsts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    bounds = [0, *firsts.tolist(), len(ordered)]
+    return [
+        (int(ordered[start]), start, stop)
+        for start, stop in zip(bounds, bounds[1:])
+        if start < stop
+    ]
+
+
+def _in_order(rows, order):
+    """Rows back in the order of the ids."""
+    read = np.empty_like(rows)
+    read[order] = rows
+    return read
 
 
 def _as_ids(ids):

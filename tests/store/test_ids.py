@@ -44,9 +44,10 @@ def positions(ids, *, old):
     manifest = {"parts": {"train": part}}
     stored = ids_lib.arrays("train", manifest, ids)
 
-    def array(name, shape, dtype):
-        assert (stored[name].shape, stored[name].dtype) == (shape, dtype)
-        return stored[name]
+    def array(name, describe):
+        found = stored[name]
+        assert describe(name) == (name, found.shape, found.dtype)
+        return found
 
     return ids_lib.Positions(
         "train", manifest, types.SimpleNamespace(array=array)

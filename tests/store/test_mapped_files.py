@@ -23,7 +23,7 @@ def checksums(tmp_path):
 
 
 def read(files, number):
-    return files.array(f"{number}.npy", SHAPE, DTYPE)
+    return files.array(number, lambda key: (f"{key}.npy", SHAPE, DTYPE))
 
 
 def mapped_now(folder):

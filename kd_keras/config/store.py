@@ -48,7 +48,8 @@ SECTION = Section(
             "shard_views",
             50_000,
             "Approximate number of views in a file, which is the most that "
-            "an interruption can lose.",
+            "an interruption can lose. Fewer if they are large: a file is of "
+            "about 256 MB at most.",
             field.number(least=1, most=10**9),
         ),
     ),

@@ -4,13 +4,15 @@ A view is a pure function of (seed, view number, example id). Its logits are
 stored under (id, view), so they belong to the very image that the student is
 trained on, in any order and any batch.
 
-A store is a directory. `manifest.json` describes its contents. A part
+A store is a directory. `manifest.json` describes its contents, and is written
+when all other files are there; until then, `plan.json` is in its place. A part
 (`train`, `validation`, `test`) is a series of files of successive examples
 with all their views, `<part>-00000-of-00010.npy`, arrays `(views, examples,
-classes)`, and its ids in `<part>-ids.npy`. Features, such as embeddings, are
-in files of their own, `<part>-feature0-00000-of-00010.npy`, beside the logits
-or instead of them. Validation and test have one view, the image without
-augmentation.
+classes)`. Its ids are a range in the manifest, or in `<part>-ids.npy`, with
+their order in `<part>-ids-order.npy` unless they are sorted. Features, such as
+embeddings, are in files of their own, `<part>-feature0-00000-of-00010.npy`,
+beside the logits or instead of them. Validation and test have one view, the
+image without augmentation.
 """
 
 from kd_keras.store.manifest import (

@@ -17,7 +17,7 @@ from kd_keras.utils import digests, files, records
 
 FORMAT = 1
 NAME = "manifest.json"
-# The plan of a store, until all of its files are there.
+# The plan of a store that is not finished.
 PLAN = "plan.json"
 # Files that are looked for at once: on network disks, each takes a while.
 _THREADS = 16
@@ -25,7 +25,7 @@ _THREADS = 16
 _LOOKED_FOR_AT_A_TIME = 64
 # A file's header is a multiple of this, and at least twice as long.
 _HEADER_BYTES = 64
-# How the examples lie in files. Ids are part of the fingerprints.
+# Sizes of files, and ids, which the fingerprints compare.
 _IN_FILES = re.compile(r"^parts\.\w+\.(shard_examples|ids(\.\w+)?)$")
 _REMEDY = "label into another --workdir, or remove this store"
 _PART_FORM = {
@@ -172,7 +172,7 @@ def read(path):
     Raises:
         ValueError: if it is damaged or of another format.
     """
-    # The plan goes when the manifest is there.
+    # The plan is removed when the manifest is written.
     for name in (NAME, PLAN, NAME):
         if (path / name).exists():
             return _read(path / name)
@@ -200,7 +200,7 @@ def write(path, manifest):
     Args:
         path: `pathlib.Path` of the store's directory.
         manifest: dict, as `plan` and `read` return it, with the `checksums`
-            of the files that are there.
+            of the files that exist.
     """
     checksums = manifest["checksums"]
     # In one order, whichever process was first.

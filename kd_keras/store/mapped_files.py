@@ -88,7 +88,7 @@ class MappedFiles:
         return mapped[0]
 
     def release_memory(self, rows, row_bytes):
-        """Counts what was read, and releases the memory of it now and then.
+        """Counts the rows that were read, and releases their memory in time.
 
         Args:
             rows: int, how many rows were read.
@@ -146,7 +146,7 @@ def damaged(path, reason):
 
 
 def _most_files():
-    """How many files may be mapped, of those that the process may open."""
+    """The number of files that may be mapped: a quarter of all at most."""
     if resource is None:
         return _MOST_FILES
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -160,6 +160,11 @@ def comparable(manifest):
     }
 
 
+def exists(path):
+    """Whether a directory holds a store, finished or not."""
+    return any((pathlib.Path(path) / name).is_file() for name in (NAME, PLAN))
+
+
 def read(path):
     """Reads the manifest of a store, or the plan of an unfinished one.
 

@@ -99,7 +99,7 @@ def find(context, parts, spec):
     """
     fields = context.config.teacher
     try:
-        if (copies.local(fields.backbone) / manifests.NAME).is_file():
+        if manifests.exists(copies.local(fields.backbone)):
             return _opened(context, fields.backbone, None)
         loading.find_teacher(fields.backbone)
     except FileNotFoundError:

@@ -13,7 +13,7 @@ import tensorflow as tf
 import kd_keras
 from kd_keras.data import augmentation as views
 from kd_keras.data import datasets
-from kd_keras.utils import command_line, records
+from kd_keras.utils import command_line, digests, records
 
 
 def test_stored_logits_are_those_of_the_live_teacher(written, parts, teacher):
@@ -114,6 +114,43 @@ def test_missing_and_cut_files_are_named_when_a_store_is_opened(
     damage(tmp_path / name)
     with pytest.raises(ValueError, match=f"{name}, which {reason}.*label"):
         kd_keras.LogitStore.open(tmp_path)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_store_of_an_earlier_version_is_read_and_continued(
+    written, parts, teacher, tmp_path, finished
+):
+    """It has files of ids that are ranges, and one manifest from the start."""
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    record = json.loads((written / "manifest.json").read_text())
+    del record["sha256"]
+    for name, part in record["parts"].items():
+        del part["ids"]
+        file = tmp_path / f"{name}-ids.npy"
+        np.save(file, parts[name].ids)
+        record["checksums"][file.name] = digests.sha256_of_file(file)
+    ids = parts["test"].ids[::-7]
+    if not finished:
+        del record["checksums"]["test-00000-of-00001.npy"]
+    (tmp_path / "manifest.json").write_text(json.dumps(records.sealed(record)))
+    if not finished:
+        with pytest.raises(ValueError, match="finished.*lacks 1 of 6 files"):
+            kd_keras.LogitStore.open(tmp_path)
+    assert stores.write(tmp_path, parts, teacher)
+    opened = kd_keras.LogitStore.open(tmp_path)
+    expected = kd_keras.LogitStore.open(written)
+    np.testing.assert_array_equal(
+        opened.logits(ids, part="test"), expected.logits(ids, part="test")
+    )
+    with pytest.raises(ValueError, match="Received: 1249 and 0 more"):
+        opened.logits([1249], part="test")
+
+
+def test_few_and_wrong_ids(written):
+    opened = kd_keras.LogitStore.open(written)
+    assert opened.logits([]).shape == (0, nets.NUM_CLASSES)
+    with pytest.raises(ValueError, match="whole numbers. Received: float64"):
+        opened.logits([0.5])
 
 
 def test_a_damaged_manifest_is_refused(written, tmp_path):

@@ -56,6 +56,8 @@ _RESTART = flags.DEFINE_bool(
 
 def main():
     suggestions.check_choice(_STAGE.value, _CHOICES, what="--stage")
+    # Mistakes in TF_CONFIG are found before TensorFlow is imported.
+    workers = tf_config.from_environment()
     config = run_flags.config()
     places = {
         "workdir": run_flags.workdir(config),
@@ -73,7 +75,6 @@ def main():
         command=command_line.command("kd_keras.train"),
         **places,
     )
-    workers = tf_config.from_environment()
     if workers is None or workers.is_chief:
         print(summary.summary(reports, name=config.name, **places))
     outcome.check(reports)

@@ -1,7 +1,10 @@
-"""Errors of the command `launch`, without TensorFlow."""
+"""Errors of `launch` and of TF_CONFIG, without TensorFlow."""
+
+import subprocess
+import sys
 
 import pytest
-from commands import assert_one_line, run
+from commands import assert_one_line, command, environment, run
 
 
 @pytest.mark.parametrize(
@@ -27,13 +30,31 @@ def test_a_tf_config_that_is_set_is_refused(tmp_path, monkeypatch):
     assert_one_line(result, "launch sets TF_CONFIG itself")
 
 
+def test_a_malformed_tf_config_ends_a_training_before_tensorflow_starts(
+    tmp_path,
+):
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", *command()[1:]],
+        cwd=tmp_path,
+        env={**environment(), "TF_CONFIG": "{"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: TF_CONFIG must be JSON, such as ")
+    assert " tensorflow" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_error_of_the_workers_is_the_commands(tmp_path):
     flags = ["--workers=2", "--", "train", "--stage=studnet"]
     result = run(*flags, cwd=tmp_path, module="launch", timeout=120)
     assert result.returncode == 1
     lines = result.stderr.splitlines()
     error = "error: --stage must be one of all, teacher, student, baseline, "
-    assert sum(line.startswith(error) for line in lines) == 1
-    assert sum(line.startswith(f"[worker 1] {error}") for line in lines) == 1
-    assert lines[-1].startswith("launch: worker ")
+    # In any order.
+    for start in (error, f"[worker 1] {error}", "launch: worker "):
+        assert sum(line.startswith(start) for line in lines) == 1
     assert not list(tmp_path.iterdir())

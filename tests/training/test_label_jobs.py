@@ -20,7 +20,13 @@ def opened(request, small_mnist, tmp_path):
         fields["data.augment.mirror"] = "none"
         predictions = tmp_path / "file.npz"
         logits = np.random.default_rng(0).normal(size=(500, 10))
-        np.savez(predictions, logits=logits, test_logits=logits[:300])
+        np.savez(
+            predictions,
+            ids=small_mnist.train.ids,
+            logits=logits,
+            test_ids=small_mnist.test.ids,
+            test_logits=logits[:300],
+        )
 
     def opened(name):
         return label_jobs.opened(

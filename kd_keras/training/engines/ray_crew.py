@@ -88,7 +88,7 @@ class RayCrew:
             return Event(worker, *self._ray.get(ready))
         except self._errors.ActorUnavailableError:
             return Event(worker, "restarted", f"{text} and is started again")
-        except self._errors.ActorDiedError as error:
+        except self._errors.RayActorError as error:
             self.workers.remove(worker)
             return Event(worker, "lost", f"{text}: {_one_line(error)}")
         except self._errors.RayError as error:

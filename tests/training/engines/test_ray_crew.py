@@ -53,7 +53,14 @@ def test_a_missing_extra_is_named(work, monkeypatch):
 
 @pytest.mark.parametrize(
     ("cpus", "jobs", "threads"),
-    [([2], 2, 1), ([8], 3, 2), ([4, 16], 2, 8), ([4, 4], 3, 2), ([4], 9, 1), ([0, 8], 1, 8)],
+    [
+        ([2], 2, 1),
+        ([8], 3, 2),
+        ([4, 16], 2, 8),
+        ([4, 4], 3, 2),
+        ([4], 9, 1),
+        ([0, 8], 1, 8),
+    ],
 )
 def test_workers_fit_on_the_machines(cpus, jobs, threads):
     assert ray_crew.threads_each(cpus, jobs) == threads

@@ -96,8 +96,10 @@ class Workers:
 
     def kill(self, index, number=signal.SIGKILL):
         """Sends a signal to a worker and its child processes."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.processes[index].pid, number)
+        # The number of one that has ended may be another process's by now.
+        if self.processes[index].poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.processes[index].pid, number)
 
     def output(self, index, stream="stderr"):
         """Returns the output so far, of `stdout` or `stderr`: str."""

@@ -21,8 +21,6 @@ if __name__ == "__main__":
     # Before the imports that take time.
     interruption.exit_at_once()
 
-import pathlib
-
 from absl import flags
 
 from kd_keras.config import data_flags
@@ -69,7 +67,7 @@ def main():
     rows = exporting.export(
         _MODEL.value,
         formats=_FORMATS.value,
-        output=pathlib.Path(_OUTPUT.value),
+        output=_OUTPUT.value,
         data=data,
         calibration_examples=_CALIBRATION_EXAMPLES.value,
         preprocess=_PREPROCESS.value,

@@ -104,7 +104,7 @@ class RemotePlace(places.Directory):
         if self._is_complete():
             self._upload_plan(manifest_lib.read(self.path))
             gone.append(manifest_lib.NAME)
-        # Also what is cut short: it shall not pass for whole.
+        # Also the files: one that is cut short must not pass for whole.
         remote.delete(self.url, gone)
 
     def damaged(self, manifest):
@@ -152,7 +152,7 @@ class RemotePlace(places.Directory):
         return remote.is_object(f"{self.url}/{manifest_lib.NAME}")
 
     def _fetch_plan(self):
-        """Makes the plan or manifest of the stage that of the object store.
+        """Downloads the plan or the manifest to the stage.
 
         Raises:
             ValueError: if there are objects and no plan.
@@ -173,7 +173,7 @@ class RemotePlace(places.Directory):
             )
 
     def _fetch_records(self, names):
-        """Downloads records that are not here yet."""
+        """Downloads records of tasks."""
         for name in names:
             contents = remote.read(self.url, name)
             if contents is None:

@@ -35,7 +35,7 @@ _KINDS = {
     "az": _Kind("adlfs", "AZURE_STORAGE_ACCOUNT_NAME, and az login"),
 }
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-# What `pathlib` makes of a URL.
+# A URL that has passed through `pathlib`.
 _COLLAPSED = re.compile(f"({'|'.join(_KINDS)}):/(?=[^/])")
 # Entries that change with the contents of an object, by file system.
 _VERSIONS = ("ETag", "etag", "generation", "mtime", "last_modified", "created")
@@ -307,10 +307,10 @@ def _file_system(url):
 
 
 def _contacted(system, url):
-    """What a store says of a URL: dict, empty if nothing is there.
+    """The information about a URL: dict, empty if nothing exists there.
 
     Raises:
-        TimeoutError: if it says nothing for a while.
+        TimeoutError: if the store does not answer for a while.
     """
     answers = []
 
@@ -351,7 +351,7 @@ def _explained(url):
         elif any(word in cause.lower() for word in _DENIED):
             remedy = f"give this machine credentials: {kind.credentials}"
         else:
-            remedy = "the same command goes on once it can"
+            remedy = "the same command resumes once it can"
         raise RemoteError(
             "a remote path must be there, and this machine must be able to "
             f"use it. Received: {url} ({cause}); {remedy}"

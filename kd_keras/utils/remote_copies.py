@@ -2,8 +2,8 @@
 
 They lie in the user's cache directory (`~/.cache/kd_keras/remote` on Linux),
 one folder for each URL, and may be removed at any time. A copy is compared
-with the objects' sizes and versions whenever it is used; what has changed or
-is missing is copied again, and an interrupted copy goes on.
+with the objects' sizes and versions whenever it is used. Files that have
+changed or are missing are copied again, so an interrupted copy resumes.
 """
 
 import contextlib
@@ -109,7 +109,7 @@ def _check_found(url, what, found, needs):
         raise FileNotFoundError(
             f"{what} must exist. Received: {url}, where nothing is"
         )
-    remedy = f"Received: {url}; the command that wrote it goes on with it"
+    remedy = f"Received: {url}; the command that writes it resumes"
     if remote.UNFINISHED in found:
         raise remote.RemoteError(f"{what} must be uploaded whole. {remedy}")
     if needs and needs not in found:
@@ -119,7 +119,7 @@ def _check_found(url, what, found, needs):
 
 
 def _copy(source, folder, target, found):
-    """Copies what is missing or has changed.
+    """Copies the files that are missing or have changed.
 
     Args:
         source: str, URL of a directory.

@@ -4,8 +4,8 @@ The rules are those of local directories: only what this program wrote is
 replaced; see `files`. A directory is uploaded in this order: a list of all of
 its files, whether new or not yet replaced (`remote.UNFINISHED`); the files;
 the list of what was written (`manifests.NAME`). Then the first list is
-deleted. While it is there, nobody reads the directory, and the same command
-goes on with it.
+deleted. Until then other commands refuse the directory, and the same command
+resumes the upload.
 """
 
 import contextlib
@@ -115,7 +115,7 @@ class _Mirror:
         self._states = {}
 
     def fetch(self):
-        """Downloads what is there, also what an upload has left half."""
+        """Downloads all objects, also those of an interrupted upload."""
         self._before = remote.objects(self.url)
         if not self._before:
             return

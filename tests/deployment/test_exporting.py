@@ -5,13 +5,14 @@ import sys
 
 import keras
 import numpy as np
+import object_store
 import pytest
 from scratch import tree
 
 import kd_keras
 from kd_keras.deployment import exporting, formats
 from kd_keras.teachers import loading
-from kd_keras.utils import locks
+from kd_keras.utils import locks, manifests, remote_copies
 
 
 def test_each_format_has_a_row_after_the_model_s(exported, output):
@@ -52,6 +53,29 @@ def test_a_keras_file_is_converted_like_its_saved_model(
         data=data,
     )
     assert rows[1]["agreement"] == 1
+
+
+@pytest.mark.slow
+def test_a_remote_model_is_exported_to_a_remote_directory(
+    exported, output, data, bucket
+):
+    object_store.put_tree(f"{bucket}/digits", output.parent / "digits")
+    rows = exporting.export(
+        f"{bucket}/digits",
+        formats=["litert"],
+        output=f"{bucket}/edge",
+        data=data,
+    )
+    assert rows[1]["agreement"] == 1
+    assert rows[1]["model"] == f"{bucket}/digits"
+    place = remote_copies.local(f"{bucket}/edge", "--model")
+    found = {name for name in tree(place) if "/" not in name}
+    assert found == {
+        "digits.tflite",
+        "exports.json",
+        "model_card.md",
+        manifests.NAME,
+    }
 
 
 @pytest.mark.parametrize(

@@ -231,3 +231,13 @@ def test_lock_files_are_no_files_of_somebody_else(tmp_path):
 def test_an_error_shortens_a_long_list_of_names():
     assert files.named(["a", "b"]) == "a, b"
     assert files.named("abcdefgh") == "a, b, c, d, e and 3 more"
+
+
+def test_files_and_directories_are_not_written_afar(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("gs://bucket/x.json", "file:///x.json"):
+        with pytest.raises(ValueError, match="an output file must be"):
+            files.write_output(path, b"written by kd_keras x", by="x")
+        with pytest.raises(ValueError, match="an output directory must be"):
+            files.check_directory(path)
+    assert tree(tmp_path) == {}

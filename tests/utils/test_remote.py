@@ -97,7 +97,7 @@ def test_a_missing_bucket_is_refused_before_anything_is_written(
     "error, match",
     [
         (PermissionError("Forbidden"), "gcloud auth application-default"),
-        (OSError(110, "Connection timed out"), "goes on once it can"),
+        (OSError(110, "Connection timed out"), "resumes once it can"),
         (Exception("two\nlines"), r"\(Exception: two\)"),
     ],
     ids=["denied", "away", "other"],

@@ -67,6 +67,13 @@ def test_ids_may_be_in_any_order(parts, teacher, tmp_path):
     )
 
 
+def test_no_ids_have_no_rows(written):
+    # A replica of many may have no row of a batch.
+    opened = kd_keras.LogitStore.open(written)
+    outputs = opened.lookup(tf.constant([], tf.int64))
+    assert outputs.logits.shape == (0, nets.NUM_CLASSES)
+
+
 def test_a_damaged_file_is_named_when_it_is_first_used(
     written, parts, tmp_path
 ):

@@ -10,6 +10,8 @@ import time
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 _POLL_SECONDS = 0.05
+# Ray names a process after the class of its actor, here `worker.Worker`.
+_RAY_TITLE = "ray::Worker"
 
 
 class Command:
@@ -118,7 +120,7 @@ def kill(pid):
 def is_ray_worker(pid):
     """Whether a process labels for Ray."""
     title = _read(pid, "cmdline")
-    return title.startswith("ray::") and not title.startswith("ray::IDLE")
+    return title.startswith(_RAY_TITLE)
 
 
 def is_worker(pid, index):

@@ -31,10 +31,14 @@ def results_of(tmp_path_factory):
             cwd=directory,
             limit=900,
         )
+        return directory, results
+
+    def read(devices):
+        directory, results = run(devices)
         assert [x.returncode for x in results] == [0, 0], results[0].stderr
         return [dict(np.load(directory / f"{i}.npz")) for i in range(2)]
 
-    return run
+    return read
 
 
 def of_case(found, name):
@@ -51,7 +55,7 @@ def of_case(found, name):
 def test_the_same_student_and_logs_as_in_one_process(results_of, devices, name):
     found = results_of(devices)
     # Float16 rounds each replica's gradient.
-    atol = 2e-3 if name == "overflow" else 1e-5
+    atol = 2e-4 if name == "overflow" else 1e-5
     alone = of_case({**found[0], **found[1]}, f"{name}/alone")
     for of_worker in found:
         results = of_case(of_worker, name)

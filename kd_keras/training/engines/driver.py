@@ -129,7 +129,8 @@ class _Labelling:
             raise RuntimeError(f"a worker failed:\n{event.value}")
         if event.kind != "views":
             self._asked.pop(event.worker, None)
-        if event.kind in ("restarted", "lost"):
+        is_starting = event.kind == "restarted" and call[0] == "start"
+        if event.kind in ("restarted", "lost") and not is_starting:
             self._log_loss(event, call)
         if event.kind == "restarted":
             self._ask(event.worker, "start")

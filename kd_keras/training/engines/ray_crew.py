@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 
 from kd_keras.training.engines import worker as workers
 from kd_keras.training.engines.driver import Event
@@ -13,6 +14,7 @@ from kd_keras.utils import packages, provenance, quiet
 _RESTARTS = 3
 # On a busy machine, Ray's own processes may not start in time.
 _ATTEMPTS = 3
+_PAUSE_SECONDS = 1
 _CONNECT_SECONDS = 10
 _INIT_SECONDS = 120
 
@@ -87,6 +89,8 @@ class RayCrew:
         try:
             return Event(worker, *self._ray.get(ready))
         except self._errors.ActorUnavailableError:
+            # Until it has started, each question fails at once.
+            time.sleep(_PAUSE_SECONDS)
             return Event(worker, "restarted", f"{text} and is started again")
         except self._errors.RayActorError as error:
             self.workers.remove(worker)

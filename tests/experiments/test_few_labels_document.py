@@ -84,10 +84,10 @@ def test_figures_and_missing_figures(tmp_path):
 @pytest.mark.parametrize(
     ("student", "baseline", "claim"),
     [
-        (0.80, 0.55, "is 25.0 points above: met."),
-        (0.80, 0.56, "is 24.0 points above: not met."),
-        (0.79, 0.50, "is 29.0 points above: not met."),
-        (None, 0.50, "The student of 500 labels was not run yet."),
+        (0.80, 0.55, "is 25.00 points above: met."),
+        (0.80, 0.56, "is 24.00 points above: not met."),
+        (0.79, 0.50, "is 29.00 points above: not met."),
+        (None, 0.50, "25 points above its baseline. It was not run yet."),
     ],
 )
 def test_the_claim_is_decided_by_the_results(
@@ -96,6 +96,39 @@ def test_the_claim_is_decided_by_the_results(
     lines = [line("baseline_50", 0, baseline)]
     if student:
         lines.append(line("soft_50", 0, student))
+    document.write(lines, tmp_path / document.NAME)
+    text = (tmp_path / document.NAME).read_text().replace("\n", " ")
+    assert claim in text
+
+
+@pytest.mark.parametrize(
+    ("differences", "p_values", "claim"),
+    [
+        (
+            (0.02, 0.04),
+            (1e-20, 1e-3),
+            "3.00 points above, with p <= 0.001: met.",
+        ),
+        ((0.02, 0.04), (1e-20, 0.06), "with p <= 0.06: not met."),
+        ((0.02, -0.02), (1e-20, 1e-20), "with p < 1e-12: not met."),
+    ],
+)
+def test_the_claim_about_5000_labels_needs_every_run(
+    tmp_path, differences, p_values, claim
+):
+    lines = [
+        line(
+            "soft_500",
+            seed,
+            0.9,
+            against_baseline={
+                "difference": difference,
+                "difference_interval": [difference, difference],
+                "p_value": p_value,
+            },
+        )
+        for seed, (difference, p_value) in enumerate(zip(differences, p_values))
+    ]
     document.write(lines, tmp_path / document.NAME)
     text = (tmp_path / document.NAME).read_text().replace("\n", " ")
     assert claim in text

@@ -134,9 +134,17 @@ def test_a_process_with_the_index_of_another_host_is_refused(threads):
 def test_a_worker_that_was_started_again_takes_its_own_place(threads):
     hosts = local_hosts(3)
     threads.start(hosts, 0)
-    # One that is killed after it has sent its facts, which differ.
+    # One that is killed after it has sent its facts, which differ, and got
+    # those of worker 0.
+    came = queue.Queue()
     killed = message_of(hosts, "facts", nonce="old", facts={"seed": 7})
-    assert ask(hosts, killed)["index"] == 0
+    with worker_messages.answering(
+        tf_config.Workers(hosts=hosts, index=1),
+        lambda message: message_of(hosts, "answer", nonce="old"),
+        came.put,
+    ):
+        assert ask(hosts, killed)["index"] == 0
+        assert came.get(timeout=PATIENCE)["facts"] == FACTS
     threads.start(hosts, 1)
     farewell = message_of(hosts, "farewell", nonce="older", reason="killed")
     assert ask(hosts, farewell)["index"] == 0

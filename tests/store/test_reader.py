@@ -67,11 +67,14 @@ def test_ids_may_be_in_any_order(parts, teacher, tmp_path):
     )
 
 
-def test_no_ids_have_no_rows(written):
+def test_no_ids_have_no_rows_and_others_are_whole_numbers(written):
     # A replica of many may have no row of a batch.
     opened = kd_keras.LogitStore.open(written)
     outputs = opened.lookup(tf.constant([], tf.int64))
     assert outputs.logits.shape == (0, nets.NUM_CLASSES)
+    assert opened.logits([]).shape == (0, nets.NUM_CLASSES)
+    with pytest.raises(ValueError, match="whole numbers. Received: float64"):
+        opened.logits([0.5])
 
 
 def test_a_damaged_file_is_named_when_it_is_first_used(
@@ -151,13 +154,6 @@ def test_a_store_of_an_earlier_version_is_read_and_continued(
     )
     with pytest.raises(ValueError, match="Received: 1249 and 0 more"):
         opened.logits([1249], part="test")
-
-
-def test_few_and_wrong_ids(written):
-    opened = kd_keras.LogitStore.open(written)
-    assert opened.logits([]).shape == (0, nets.NUM_CLASSES)
-    with pytest.raises(ValueError, match="whole numbers. Received: float64"):
-        opened.logits([0.5])
 
 
 def test_a_damaged_manifest_is_refused(written, tmp_path):

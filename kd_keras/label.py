@@ -5,6 +5,9 @@ each training example. A student that is trained with --config.store.path=DIR,
 where DIR is that directory, does not load the teacher. Networks, losses,
 temperatures and learning rates may differ from student to student.
 
+--workdir may be at gs://, s3:// or az://: each file of the store is uploaded
+when it is finished, and not kept on this machine.
+
 Examples:
   kd-keras label --config=cifar10
   kd-keras label --config=cifar10 --config.store.views=4

@@ -2,6 +2,7 @@
 
 import pathlib
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -43,6 +44,8 @@ def test_only_so_many_files_of_all_stores_are_open(
     tmp_path, checksums, monkeypatch
 ):
     monkeypatch.setattr(mapped_files, "_MOST_FILES", 3)
+    # Without stores that other tests have left open.
+    monkeypatch.setattr(mapped_files.MappedFiles, "_all", weakref.WeakSet())
     first, second = (
         mapped_files.MappedFiles(tmp_path, checksums) for _ in range(2)
     )

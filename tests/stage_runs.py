@@ -71,7 +71,7 @@ def same_bits(first, second):
 def export_dummy_teacher(path, *, shape=(28, 28, 1), classes=10):
     """Exports a teacher without training; on digits it knows their means."""
     exported = pathlib.Path(_dummy_teacher(shape, classes).name) / "teacher"
-    shutil.copytree(exported, path)
+    shutil.copytree(exported, path, dirs_exist_ok=True)
 
 
 @functools.cache

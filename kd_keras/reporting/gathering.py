@@ -43,13 +43,13 @@ def gather(
         FileNotFoundError, ValueError: if there is no student or teacher, no
             labelled test set, or a file cannot be used.
     """
-    for name, path in (
+    for option, path in (
         ("--workdir", workdir),
         ("--savedmodels", savedmodels),
         ("--exports", exports),
         ("--latency", latency),
     ):
-        remote.check_local(path or "", name)
+        remote.check_local(path or "", option)
     workdir = workdir and pathlib.Path(workdir)
     savedmodels = pathlib.Path(savedmodels)
     config, recorded = records.configuration(workdir, savedmodels, name)

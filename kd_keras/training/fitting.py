@@ -152,12 +152,6 @@ def _callbacks(stage, network, states, start, deferral):
         seconds=states.seconds,
         writes=cluster.is_chief(stage.context.strategy),
     )
-    drawing = [
-        keras.callbacks.TensorBoard(
-            str(stage.run_dir.tensorboard_dir), write_graph=False
-        ),
-        _sample_views(stage, network),
-    ]
     strategy = stage.context.strategy
     return [
         callbacks.StopOnNaN(
@@ -165,7 +159,7 @@ def _callbacks(stage, network, states, start, deferral):
             checkpoints_dir=stage.run_dir.checkpoints_dir,
         ),
         log,
-        *(drawing if cluster.is_chief(strategy) else []),
+        *(_drawing(stage, network) if cluster.is_chief(strategy) else []),
         # Last: an epoch is recorded before its state is saved.
         callbacks.SaveCheckpoint(
             states,
@@ -174,6 +168,16 @@ def _callbacks(stage, network, states, start, deferral):
             log=log,
             interruption=deferral,
         ),
+    ]
+
+
+def _drawing(stage, network):
+    """The callbacks of TensorBoard, which create files at once."""
+    return [
+        keras.callbacks.TensorBoard(
+            str(stage.run_dir.tensorboard_dir), write_graph=False
+        ),
+        _sample_views(stage, network),
     ]
 
 

@@ -178,9 +178,19 @@ def _wrong_value(error):
     )
     if isinstance(parser, flags.EnumParser):
         words = f"one of {', '.join(parser.enum_values)}"
-    if getattr(parser, "lower_bound", None) is not None:
-        words += f" from {parser.lower_bound:,} to {parser.upper_bound:,}"
+    words += _bounds(parser)
     return f"--{name} must be {words}. Received: {value!r}"
+
+
+def _bounds(parser):
+    """The range of a number, such as ` from 1 to 9` or ` of at least 1`."""
+    least = getattr(parser, "lower_bound", None)
+    most = getattr(parser, "upper_bound", None)
+    if least is None:
+        return ""
+    if most is None:
+        return f" of at least {least:,}"
+    return f" from {least:,} to {most:,}"
 
 
 def _check_not_empty(flag):

@@ -79,13 +79,13 @@ def url_of(path):
     """The URL of a path of an object store, without a last `/`; else None.
 
     Args:
-        path: str or path. `pathlib` drops one of the two slashes, which is
-            put back, unless there is such a local file.
+        path: str or path. `pathlib` drops one of the two slashes, as users
+            do; it is put back, unless there is such a local file.
     """
     text = os.fspath(path)
     if isinstance(text, bytes):
         return None
-    if not isinstance(path, str) and not os.path.lexists(text):
+    if not os.path.lexists(text):
         text = _COLLAPSED.sub(r"\1://", text)
     found = _SCHEME.match(text)
     return text.rstrip("/") if found and found[1] in _KINDS else None
@@ -108,8 +108,8 @@ def check(path, what):
         raise RemoteError(
             f"{what} must be a local path or start with "
             f"{', '.join(f'{scheme}://' for scheme in _KINDS)}. Received: "
-            f"{text}; copy it to local disk, and give that path without "
-            f"{found[0]}"
+            f"{text}; take a local path, and copy the files before or "
+            "afterwards"
         )
 
 

@@ -128,7 +128,7 @@ class _Meeting:
                 if not self._failure:
                     self._received[index] = message
             # Not the farewell of a process that another one has replaced.
-            elif nonce == self._received.get(index, {}).get("nonce"):
+            elif nonce == self._received.get(index, message)["nonce"]:
                 self._failure = self._failure or message["reason"]
             self._changed.notify_all()
 
@@ -137,7 +137,6 @@ class _Meeting:
         threads = [
             worker_messages.in_background(self._say_farewell, index, reason)
             for index in self._others()
-            if index in self._received or index in self._answered
         ]
         deadline = time.monotonic() + _FAREWELL_SECONDS
         for thread in threads:

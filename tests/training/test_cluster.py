@@ -112,7 +112,9 @@ def test_all_workers_have_the_chief_s_reports(found, folder):
         assert record["depends_on"]["workers"] == 2
         assert record["environments"][0]["devices"] == "4 x CPU of 2 workers"
         # One process alone writes.
-        assert len(list((path / "tensorboard").glob("train/events*"))) == 1
+        for folder in ("train", "views"):
+            written = (path / "tensorboard" / folder).glob("events*")
+            assert len(list(written)) == 1
 
 
 def test_a_killed_worker_ends_the_other_and_all_resume_bit_for_bit(

@@ -14,6 +14,8 @@ def read(monkeypatch):
     monkeypatch.setattr(arguments, "_declared", {})
     options = {"flag_values": values}
     flags.DEFINE_integer("start", 0, "Number.", **options)
+    flags.DEFINE_integer("task", None, "Task.", lower_bound=0, **options)
+    flags.DEFINE_integer("jobs", 1, "Jobs.", 1, upper_bound=64, **options)
     flags.DEFINE_float("scale", 1.0, "Factor.", **options)
     flags.DEFINE_bool("twice", False, "Whether.", **options)
     flags.DEFINE_enum("mean", "none", ["none", "square"], "Kind.", **options)
@@ -59,6 +61,8 @@ def test_nothing_is_a_flag_behind_two_dashes(read):
     [
         (["--start=x"], "--start must be a whole number. Received: 'x'"),
         (["--start=1.5"], "--start must be a whole number. Received: '1.5'"),
+        (["--task=-1"], "whole number of at least 0. Received: '-1'"),
+        (["--jobs=0"], "--jobs must be a whole number from 1 to 64. Rec"),
         (["--scale=x"], "--scale must be a number. Received: 'x'"),
         (["--twice=x"], "--twice must be true or false. Received: 'x'"),
         (["--mean=sqare"], "--mean must be one of none, square. Received: "),

@@ -12,7 +12,7 @@ from kd_keras.utils import remote
 
 @pytest.mark.parametrize(
     "path",
-    ["gs://b", "s3://b/c d", "az://b/c/", pathlib.Path("gs://b/c")],
+    ["gs://b", "s3://b/c d", "az://b/c/", pathlib.Path("gs://b/c"), "gs:/b/c"],
     ids=str,
 )
 def test_urls_of_object_stores_are_remote(path):

@@ -112,8 +112,8 @@ def test_all_workers_have_the_chief_s_reports(found, folder):
         assert record["depends_on"]["workers"] == 2
         assert record["environments"][0]["devices"] == "4 x CPU of 2 workers"
         # One process alone writes.
-        for folder in ("train", "views"):
-            written = (path / "tensorboard" / folder).glob("events*")
+        for name in ("train", "views"):
+            written = (path / "tensorboard" / name).glob("events*")
             assert len(list(written)) == 1
 
 

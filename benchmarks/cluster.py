@@ -1,15 +1,15 @@
 """Measures labelling and training in several processes of this machine.
 
-    python -m benchmarks.cluster [--views=8] [--epochs=4] [--rounds=1]
+    python -m benchmarks.cluster [--views=4] [--epochs=4] [--rounds=1]
 
-Writes `cluster.md` and `cluster.json` beside this file. Measured, on MNIST and
-by the commands that a user runs, start-up included:
+Writes `cluster.md` and `cluster.json` beside this file. Measured, by the
+commands that a user runs, start-up included:
 
-- images a second of `kd-keras label` with one process on half of the cores, one
-  on all, two processes (`--jobs=2`) and two of Ray, and the ratios that are to
-  be kept;
-- steps a second of `kd-keras train`, and seconds until it trains, of one
-  process on half of the cores, one on all, and the two workers of `kd-keras
+- images a second of `kd-keras label`, for the teacher of CIFAR-10, with one
+  process on half of the cores, one on all, two processes (`--jobs=2`) and two
+  of Ray, and the ratios that are to be kept;
+- steps a second of `kd-keras train` on MNIST, and seconds until it trains, of
+  one process on half of the cores, one on all, and the two workers of `kd-keras
   launch`;
 - the time that is lost if a process is killed in the middle: one of Ray's
   workers, and one of the two workers of a training, which is then started
@@ -31,7 +31,7 @@ import time
 from benchmarks import cluster_table, commands, speed
 
 HERE = pathlib.Path(__file__).parent
-TEACHER = commands.REPOSITORY / "savedmodels" / "mnist_teacher"
+SAVEDMODELS = commands.REPOSITORY / "savedmodels"
 # Examples of an epoch, and of a step.
 EXAMPLES, BATCH = 10_240, 256
 _RAY = ("--engine=ray", "--jobs=2")
@@ -42,7 +42,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--views", type=int, default=8)
+    parser.add_argument("--views", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
@@ -129,6 +129,7 @@ class Bench:
         return self._command(
             "label",
             *flags,
+            *_recipe("cifar10"),
             f"--config.store.views={self._views}",
             "--config.store.shard_views=10000",
             cores=cores,
@@ -139,23 +140,25 @@ class Bench:
             shutil.rmtree(self._folder / "run", ignore_errors=True)
         return commands.Command(
             *arguments,
-            "--config=mnist",
-            f"--config.teacher.path={TEACHER}",
             f"--workdir={self._folder / 'run'}",
-            *([] if arguments[0] == "label" else self._training_flags()),
             folder=self._folder,
             cores=cores,
         )
 
-    def _training_flags(self):
-        return [
+    def _started_training(self, *launcher, cores=None, new=True):
+        return self._command(
+            *launcher,
+            "train",
+            *_recipe("mnist"),
             "--stage=student",
             "--config.student.model=resnet8",
             f"--config.student.epochs={self._epochs}",
             f"--config.student.batch_size={BATCH}",
             f"--config.data.max_train_examples={EXAMPLES}",
             f"--savedmodels={self._folder / 'run' / 'savedmodels'}",
-        ]
+            cores=cores,
+            new=new,
+        )
 
     def _count_views(self):
         path = self._folder / "run" / "store" / "manifest.json"
@@ -185,9 +188,6 @@ class Bench:
             "start_seconds": began - epoch,
         }
 
-    def _started_training(self, *launcher, cores=None, new=True):
-        return self._command(*launcher, "train", cores=cores, new=new)
-
     def _epoch_seconds(self):
         """Seconds of each epoch that is finished: list of float."""
         path = self._folder / "run" / "student" / "metrics.jsonl"
@@ -210,6 +210,12 @@ class Bench:
         with self._started_training(*_TWO_WORKERS, new=False) as command:
             seconds += command.wait()
         return {"seconds": seconds, "noticed_seconds": noticed}
+
+
+def _recipe(name):
+    """The flags of a recipe and of its teacher, which was trained before."""
+    teacher = SAVEDMODELS / f"{name}_teacher"
+    return [f"--config={name}", f"--config.teacher.path={teacher}"]
 
 
 def half_of_the_cores():

@@ -48,7 +48,7 @@ _NOT_QUICK = {
 # they are left out of the digests of configurations.
 _NEWER = re.compile(
     r"data\.(antialias|background|channels|decoding|image_column|image_width"
-    r"|label_column|labelled_ids|labels|labels_per_class|on_error|resize"
+    r"|label_column|labelled_ids|labelled_passes|labels|labels_per_class|on_error|resize"
     r"|split_column)"
     r"|(data|teacher)\.augment\.(blur|blur_sigma|brightness|contrast|crop_ratio"
     r"|crop_scale|erasing|grey|hue|magnitude|order|rand_augment|saturation"

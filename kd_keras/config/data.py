@@ -50,6 +50,12 @@ def _check(config):
         "0 with data.labelled_ids, which chooses, too",
     )
     field.require(
+        data.labelled_passes == 1 or data.labels_per_class or data.labelled_ids,
+        config,
+        "data.labelled_passes",
+        "1 without data.labels_per_class and data.labelled_ids",
+    )
+    field.require(
         data.mixup + data.cutmix <= 1,
         config,
         "data.cutmix",
@@ -190,6 +196,14 @@ SECTION = Section(
             "",
             "Instead of labels_per_class: a file (.txt, .csv or .npy) that "
             "lists these images, by id or by file name.",
+        ),
+        Field(
+            "labelled_passes",
+            1,
+            "Passes over the images of labels_per_class or labelled_ids that "
+            "are one epoch. 55, with 1,000 labels of 55,000 images: an epoch "
+            "of teacher and baseline has as many steps as one of the student.",
+            field.number(least=1, most=1_000_000),
         ),
         Field(
             "test_fraction",

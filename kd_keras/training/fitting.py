@@ -38,11 +38,11 @@ def compile_network(stage, num_classes):
         network = stage.build(num_classes)
         optimizer = optimizers.make_optimizer(
             stage.optimizer_fields,
-            steps_per_epoch=_steps_per_epoch(stage),
+            steps_per_epoch=stage.steps_per_epoch,
             epochs=stage.ends[-1],
             extended_from=stage.ends[:-1],
         )
-        model = stage.make_trainer(network, _steps_per_epoch(stage))
+        model = stage.make_trainer(network, stage.steps_per_epoch)
         model.compile(optimizer)
         # Compiling may have wrapped it, for the loss scale of float16.
         model.optimizer.build(model.trained_variables)
@@ -59,7 +59,7 @@ def log_size(stage, network, num_macs):
         f"{network.count_params():,}",
         f"{num_macs:,}",
         tables.counted(stage.fields.epochs, "epoch"),
-        tables.counted(_steps_per_epoch(stage), "step"),
+        tables.counted(stage.steps_per_epoch, "step"),
         stage.fields.batch_size,
         stage.config.precision,
         stage.context.strategy.num_replicas_in_sync,
@@ -93,7 +93,7 @@ def fit(stage, network, model):
             stage.training_batches(start.epochs, start.steps),
             epochs=stage.fields.epochs,
             initial_epoch=start.epochs,
-            steps_per_epoch=_steps_per_epoch(stage),
+            steps_per_epoch=stage.steps_per_epoch,
             shuffle=False,
             verbose=verbose,
             validation_data=stage.validation_batches(),
@@ -106,7 +106,7 @@ def fit(stage, network, model):
                 add_progbar=True,
                 verbose=verbose,
                 epochs=stage.fields.epochs,
-                steps=_steps_per_epoch(stage),
+                steps=stage.steps_per_epoch,
             ),
         )
 
@@ -114,7 +114,7 @@ def fit(stage, network, model):
 def _log_resuming(stage, start):
     step = ""
     if start.steps:
-        step = f", step {start.steps} of {_steps_per_epoch(stage)}"
+        step = f", step {start.steps} of {stage.steps_per_epoch}"
     _log.info(
         "%s: resumes after epoch %d of %d%s, from %s",
         stage.name,
@@ -147,7 +147,7 @@ def _deferral(stage):
 def _callbacks(stage, network, states, start, deferral):
     log = callbacks.MetricsLog(
         stage.run_dir,
-        num_examples=len(stage.train),
+        num_examples=stage.passes * len(stage.train),
         first_epoch=start.epochs,
         seconds=states.seconds,
         writes=cluster.is_chief(stage.context.strategy),
@@ -155,7 +155,7 @@ def _callbacks(stage, network, states, start, deferral):
     strategy = stage.context.strategy
     return [
         callbacks.StopOnNaN(
-            steps_per_epoch=_steps_per_epoch(stage),
+            steps_per_epoch=stage.steps_per_epoch,
             checkpoints_dir=stage.run_dir.checkpoints_dir,
         ),
         log,
@@ -164,7 +164,7 @@ def _callbacks(stage, network, states, start, deferral):
         callbacks.SaveCheckpoint(
             states,
             times=save_times.make(stage.config.checkpoint_minutes, strategy),
-            steps_per_epoch=_steps_per_epoch(stage),
+            steps_per_epoch=stage.steps_per_epoch,
             log=log,
             interruption=deferral,
         ),
@@ -196,7 +196,3 @@ def _sample_views(stage, network):
     return callbacks.SampleViews(
         stage.run_dir.tensorboard_dir / "views", sample
     )
-
-
-def _steps_per_epoch(stage):
-    return pipeline.steps_per_epoch(len(stage.train), stage.fields.batch_size)

@@ -104,7 +104,7 @@ def repair_export(stage, report, depends_on):
     Raises:
         ValueError: as `check_export_path`.
     """
-    path = _export_path(stage)
+    path = export_path(stage)
     if path.exists() and not _is_listed_as_own(stage):
         _check_run_of_export(stage, depends_on)
     damaged = _damaged_files(path)
@@ -134,16 +134,16 @@ def check_export_path(stage, depends_on):
         depends_on: dict; see `RunDir.check`.
     """
     _check_run_of_export(stage, depends_on)
-    files.check_directory(_export_path(stage), remedy=_REMEDY)
+    files.check_directory(export_path(stage), remedy=_REMEDY)
 
 
 def export_list_path(stage):
     """The path of the list of the files of a stage's export."""
-    return _export_path(stage) / manifests.NAME
+    return export_path(stage) / manifests.NAME
 
 
 def _check_run_of_export(stage, depends_on):
-    path = _export_path(stage)
+    path = export_path(stage)
     copy = path / run_directory.CONFIG_NAME
     if not copy.exists():
         return
@@ -162,7 +162,7 @@ def _is_listed_as_own(stage):
     """Whether the export's list of files has the run's own `config.json`."""
     run_dir = stage.run_dir
     try:
-        listed = manifests.read(_export_path(stage))
+        listed = manifests.read(export_path(stage))
     except ValueError:
         return False
     return manifests.is_as_written(
@@ -198,13 +198,14 @@ def _free_name(path):
     return next(name for name in names if not os.path.lexists(name))
 
 
-def _export_path(stage):
+def export_path(stage):
+    """The directory of a stage's exported model."""
     return stage.context.savedmodels / stage.model_name
 
 
 def _export(stage, model, report):
     """Exports a model with its model card and copies of the records."""
-    path, run_dir = _export_path(stage), stage.run_dir
+    path, run_dir = export_path(stage), stage.run_dir
     provenance = run_dir.provenance()
     card = model_card.model_card(
         name=stage.model_name,

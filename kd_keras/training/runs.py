@@ -2,7 +2,12 @@
 
 import contextlib
 
-from kd_keras.training import cluster, label_jobs, prepare
+from kd_keras.training import (
+    against_baseline,
+    cluster,
+    label_jobs,
+    prepare,
+)
 from kd_keras.training.stages import stage_class
 from kd_keras.utils import (
     locks,
@@ -48,7 +53,9 @@ def run(
     Returns:
         List of reports, a dict for each stage, as in `report.json`. The one
         of `specialist` is about the combination, or about one specialist if
-        `config.specialist.only` chooses one.
+        `config.specialist.only` chooses one. The one of `student` also has
+        `against_baseline`, from `against_baseline.entries`, if a baseline
+        was trained, too.
 
     Raises:
         ValueError: if the configuration, the data, the teacher or the work
@@ -97,7 +104,23 @@ def _run_stages(context, stages, restart):
                 scratch.clear(directory)
         for stage in chosen:
             stage.plan()
-        return [stage.run(restart=restart) for stage in chosen]
+        reports = [stage.run(restart=restart) for stage in chosen]
+        return _with_comparison(reports, chosen, context.strategy)
+
+
+def _with_comparison(reports, stages, strategy):
+    """The reports, the student's with its comparison with the baseline."""
+    compared = cluster.on_chief(
+        strategy, lambda: against_baseline.entries(stages)
+    )
+    if not compared:
+        return reports
+    return [
+        {**report, "against_baseline": compared}
+        if report["stage"] == "student"
+        else report
+        for report in reports
+    ]
 
 
 def label(

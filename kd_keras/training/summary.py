@@ -5,6 +5,9 @@ import sys
 
 from kd_keras.utils import tables
 
+# p-values of McNemar's test below it are called beyond chance.
+_SIGNIFICANT = 0.01
+
 
 def summary(reports, *, name, workdir, savedmodels):
     """A table of the stages, and where their results are.
@@ -22,6 +25,7 @@ def summary(reports, *, name, workdir, savedmodels):
         [
             "",
             _stages_table(reports),
+            *_comparison(reports),
             *_coverage_tables(reports[-1]),
             "",
             *_usage(reports, exported),
@@ -81,6 +85,47 @@ def _stages_table(reports):
             ]
         )
     return tables.aligned(rows)
+
+
+def _comparison(reports):
+    """The sentence about student and baseline; empty without both."""
+    return [
+        f"\n{_against_baseline(report['against_baseline'])}"
+        for report in reports
+        if "against_baseline" in report
+    ]
+
+
+def _against_baseline(compared):
+    """Tells who makes fewer errors, and whether that is beyond chance.
+
+    Args:
+        compared: dict, as `against_baseline.entries` returns it.
+
+    Returns:
+        str.
+    """
+    gain = compared["only_right"] - compared["only_other_right"]
+    p_value = compared["p_value"]
+    beyond = "beyond chance" if p_value < _SIGNIFICANT else "within chance"
+    return (
+        f"The student ({_trained_on(compared['student'])}) makes "
+        f"{_difference(gain)} the baseline (the same network, "
+        f"{_trained_on(compared['baseline'])}): {beyond} "
+        f"(McNemar's test, p = {p_value:.2g})."
+    )
+
+
+def _trained_on(trained):
+    labels = "with" if trained["labelled"] else "without"
+    return f"{trained['examples']:,} images {labels} labels"
+
+
+def _difference(gain):
+    if not gain:
+        return "as many errors as"
+    plural = "" if abs(gain) == 1 else "s"
+    return f"{abs(gain):,} error{plural} {'fewer' if gain > 0 else 'more'} than"
 
 
 def _coverage_tables(report):

@@ -25,6 +25,8 @@ def test_every_stage_writes_its_records(run, tmp_path, small_mnist):
     for report in reports:
         stage = report["stage"]
         folder = tmp_path / "work" / stage
+        compared = report.pop("against_baseline", None)
+        assert (compared is not None) == (stage == "student")
         assert json.loads((folder / "report.json").read_text()) == report
         config = json.loads((folder / "config.json").read_text())
         assert config["config"]["name"] == "small"

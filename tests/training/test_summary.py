@@ -1,5 +1,7 @@
 """The text that the train command prints."""
 
+import pytest
+
 from kd_keras.training import summary
 
 
@@ -36,6 +38,34 @@ def test_a_row_a_stage_and_the_student_as_the_example():
     assert "tensorboard.main --logdir runs/small" in text
     of_features = text_of([report("student", outputs="features")])
     assert "images=uint8_images)['features']" in of_features
+
+
+@pytest.mark.parametrize(
+    "counts, p_value, said",
+    [
+        ((150, 90), 1.2e-4, "60 errors fewer than the baseline"),
+        ((90, 150), 1.2e-4, "60 errors more than the baseline"),
+        ((8, 7), 1.0, "1 error fewer than the baseline"),
+        ((7, 7), 1.0, "as many errors as the baseline"),
+    ],
+)
+def test_a_sentence_compares_student_and_baseline(counts, p_value, said):
+    compared = {
+        "only_right": counts[0],
+        "only_other_right": counts[1],
+        "p_value": p_value,
+        "student": {"examples": 55000, "labelled": False},
+        "baseline": {"examples": 1000, "labelled": True},
+    }
+    reports = [report("student", against_baseline=compared), report("baseline")]
+    text = text_of(reports)
+    beyond = "beyond chance" if p_value < 0.01 else "within chance"
+    assert (
+        "The student (55,000 images without labels) makes "
+        f"{said} (the same network, 1,000 images with labels): {beyond} "
+        f"(McNemar's test, p = {p_value:.2g})."
+    ) in text
+    assert "McNemar" not in text_of([report("student")])
 
 
 def test_without_a_student_the_last_model_is_the_example():

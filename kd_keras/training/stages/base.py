@@ -78,6 +78,21 @@ class Stage(abc.ABC):
         return cluster.is_chief(self.context.strategy)
 
     @property
+    def passes(self):
+        """Passes over the training examples that are one epoch: int."""
+        data = self.config.data
+        if self.uses_labels and few_labels.is_asked_for(data):
+            return data.labelled_passes
+        return 1
+
+    @property
+    def steps_per_epoch(self):
+        """The number of batches of an epoch: int."""
+        return self.passes * pipeline.steps_per_epoch(
+            len(self.train), self.fields.batch_size
+        )
+
+    @property
     def class_names(self):
         """The classes in the order of the logits: list of str, or None."""
         return self.context.dataset.class_names

@@ -103,13 +103,14 @@ class TrainingStage(base.Stage):
 
     def training_batches(self, first_epoch, first_step, **options):
         """The batches from a step of the epoch `first_epoch` on."""
+        passes, step = divmod(first_step, self.steps_per_epoch // self.passes)
         return pipeline.training_batches(
             self.train,
             batch_size=self.fields.batch_size,
             seed=self.config.seed,
-            epochs=self.fields.epochs,
-            first_epoch=first_epoch,
-            first_step=first_step,
+            epochs=self.passes * self.fields.epochs,
+            first_epoch=self.passes * first_epoch + passes,
+            first_step=step,
             spec=self.view_spec,
             labels=self.uses_labels,
             strategy=self.context.strategy,
@@ -125,8 +126,8 @@ class TrainingStage(base.Stage):
         )
 
     def view_of(self, epoch):
-        """The number of the view that an epoch shows."""
-        return epoch
+        """The number of the view that an epoch shows, of several the first."""
+        return self.passes * epoch
 
     def sample_predictions(self, network, ids, view, images):
         """Predictions of a view of some examples, for TensorBoard.

@@ -78,3 +78,34 @@ def test_a_hard_loss_is_refused_with_few_labels(small_mnist, tmp_path):
     config = few(**{"distill.hard_loss_weight": 0.1})
     with pytest.raises(ValueError, match="hard_loss_weight must be 0 with"):
         stages_of(config, small_mnist, tmp_path)
+
+
+def test_an_epoch_of_several_passes_shows_a_view_in_each(small_mnist, tmp_path):
+    config = few(**{"data.labelled_passes": 3, "student.epochs": 2})
+    stages = stages_of(config, small_mnist, tmp_path)
+    # 120 labelled images and 400 in batches of 64.
+    steps = {name: stage.steps_per_epoch for name, stage in stages.items()}
+    assert (steps["teacher"], steps["baseline"], steps["student"]) == (6, 6, 7)
+    baseline = stages["baseline"]
+    images, labels = zip(*baseline.training_batches(0, 0))
+    assert len(images) == 12
+    for first in range(0, 12, 2):
+        shown = np.concatenate(labels[first : first + 2])
+        assert np.bincount(shown).tolist() == [12] * 10
+    views = [
+        {view.tobytes() for view in np.concatenate(images[i : i + 2])}
+        for i in range(0, 12, 2)
+    ]
+    # Shifts of a pixel: some of the nine are drawn again.
+    assert len(set.union(*views)) > 3 * 120
+    assert baseline.view_of(1) == 3
+    # A resumed training sees what is left.
+    rest = [batch for batch, _ in baseline.training_batches(1, 3)]
+    assert len(rest) == 3
+    np.testing.assert_array_equal(rest[0], images[9])
+
+
+def test_passes_without_few_labels_are_refused(small_mnist, tmp_path):
+    config = few(**{"data.labels_per_class": 0, "data.labelled_passes": 2})
+    with pytest.raises(ValueError, match="labelled_passes must be 1 without"):
+        stages_of(config, small_mnist, tmp_path)

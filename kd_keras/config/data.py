@@ -50,12 +50,6 @@ def _check(config):
         "0 with data.labelled_ids, which chooses, too",
     )
     field.require(
-        data.labelled_passes == 1 or data.labels_per_class or data.labelled_ids,
-        config,
-        "data.labelled_passes",
-        "1 without data.labels_per_class and data.labelled_ids",
-    )
-    field.require(
         data.mixup + data.cutmix <= 1,
         config,
         "data.cutmix",
@@ -201,8 +195,9 @@ SECTION = Section(
             "labelled_passes",
             1,
             "Passes over the images of labels_per_class or labelled_ids that "
-            "are one epoch. 55, with 1,000 labels of 55,000 images: an epoch "
-            "of teacher and baseline has as many steps as one of the student.",
+            "are one epoch. 110, with 500 labels of 55,000 images: an epoch "
+            "of teacher and baseline has as many steps as one of the student. "
+            "One pass if all images have labels.",
             field.number(least=1, most=1_000_000),
         ),
         Field(

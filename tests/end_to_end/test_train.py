@@ -27,7 +27,6 @@ pytestmark = pytest.mark.slow
 SMALL = (
     "--config.data.max_train_examples=640",
     "--config.data.validation_examples=64",
-    "--config.data.labelled_passes=1",
     "--config.data.labels_per_class=0",
     "--config.teacher.widths=(4, 8)",
     "--config.teacher.batch_size=64",

@@ -103,9 +103,6 @@ def test_an_epoch_of_several_passes_shows_a_view_in_each(small_mnist, tmp_path):
     rest = [batch for batch, _ in baseline.training_batches(1, 3)]
     assert len(rest) == 3
     np.testing.assert_array_equal(rest[0], images[9])
-
-
-def test_passes_without_few_labels_are_refused(small_mnist, tmp_path):
-    config = few(**{"data.labels_per_class": 0, "data.labelled_passes": 2})
-    with pytest.raises(ValueError, match="labelled_passes must be 1 without"):
-        stages_of(config, small_mnist, tmp_path)
+    # With all labels a pass is an epoch.
+    config.data.labels_per_class = 0
+    assert stages_of(config, small_mnist, tmp_path)["teacher"].passes == 1

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from kd_keras.utils import ports, tf_config
+from kd_keras.utils import guard, ports, tf_config
 
 _POLL_SECONDS = 0.05
 # For the others to end by themselves, with lines of their own.
@@ -24,7 +24,8 @@ def run(argv, count, *, environment=None):
     Worker 0, the chief, writes to this process's output. The lines of the
     others go to stderr with `[worker 1] ` in front. SIGINT, SIGTERM and SIGHUP
     are passed on; the second one kills all. Where a worker fails, the others
-    have 15 seconds to end and are killed then.
+    have 15 seconds to end and are killed then. All are killed with this
+    process.
 
     Args:
         argv: list of str, the command.
@@ -35,8 +36,8 @@ def run(argv, count, *, environment=None):
         int, the exit code: 0, or the one of the first worker that has failed;
         128 + n where signal n has ended that worker or this process.
     """
-    with _signals() as received:
-        workers = _Workers(argv, count, environment or {})
+    with _signals() as received, guard.Guard() as watched:
+        workers = _Workers(argv, count, environment or {}, watched)
         try:
             return workers.wait(received)
         finally:
@@ -46,7 +47,8 @@ def run(argv, count, *, environment=None):
 class _Workers:
     """The running processes."""
 
-    def __init__(self, argv, count, environment):
+    def __init__(self, argv, count, environment, watched):
+        self._watched = watched
         self._processes = []
         self._readers = []
         hosts = [f"127.0.0.1:{port}" for port in ports.free(count)]
@@ -115,7 +117,13 @@ class _Workers:
     def _running(self):
         # Of all, so that each one's end is noticed.
         polled = [process.poll() for process in self._processes]
-        return None in polled
+        groups = [
+            process.pid
+            for process, code in zip(self._processes, polled)
+            if code is None
+        ]
+        self._watched.note(groups)
+        return bool(groups)
 
     def _first_failed(self):
         codes = [process.returncode for process in self._processes]

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 
+import commands
 import pytest
 
 from kd_keras.utils import local_workers
@@ -98,6 +100,33 @@ sys.exit(1)
     with open("child") as file:
         child = int(file.read())
     assert wait_for_end(child)
+
+
+def test_workers_are_killed_with_the_process_that_has_started_them():
+    body = """
+both_are_there()
+pathlib.Path(f"{index}.pid").write_text(str(os.getpid()))
+pathlib.Path(f"{index}.ready").touch()
+time.sleep(600)
+"""
+    script = """
+import sys
+from kd_keras.utils import local_workers
+local_workers.run(sys.argv[1:], 2)
+"""
+    argv = [sys.executable, "-c", f"{HEAD}\n{body}"]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, *argv], env=commands.environment()
+    )
+    deadline = time.monotonic() + LIMIT
+    while not all(os.path.exists(f"{i}.ready") for i in range(2)):
+        assert parent.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    for index in range(2):
+        with open(f"{index}.pid") as file:
+            assert wait_for_end(int(file.read()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -45,7 +45,7 @@ import os
 from absl import flags
 
 from kd_keras.config import run_flags
-from kd_keras.training import engines
+from kd_keras.training import engines, label_inputs
 from kd_keras.utils import command_line, suggestions
 
 flags.adopt_module_key_flags(command_line)
@@ -70,8 +70,6 @@ _FROM = flags.DEFINE_string(
     "A .npy, .npz or Parquet file of predictions that were made elsewhere, to "
     "store instead of a teacher's.",
 )
-
-
 _JOBS = flags.DEFINE_integer(
     "jobs",
     None,
@@ -107,6 +105,12 @@ def main():
         "savedmodels": run_flags.SAVEDMODELS.value,
         "predictions": _FROM.value,
     }
+    # Before TensorFlow is imported, which takes seconds.
+    label_inputs.check(
+        config,
+        savedmodels=places["savedmodels"],
+        predictions=places["predictions"],
+    )
     if _ENGINE.value != "local" or (_JOBS.value or 1) > 1:
         path, left = _label_with_workers(config, places)
     else:
@@ -157,6 +161,7 @@ def _label_here(config, places):
 def _check_flags():
     """Raises a ValueError if flags do not go together."""
     suggestions.check_choice(_ENGINE.value, engines.ENGINES, what="--engine")
+    label_inputs.check_shard(_SHARD.value, _NUM_SHARDS.value)
     if _RAY_ADDRESS.value and _ENGINE.value != "ray":
         raise ValueError(
             "--ray_address needs --engine=ray. Received: "

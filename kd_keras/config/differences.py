@@ -22,6 +22,8 @@ _CONTENTS = re.compile(
     r"(store\.)?(?:parts\.\w+\.(?!views)|(data)\.(?:train|validation|test)\.|(teacher)\."
     r"(?:fingerprint|graph))"
 )
+# Entries that a record has only if they are others.
+_USUAL = {"workers": 1}
 _DATA = re.compile(r"data\..+")
 _DIGEST = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
 # A digest after the kind of file that it is of, such as `keras:ab12`.
@@ -43,8 +45,11 @@ def differing(was, now, places=None):
     Returns:
         List of str, such as `seed (was 0, is 1)`.
     """
-    names = _differing_names(was, now, flat.flatten(schema.default_config()))
-    return [_described(name, was, now, places or {}) for name in names]
+    defaults = {**_USUAL, **flat.flatten(schema.default_config())}
+    return [
+        _described(name, {**defaults, **was}, {**_USUAL, **now}, places or {})
+        for name in _differing_names(was, now, defaults)
+    ]
 
 
 def incomparable(was, now):

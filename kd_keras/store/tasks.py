@@ -12,7 +12,7 @@ import logging
 import numpy as np
 
 from kd_keras.store import layout, records, task_records
-from kd_keras.utils import digests, files
+from kd_keras.utils import digests, files, tables
 
 _log = logging.getLogger(__name__)
 
@@ -79,8 +79,9 @@ def find(manifest, number):
             return _task(manifest, number, part, index)
         index -= shards
     raise ValueError(
-        f"a task must be >= 0 and < {count(manifest)}, the number of tasks of "
-        f"this store. Received: {number}"
+        "the number of a task must be from 0 to "
+        f"{count(manifest) - 1}, as this store has "
+        f"{tables.counted(count(manifest), 'task')}. Received: {number}"
     )
 
 

@@ -10,7 +10,12 @@ from kd_keras.data import augmentation
 from kd_keras.models import class_names as class_name_checks
 from kd_keras.store import importing, layout, prediction_files
 from kd_keras.teachers import class_map
-from kd_keras.training import feature_targets, store_job, teacher_files
+from kd_keras.training import (
+    feature_targets,
+    label_inputs,
+    store_job,
+    teacher_files,
+)
 from kd_keras.utils import digests, remote_copies, scratch
 
 _log = logging.getLogger(__name__)
@@ -32,7 +37,7 @@ def job(stage, file):
         ValueError: if the predictions do not fit the data.
     """
     context = stage.context
-    _check_config(context.config)
+    label_inputs.check_teacher_is_unset(context.config)
     file = remote_copies.local(file, "--from")
     matches = feature_targets.matches(context.config)
     classes = class_map.find(context.config.teacher.classes)
@@ -66,16 +71,6 @@ def _outputs_of(predictions, manifest, *, measured):
     return lambda name, positions: predictions.outputs(
         name, positions, layout.batch_size(name, manifest)
     )
-
-
-def _check_config(config):
-    fields = config.teacher
-    for name, unset in (("path", ""), ("preprocess", "none")):
-        if fields[name] != unset:
-            raise ValueError(
-                "--from stores predictions of a teacher that is not loaded: "
-                f"leave teacher.{name} out. Received: {fields[name]!r}"
-            )
 
 
 def _plan(stage, file, predictions, classes):

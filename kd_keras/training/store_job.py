@@ -5,6 +5,7 @@ import logging
 
 from kd_keras import store
 from kd_keras.store import places, tasks
+from kd_keras.training import label_inputs
 from kd_keras.utils import locks, progress, scratch
 
 _log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class StoreJob:
             ValueError: as `store.write`, or if another process writes the
                 same shard.
         """
-        _check_shard(shard, num_shards)
+        label_inputs.check_shard(shard, num_shards)
         if self._is_finished():
             return True
         with locks.holding(self.path, part=f"{shard}-of-{num_shards}"):
@@ -98,7 +99,7 @@ class StoreJob:
         Raises:
             ValueError: as `write`.
         """
-        _check_shard(shard, num_shards)
+        label_inputs.check_shard(shard, num_shards)
         if self._is_finished():
             return []
         self._held.enter_context(
@@ -164,11 +165,3 @@ class StoreJob:
         if self._loaded is None:
             self._loaded = self._load(self.manifest, measured=measured)
         return self._loaded
-
-
-def _check_shard(shard, num_shards):
-    if not 0 <= shard < num_shards:
-        raise ValueError(
-            "--shard must be >= 0 and < --num_shards. Received: "
-            f"{shard} of {num_shards}"
-        )

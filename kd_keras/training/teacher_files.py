@@ -1,17 +1,15 @@
 """Finds, loads and checks the teacher that a stage learns from."""
 
-import contextlib
 import dataclasses
 import logging
-import pathlib
 
 from kd_keras.distillation import losses
 from kd_keras.models import class_names as class_name_checks
 from kd_keras.models import image_spec
 from kd_keras.teachers import answers as live
-from kd_keras.teachers import class_map, copies, ensemble, image_checks, loading
+from kd_keras.teachers import class_map, ensemble, image_checks
 from kd_keras.teachers import options as teacher_options
-from kd_keras.training import teacher_measure
+from kd_keras.training import teacher_measure, teacher_paths
 from kd_keras.utils import comma_lists
 
 # Fields that may have a value for each teacher of an ensemble.
@@ -37,10 +35,9 @@ def find(
             classes.
     """
     fields = config.teacher
-    paths = [part.strip() for part in fields.path.split(",") if part.strip()]
-    paths = paths or [_default_path(config, savedmodels)]
+    paths = teacher_paths.of(config, savedmodels)
     for path in paths:
-        _check_exists(path)
+        teacher_paths.check_exists(path)
     files = ensemble.TeacherFiles(
         paths,
         options=[
@@ -62,14 +59,16 @@ def find(
 
 def place(config, savedmodels):
     """The path of the teacher, or several with commas between: str."""
-    return config.teacher.path or str(_default_path(config, savedmodels))
+    return config.teacher.path or str(
+        teacher_paths.default(config, savedmodels)
+    )
 
 
 def is_given(config, savedmodels):
     """Whether `teacher.path` is set, or the teacher stage has exported."""
     if config.teacher.path:
         return True
-    return _default_path(config, savedmodels).exists()
+    return teacher_paths.default(config, savedmodels).exists()
 
 
 def load(files, parts, *, measured=False):
@@ -119,13 +118,6 @@ def num_logits(activation, train):
     return 1
 
 
-def _default_path(config, savedmodels):
-    path = pathlib.Path(savedmodels) / f"{config.name}_teacher"
-    with contextlib.suppress(FileNotFoundError):
-        return copies.local(path)
-    return path
-
-
 def _options(fields, count, class_names):
     """The `TeacherOptions` of each of `count` teachers: list.
 
@@ -171,18 +163,6 @@ def _for_each(text, count, *, field):
             f"teachers, separated by commas. Received: {text!r}"
         )
     return values
-
-
-def _check_exists(path):
-    try:
-        loading.find_teacher(path)
-    except FileNotFoundError:
-        raise ValueError(
-            "students and specialists need a teacher: run kd-keras train "
-            "--stage=teacher first, or set --config.teacher.path to a model "
-            f"(SavedModel, .keras, .onnx and others; see --help-config). "
-            f"Received: {path}, which does not exist"
-        ) from None
 
 
 def check_images(teacher, train):

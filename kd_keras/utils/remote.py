@@ -22,6 +22,8 @@ import uuid
 
 from kd_keras.utils import packages, progress, scratch
 
+_log = logging.getLogger(__name__)
+
 
 class _Kind(typing.NamedTuple):
     package: str
@@ -45,6 +47,8 @@ _DENIED = ("credential", "auth", "permission", "forbidden", "refresh")
 _NOISY = ("gcsfs", "google.auth", "azure", "aiohttp")
 # Until a store that cannot be reached is given up.
 _CONTACT_SECONDS = 60
+# Before a line tells of the wait.
+_QUIET_SECONDS = 3
 # Objects that are copied at once.
 _THREADS = 16
 _MB = 10**6
@@ -135,8 +139,7 @@ def name_of(url):
 def is_object(url):
     """Whether an object has this URL, and not only ones below it."""
     with _explained(url):
-        system = _file_system(url)
-        found = _contacted(system, url)
+        found = _contacted(url)
     return found.get("type") == "file"
 
 
@@ -156,8 +159,8 @@ def objects(url, *, deep=True):
             refuses, or the name of an object is no relative path.
     """
     with _explained(url):
+        _contacted(url)
         system = _file_system(url)
-        _contacted(system, url)
         try:
             depth = None if deep else 1
             entries = system.find(url, maxdepth=depth, detail=True)
@@ -186,8 +189,8 @@ def check_writable(url):
     """
     trial = f"{url}/{_TRIAL}{uuid.uuid4().hex}"
     with _explained(url):
+        _contacted(url)
         system = _file_system(url)
-        _contacted(system, url)
         system.pipe_file(trial, b"kd_keras")
         system.rm_file(trial)
 
@@ -306,8 +309,10 @@ def _file_system(url):
         raise
 
 
-def _contacted(system, url):
+def _contacted(url):
     """The information about a URL: dict, empty if nothing exists there.
+
+    After some seconds, a line says what is waited for.
 
     Raises:
         TimeoutError: if the store does not answer for a while.
@@ -316,6 +321,8 @@ def _contacted(system, url):
 
     def ask():
         try:
+            # Looks for credentials, perhaps by the network.
+            system = _file_system(url)
             system.invalidate_cache()
             answers.append(system.info(url))
         except FileNotFoundError:
@@ -326,7 +333,11 @@ def _contacted(system, url):
     # A thread can be left behind, whatever its library waits for.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(_CONTACT_SECONDS)
+    thread.join(_QUIET_SECONDS)
+    if thread.is_alive():
+        most = _CONTACT_SECONDS
+        _log.info("%s: waits up to %d s for an answer", url, most)
+        thread.join(most - _QUIET_SECONDS)
     if not answers:
         raise TimeoutError(f"no answer for {_CONTACT_SECONDS} seconds")
     if isinstance(answers[0], Exception):

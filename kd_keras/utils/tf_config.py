@@ -163,12 +163,13 @@ def _task(task, hosts):
     if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index):
         index = int(index)
     count = len(hosts.get(role, ()))
+    _require(count, "name hosts for the role of its task", role)
     _require(
         isinstance(index, int)
         and not isinstance(index, bool)
         and 0 <= index < count,
-        f"have a task index that is a whole number from 0 to below {count}, "
-        f"the number of hosts with the role {role}",
+        f"have a task index from 0 to {count - 1}, as the number of its hosts "
+        f"with the role {role} is {count}",
         index,
     )
     return role, index

@@ -38,7 +38,16 @@ def test_contents_are_named_with_their_place():
 def test_a_field_that_a_record_lacks_had_its_default():
     assert differences.differing({}, {"distill.temperature": 4.0}) == []
     assert differences.differing({}, {"distill.temperature": 5.0}) == [
-        "distill.temperature (was None, is 5.0)"
+        "distill.temperature (was 4.0, is 5.0)"
+    ]
+
+
+def test_a_record_of_one_process_has_no_number_of_workers():
+    assert differences.differing({"workers": 2}, {}) == [
+        "workers (was 2, is 1)"
+    ]
+    assert differences.differing({}, {"workers": 2}) == [
+        "workers (was 1, is 2)"
     ]
 
 

@@ -39,7 +39,7 @@ def test_tasks_are_numbered_over_all_parts(begun):
     assert tasks.count(manifest) == 4
     assert [tasks.find(manifest, number) for number in range(4)] == found
     for number in (4, -1):
-        with pytest.raises(ValueError, match=f"< 4, .* Received: {number}"):
+        with pytest.raises(ValueError, match=f"to 3, .* Received: {number}"):
             tasks.find(manifest, number)
 
 

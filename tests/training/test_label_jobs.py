@@ -68,6 +68,6 @@ def test_each_task_alone_writes_the_store_of_one_process(
 
 def test_a_task_that_does_not_exist_is_refused(opened, tmp_path):
     with opened("work") as job:
-        with pytest.raises(ValueError, match="< 3, .*Received: 3"):
+        with pytest.raises(ValueError, match="to 2, .*Received: 3"):
             job.run(3)
         assert not job.path.exists()

@@ -112,16 +112,17 @@ def test_a_failing_store_is_one_line(bucket, error, match):
     assert "\n" not in str(caught.value)
 
 
-def test_a_store_without_an_answer_is_given_up(
-    bucket,
-    monkeypatch,
-):
+def test_a_store_without_an_answer_is_given_up(bucket, monkeypatch, caplog):
     ends = threading.Event()
-    monkeypatch.setattr(remote, "_CONTACT_SECONDS", 0.01)
+    monkeypatch.setattr(remote, "_QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(remote, "_CONTACT_SECONDS", 0.02)
     STORE.fail = lambda operation, path: ends.wait()
+    caplog.set_level("INFO", "kd_keras")
     with pytest.raises(ValueError, match="no answer"):
         remote.objects(f"{bucket}/x")
     ends.set()
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{bucket}/x: waits up to ")
 
 
 def test_files_are_uploaded_whole(bucket, tmp_path):

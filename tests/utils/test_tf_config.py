@@ -101,12 +101,12 @@ def test_one_process_alone_is_no_cluster(monkeypatch, config):
             json.dumps({"cluster": TWO, "task": {"type": "worker"}}),
             'with "type" and "index"',
         ),
-        (text(TWO, index=2), "from 0 to below 2.*Received: 2"),
-        (text(TWO, index=-1), "from 0 to below 2"),
-        (text(TWO, index=True), "from 0 to below 2.*true"),
-        (text(TWO, index=1.0), "from 0 to below 2"),
-        (text(TWO, index=None), "from 0 to below 2"),
-        (text(TWO, "chief"), "below 0, the number of hosts with the role"),
+        (text(TWO, index=2), "from 0 to 1, .*Received: 2"),
+        (text(TWO, index=-1), "from 0 to 1,"),
+        (text(TWO, index=True), "from 0 to 1, .*true"),
+        (text(TWO, index=1.0), "from 0 to 1,"),
+        (text(TWO, index=None), "from 0 to 1,"),
+        (text(TWO, "chief"), 'hosts for the role of its task.*"chief"'),
     ],
 )
 def test_mistakes_are_one_line(monkeypatch, config, message):

@@ -1,0 +1,66 @@
+"""Checks what a labelling is given.
+
+Imports no TensorFlow, so that `kd-keras label` refuses mistakes at once.
+"""
+
+import os
+
+from kd_keras.training import teacher_paths
+from kd_keras.utils import remote
+
+
+def check(config, *, savedmodels, predictions):
+    """Checks the teacher or the predictions, unless they are remote.
+
+    Args:
+        config: as of `runs.label`.
+        savedmodels: as of `runs.label`.
+        predictions: as of `runs.label`.
+
+    Raises:
+        ValueError: if one does not exist, or they do not go together.
+    """
+    if predictions:
+        check_teacher_is_unset(config)
+        if not remote.is_remote(predictions) and not os.path.exists(
+            predictions
+        ):
+            raise ValueError(
+                f"--from must be a file. Received: {predictions}, which does "
+                "not exist"
+            )
+        return
+    if not config.teacher.path and remote.is_remote(savedmodels):
+        return
+    for path in teacher_paths.of(config, savedmodels):
+        if not remote.is_remote(path):
+            teacher_paths.check_exists(path)
+
+
+def check_teacher_is_unset(config):
+    """Raises a ValueError if a teacher is given besides predictions.
+
+    Args:
+        config: the configuration.
+    """
+    fields = config.teacher
+    for name, unset in (("path", ""), ("preprocess", "none")):
+        if fields[name] != unset:
+            raise ValueError(
+                "--from stores predictions of a teacher that is not loaded: "
+                f"leave teacher.{name} out. Received: {fields[name]!r}"
+            )
+
+
+def check_shard(shard, num_shards):
+    """Raises a ValueError if there is no such part of the tasks.
+
+    Args:
+        shard: int, the index of the part.
+        num_shards: int, how many there are.
+    """
+    if not 0 <= shard < num_shards:
+        raise ValueError(
+            f"--shard must be from 0 to {num_shards - 1}, as --num_shards is "
+            f"{num_shards}. Received: --shard={shard}"
+        )

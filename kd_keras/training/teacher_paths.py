@@ -1,0 +1,47 @@
+"""The paths of the teacher of a run; imports no TensorFlow."""
+
+import contextlib
+import pathlib
+
+from kd_keras.teachers import copies, loading
+
+
+def of(config, savedmodels):
+    """The paths or names of the teachers: list of str or path, never empty.
+
+    Args:
+        config: the resolved configuration.
+        savedmodels: path; see `prepare.Context`.
+    """
+    parts = [part.strip() for part in config.teacher.path.split(",")]
+    return list(filter(None, parts)) or [default(config, savedmodels)]
+
+
+def default(config, savedmodels):
+    """The path that the teacher stage exports to.
+
+    Args:
+        config: the resolved configuration.
+        savedmodels: path; see `prepare.Context`.
+    """
+    path = pathlib.Path(savedmodels) / f"{config.name}_teacher"
+    with contextlib.suppress(FileNotFoundError):
+        return copies.local(path)
+    return path
+
+
+def check_exists(path):
+    """Raises a ValueError if a teacher does not exist, or is of no kind.
+
+    Args:
+        path: str or path, or the name of a model.
+    """
+    try:
+        loading.find_teacher(path)
+    except FileNotFoundError:
+        raise ValueError(
+            "students and specialists need a teacher: run kd-keras train "
+            "--stage=teacher first, or set --config.teacher.path to a model "
+            f"(SavedModel, .keras, .onnx and others; see --help-config). "
+            f"Received: {path}, which does not exist"
+        ) from None

@@ -32,11 +32,13 @@ if __name__ == "__main__":
     # Before the imports that take time.
     interruption.exit_at_once()
 
+import contextlib
+
 from absl import flags
 
 from kd_keras.config import run_flags
 from kd_keras.training import stages
-from kd_keras.utils import command_line, suggestions, tf_config
+from kd_keras.utils import command_line, rendezvous, suggestions, tf_config
 
 flags.adopt_module_key_flags(command_line)
 flags.adopt_module_key_flags(run_flags)
@@ -80,9 +82,19 @@ def main():
     outcome.check(reports)
 
 
+def _tell_workers(line):
+    """Tells the other workers of TF_CONFIG that this one fails, and why."""
+    with contextlib.suppress(ValueError):
+        workers = tf_config.from_environment()
+        if workers is not None:
+            # It may wait for them.
+            interruption.exit_at_once()
+            rendezvous.decline(workers, line)
+
+
 def cli():
     """Runs the command with the arguments of the command line."""
-    command_line.run(main)
+    command_line.run(main, on_error=_tell_workers)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ def make_network(
         units, use_bias=not batch_norm, kernel_regularizer=regularizer
     )(x)
     if batch_norm:
-        x = keras.layers.BatchNormalization(synchronized=True)(x)
+        # As users write it: several replicas synchronize it themselves.
+        x = keras.layers.BatchNormalization()(x)
     x = keras.layers.ReLU()(x)
     if dropout:
         x = keras.layers.Dropout(dropout)(x)

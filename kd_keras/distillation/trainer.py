@@ -140,6 +140,9 @@ class ExactTrainer(
     def compile(self, optimizer="adam", metrics=None, **kwargs):
         """As `keras.Model.compile`, but the loss is built in.
 
+        On several replicas, BatchNormalization layers of the network are set
+        to `synchronized=True`.
+
         Args:
             optimizer: name or Keras optimizer. Its `clipnorm`, `clipvalue`
                 and `global_clipnorm` clip the gradient of the whole batch,
@@ -164,6 +167,8 @@ class ExactTrainer(
         replicas.check_compile(
             self.distribute_strategy, optimizer, metrics, kwargs
         )
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            batch_norm.synchronize(self.network)
         super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
 
     def compile_from_config(self, config):

@@ -1,4 +1,4 @@
-"""Faster batch normalisation by TensorFlow's fused kernel.
+"""Batch normalisation: TensorFlow's fused kernel, and several replicas.
 
 Keras 3 composes it from about a dozen operations, each a pass over memory:
 a quarter of a training step of ResNet-8 on a CPU.
@@ -40,6 +40,21 @@ def fused(network):
     finally:
         for layer in layers:
             del layer.call
+
+
+def synchronize(network):
+    """Lets BatchNormalization compute over the whole batch of all replicas.
+
+    By default, Keras computes over the rows of a replica alone, and the
+    averages become NaN where one has none.
+
+    Args:
+        network: Keras model. The attribute `synchronized` of its layers is
+            set, at any depth.
+    """
+    for layer in keras_internals.all_layers(network):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
 
 
 def _has_kernel(layer):

@@ -55,7 +55,7 @@ SHARED = (
 )
 
 
-def meet(workers, facts, *, patience_seconds):
+def meet(workers, facts, *, patience_seconds, failure=""):
     """Waits for all workers, which must have the same facts.
 
     In a process that has joined their cluster already, for an earlier
@@ -65,14 +65,15 @@ def meet(workers, facts, *, patience_seconds):
         workers: `tf_config.Workers`.
         facts: dict of JSON values by name.
         patience_seconds: float, how long to wait for the other workers.
+        failure: str, as of `rendezvous.meet`.
 
     Raises:
         ValueError: as `rendezvous.meet`.
     """
     if _joined:
-        agree(_joined[-1], facts)
+        agree(_joined[-1], {"refused": failure, **facts})
     else:
-        rendezvous.meet(workers, facts, patience_seconds)
+        rendezvous.meet(workers, facts, patience_seconds, failure=failure)
 
 
 @functools.cache

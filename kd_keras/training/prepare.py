@@ -129,10 +129,13 @@ def _meet(config, workers, facts):
         "commit of kd_keras": provenance.own_version(),
         # TensorFlow counts on as many everywhere.
         "number of GPUs": len(tf.config.list_physical_devices("GPU")),
-        "refused": failure and str(failure),
     }
-    patience_seconds = config.cluster.patience_seconds
-    cluster.meet(workers, mine, patience_seconds=patience_seconds)
+    cluster.meet(
+        workers,
+        mine,
+        patience_seconds=config.cluster.patience_seconds,
+        failure=str(failure or ""),
+    )
     if failure is not None:
         raise failure
 

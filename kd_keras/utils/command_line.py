@@ -27,7 +27,7 @@ _HELP_FLAGS = ("--help", "-help", "-h", "-?")
 _LINE_WIDTH = 79
 
 
-def run(main):
+def run(main, *, on_error=lambda line: None):
     """Runs `main()` with the flags of the command line, then exits.
 
     The exit code is 0, 1 after an error, or 130 after an interruption.
@@ -36,6 +36,8 @@ def run(main):
     Args:
         main: function without arguments. `--help` shows the docstring of its
             module and the module's flags.
+        on_error: function that is called with the line of an error, after
+            that has been printed if the user has caused it.
     """
     _prepare_environment()
     _check_encoding()
@@ -44,8 +46,8 @@ def run(main):
         sys.exit(0)
     with processes.ending_at_once():
         app.run(
-            lambda argv: _guarded(main, argv),
-            flags_parser=lambda argv: _parse_flags(argv, main),
+            lambda argv: _guarded(main, argv, on_error),
+            flags_parser=lambda argv: _parse_flags(argv, main, on_error),
         )
 
 
@@ -115,7 +117,7 @@ def _flag_help(flag):
     return f"{flag.help} (default: {default})"
 
 
-def _parse_flags(argv, main):
+def _parse_flags(argv, main, on_error):
     try:
         return arguments.parse(argv, _key_flags(main))
     except SystemExit:
@@ -124,7 +126,8 @@ def _parse_flags(argv, main):
     except Exception as error:
         if "--debug" in argv:
             raise
-        _fail(one_line(error))
+        _log_to_stderr()
+        _fail(one_line(error), on_error)
 
 
 def one_line(error):
@@ -145,12 +148,13 @@ def one_line(error):
     return " ".join(text.split())
 
 
-def _fail(message):
+def _fail(message, on_error=lambda line: None):
     print(f"error: {message}", file=sys.stderr)
+    on_error(message)
     sys.exit(1)
 
 
-def _guarded(main, argv):
+def _guarded(main, argv, on_error):
     """Runs `main()` and turns an expected error into one line."""
     _log_to_stderr()
     try:
@@ -168,8 +172,9 @@ def _guarded(main, argv):
         if interruption.has_happened():
             _end_interrupted()
         if _DEBUG.value or not is_expected(error):
+            on_error(one_line(error))
             raise
-        _fail(one_line(error))
+        _fail(one_line(error), on_error)
 
 
 def _end_interrupted():

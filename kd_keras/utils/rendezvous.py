@@ -3,13 +3,15 @@
 TensorFlow waits without end for a worker that never comes, lets workers train
 together whose programs differ, and reports neither. Therefore the workers meet
 beforehand, on the ports that TensorFlow's servers will have. Each sends its
-facts, which must be the same everywhere, to all others.
+facts, which must be the same everywhere, to all others. One that cannot train
+comes, too, and says why, so that nobody waits for it.
 
 In each pair of workers, both send their facts, over a connection of their own,
 and wait for an answer. A worker may leave once it has the facts and the answers
 of all others: nobody waits for it any more.
 """
 
+import contextlib
 import logging
 import secrets
 import textwrap
@@ -27,9 +29,13 @@ _PROGRESS_SECONDS = 60.0
 # To tell the others that this one has ended.
 _FAREWELL_SECONDS = 2.0
 _MOST_CHARACTERS = 1000
+# For a worker that fails early: the others may be importing TensorFlow still.
+_DECLINE_SECONDS = 120.0
+
+_has_begun = threading.Event()
 
 
-def meet(workers, facts, patience_seconds):
+def meet(workers, facts, patience_seconds, *, failure=""):
     """Waits until all workers have come and know each other's facts.
 
     The port of this worker is free again afterwards.
@@ -39,14 +45,17 @@ def meet(workers, facts, patience_seconds):
         facts: dict of str to what JSON can hold, in nested dicts at will:
             what must be the same on all workers.
         patience_seconds: float, the longest time to wait.
+        failure: str, a line that says why this worker cannot train; empty if
+            it can. It is for the others; the caller raises its own error.
 
     Raises:
         ValueError: if workers are missing after that time, one has ended
-            meanwhile, they do not belong together or their facts differ (on
-            every worker, with what differs on which one), or this one's port
-            is in use.
+            meanwhile or cannot train, they do not belong together or their
+            facts differ (on every worker, with what differs on which one), or
+            this one's port is in use.
     """
-    meeting = _Meeting(workers, facts)
+    _has_begun.set()
+    meeting = _Meeting(workers, facts, failure)
     with worker_messages.answering(workers, meeting.answer, meeting.take):
         try:
             meeting.wait(patience_seconds)
@@ -60,17 +69,44 @@ def meet(workers, facts, patience_seconds):
         except ValueError as error:
             meeting.leave(str(error))
             raise
+    if failure:
+        return
+    meeting.check_failures()
     _log.info("cluster: all %d workers have come", workers.count)
     names = [workers.name(index) for index in range(workers.count)]
     agreement.check(names, meeting.facts())
 
 
+def decline(workers, failure):
+    """Tells the others why this worker fails before it could meet them.
+
+    Waits for them for two minutes at most. Does nothing in a process that
+    has been to a meeting: they know of it.
+
+    Args:
+        workers: as of `meet`.
+        failure: as of `meet`.
+    """
+    if _has_begun.is_set():
+        return
+    _log.info(
+        "cluster: tells the other workers, and waits for them up to %.0f s",
+        _DECLINE_SECONDS,
+    )
+    with contextlib.suppress(ValueError):
+        meet(workers, {}, _DECLINE_SECONDS, failure=failure)
+
+
 class _Meeting:
     """State of the meeting, as this worker knows it."""
 
-    def __init__(self, workers, facts):
+    def __init__(self, workers, facts, failure):
         self._workers = workers
         self._facts = facts
+        self._reason = failure and (
+            "all workers must be able to train. Received: "
+            f"{workers.name(workers.index)} cannot: {failure}"
+        )
         # Tells this process from one that is started in its place.
         self._nonce = secrets.token_hex(8)
         # By index: the message that came, who has answered, and why not.
@@ -108,6 +144,12 @@ class _Meeting:
         known[self._workers.index] = self._facts
         return [known[index] for index in range(self._workers.count)]
 
+    def check_failures(self):
+        """Raises a ValueError if another worker cannot train."""
+        for _, message in sorted(self._received.items()):
+            if message["reason"]:
+                raise ValueError(message["reason"])
+
     def answer(self, message):
         """The answer to another worker's message: dict."""
         return worker_messages.make(
@@ -127,6 +169,7 @@ class _Meeting:
                 )
                 if not self._failure:
                     self._received[index] = message
+                    self._log_failure(message)
             # Not the farewell of a process that another one has replaced.
             elif nonce == self._received.get(index, message)["nonce"]:
                 self._failure = self._failure or message["reason"]
@@ -134,6 +177,7 @@ class _Meeting:
 
     def leave(self, reason):
         """Tells the others that this worker has ended, and why."""
+        reason = _sendable(self._reason or reason)
         threads = [
             worker_messages.in_background(self._say_farewell, index, reason)
             for index in self._others()
@@ -179,6 +223,11 @@ class _Meeting:
             self._named(missing),
         )
 
+    def _log_failure(self, message):
+        # It is raised once all have come, so that all learn of it.
+        if message["reason"] and not self._reason:
+            _log.warning("cluster: %s", message["reason"])
+
     def _named(self, indices):
         names = [
             f"{self._workers.name(i)}: {self._reasons.get(i, 'not there yet')}"
@@ -189,7 +238,12 @@ class _Meeting:
     def _deliver(self, index):
         """Sends the facts to a worker until it has answered."""
         while self._must_deliver(index):
-            answer, reason = self._ask(index, "facts", facts=self._facts)
+            answer, reason = self._ask(
+                index,
+                "facts",
+                facts=self._facts,
+                reason=_sendable(self._reason),
+            )
             with self._changed:
                 self._reasons[index] = reason or "it does not reach this one"
                 if answer:
@@ -217,7 +271,7 @@ class _Meeting:
         return worker_messages.ask(self._workers, message)
 
     def _say_farewell(self, index, reason):
-        self._ask(index, "farewell", reason=reason[:_MOST_CHARACTERS])
+        self._ask(index, "farewell", reason=reason)
 
 
 def _mismatch(workers, message, *, place, index):
@@ -244,6 +298,12 @@ def _mismatch(workers, message, *, place, index):
             f"{place}, says that it is worker {index}"
         )
     return None
+
+
+def _sendable(reason):
+    """A reason as other workers accept it: a short line without codes."""
+    shown = (x if x.isprintable() else "?" for x in reason[:_MOST_CHARACTERS])
+    return "".join(shown)
 
 
 def _listed(hosts):

@@ -17,7 +17,11 @@ _ANSWER_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _MOST_CONNECTIONS = 256
 # Further entries of each kind of message.
-_KINDS = {"facts": {"facts": dict}, "farewell": {"reason": str}, "answer": {}}
+_KINDS = {
+    "facts": {"facts": dict, "reason": str},
+    "farewell": {"reason": str},
+    "answer": {},
+}
 
 
 def make(workers, kind, to, *, nonce, **more):
@@ -28,7 +32,8 @@ def make(workers, kind, to, *, nonce, **more):
         kind: str, `facts`, `farewell` or `answer`.
         to: int, the index of the other worker.
         nonce: str, tells this process from one that is started in its place.
-        **more: dict `facts` of facts, or str `reason` of a farewell.
+        **more: str `reason`, why this worker ends, and dict `facts` of facts,
+            where the reason may be empty.
 
     Returns:
         dict that JSON can hold.

@@ -122,7 +122,7 @@ def test_labels_in_validation_alone():
 
 
 @pytest.mark.slow
-def test_hard_loss_regulariser_and_synchronized_batch_norm():
+def test_hard_loss_regulariser_and_batch_norm():
     logs = assert_two_equal_one(
         make_optimizer=lambda: keras.optimizers.AdamW(1e-3),
         network_options={

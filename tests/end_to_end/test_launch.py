@@ -6,6 +6,8 @@ import sys
 import pytest
 from commands import assert_one_line, command, environment, run
 
+from kd_keras.utils import ports, rendezvous, tf_config
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -54,7 +56,40 @@ def test_an_error_of_the_workers_is_the_commands(tmp_path):
     assert result.returncode == 1
     lines = result.stderr.splitlines()
     error = "error: --stage must be one of all, teacher, student, baseline, "
+    told = "cluster: tells the other workers"
     # In any order.
-    for start in (error, f"[worker 1] {error}", "launch: worker "):
+    for start in (
+        error,
+        told,
+        f"[worker 1] {error}",
+        f"[worker 1] {told}",
+        "launch: worker ",
+    ):
         assert sum(line.startswith(start) for line in lines) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--stage=studnet", "--stage must be one of all, teacher"),
+        ("--config.seed=one", "--config.seed must be"),
+        ("--import=nothing_there", "--import must name modules"),
+    ],
+)
+def test_a_worker_that_fails_early_tells_the_others(tmp_path, flag, message):
+    hosts = tuple(f"127.0.0.1:{port}" for port in ports.free(2))
+    worker = subprocess.Popen(
+        command(flag),
+        cwd=tmp_path,
+        env={**environment(), "TF_CONFIG": tf_config.text(hosts, 1)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with pytest.raises(ValueError, match=rf"worker 1 .* cannot: {message}"):
+        rendezvous.meet(tf_config.Workers(hosts, 0), {}, 60)
+    _, stderr = worker.communicate(timeout=60)
+    assert worker.returncode == 1
+    first, second = stderr.splitlines()
+    assert first.startswith(f"error: {message}")
+    assert second.startswith("cluster: tells the other workers")

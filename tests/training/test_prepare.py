@@ -96,7 +96,11 @@ def test_student_and_baseline_learn_from_the_transfer_set(
 def test_workers_meet_with_what_they_must_share(monkeypatch):
     met = []
     monkeypatch.setattr(
-        cluster, "meet", lambda workers, facts, **options: met.append(facts)
+        cluster,
+        "meet",
+        lambda workers, facts, *, failure, patience_seconds: met.append(
+            (facts, failure)
+        ),
     )
     workers = tf_config.Workers(("a:1", "b:1"), 1)
     config = small_config(**{"data.name": "folder", "store.path": "auto"})
@@ -104,11 +108,11 @@ def test_workers_meet_with_what_they_must_share(monkeypatch):
     def meet(**fields):
         config.update_from_flattened_dict(fields)
         prepare._meet(config, workers, {"--restart": False})
-        return met[-1]
+        return met[-1][0]
 
     facts = meet(**{"data.data_dir": "/first"})
     assert facts == meet(**{"data.data_dir": "/second"})
-    assert facts["--restart"] is False and facts["refused"] is None
+    assert facts["--restart"] is False
     assert "version of tensorflow" in facts
     assert facts != meet(seed=7)
     assert meet(**{"store.path": ""})["store.path"] is False
@@ -116,4 +120,5 @@ def test_workers_meet_with_what_they_must_share(monkeypatch):
     # One that is refused meets the others all the same, and then ends.
     with pytest.raises(ValueError, match="epochs"):
         meet(**{"teacher.epochs": -1})
-    assert "epochs" in met[-1]["refused"]
+    assert [bool(failure) for _, failure in met] == [False] * 4 + [True]
+    assert "epochs" in met[-1][1]

@@ -28,9 +28,13 @@ class Threads:
         self._pool = concurrent.futures.ThreadPoolExecutor(32)
         self._started = []
 
-    def start(self, hosts, index, *, facts=FACTS, patience=PATIENCE):
+    def start(
+        self, hosts, index, *, facts=FACTS, patience=PATIENCE, failure=""
+    ):
         workers = tf_config.Workers(hosts=hosts, index=index)
-        future = self._pool.submit(rendezvous.meet, workers, facts, patience)
+        future = self._pool.submit(
+            rendezvous.meet, workers, facts, patience, failure=failure
+        )
         self._started.append(future)
         return future
 
@@ -108,6 +112,31 @@ def test_every_worker_knows_what_differs(threads):
         )
 
 
+def test_one_that_cannot_train_tells_the_others_and_those_that_are_late(
+    threads, caplog
+):
+    hosts = local_hosts(3)
+    threads.start(hosts, 0)
+    threads.start(hosts, 1, facts={}, failure="no \x1b config")
+    reason = (
+        "all workers must be able to train. Received: worker 1 "
+        f"({hosts[1]}) cannot: no ? config"
+    )
+    deadline = time.monotonic() + PATIENCE
+    while f"cluster: {reason}" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    threads.start(hosts, 2)
+    assert threads.errors() == [reason, "", reason]
+
+
+def test_several_that_cannot_train_do_not_wait_for_each_other(threads):
+    hosts = local_hosts(2)
+    for index in range(2):
+        threads.start(hosts, index, facts={}, failure=f"reason {index}")
+    assert threads.errors() == ["", ""]
+
+
 def test_another_cluster_is_refused_at_once_on_both_sides(threads):
     hosts = local_hosts(3)
     threads.start(hosts[:2], 0)
@@ -137,7 +166,9 @@ def test_a_worker_that_was_started_again_takes_its_own_place(threads):
     # One that is killed after it has sent its facts, which differ, and got
     # those of worker 0.
     came = queue.Queue()
-    killed = message_of(hosts, "facts", nonce="old", facts={"seed": 7})
+    killed = message_of(
+        hosts, "facts", nonce="old", facts={"seed": 7}, reason=""
+    )
     with worker_messages.answering(
         tf_config.Workers(hosts=hosts, index=1),
         lambda message: message_of(hosts, "answer", nonce="old"),
@@ -164,7 +195,10 @@ def test_an_interruption_ends_the_wait_here_and_elsewhere():
             return message_of(hosts, "answer", nonce="1")
 
         with worker_messages.answering(other, answer, taken.put):
-            ask(hosts, message_of(hosts, "facts", nonce="1", facts=FACTS))
+            facts = message_of(
+                hosts, "facts", nonce="1", facts=FACTS, reason=""
+            )
+            ask(hosts, facts)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             while taken.get(timeout=PATIENCE)["kind"] != "farewell":
                 continue
@@ -203,6 +237,7 @@ HEAD = {
     "nonce": "",
     "hosts": ["a:1", "b:1"],
     "facts": {},
+    "reason": "",
 }
 
 
@@ -225,7 +260,7 @@ HEAD = {
                 {"hosts": [1, 2]},
                 {"hosts": ["\x1b", "b:1"]},
                 {"facts": 0},
-                {"kind": "farewell"},
+                {"kind": "farewell", "reason": None},
                 {"kind": "farewell", "reason": "\x1b"},
             )
         ],

@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 import pathlib
+import re
 import time
 
 import keras
@@ -14,7 +15,7 @@ from experiments.few_labels import (
     measures,
     relabelling,
 )
-from experiments.paper import results
+from experiments.paper import plan, results
 from kd_keras.config import recipes
 from kd_keras.data import augmentation, sources
 from kd_keras.teachers import loading
@@ -22,6 +23,9 @@ from kd_keras.training import run_directory, runs, stages
 from kd_keras.utils import command_line, digests
 
 _log = logging.getLogger(__name__)
+
+# See `plan.fields_of`.
+_NEWER = re.compile(r"data\.labelled_passes|student\.quantize")
 
 
 class Lab:
@@ -187,7 +191,8 @@ class Lab:
         The fields of the runs that it learns from are among them.
         """
         stage = stages.stage_class(experiment.stage)
-        fields = dict(stage.depends_on(self.config(experiment, seed)))
+        config = self.config(experiment, seed)
+        fields = plan.fields_of(stage, config, newer=_NEWER)
         for role in ("teacher", "backbone"):
             if source := experiment.source(role):
                 fields[role] = self._config_hash(source, seed)

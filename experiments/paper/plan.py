@@ -48,8 +48,8 @@ _NOT_QUICK = {
 # they are left out of the digests of configurations.
 _NEWER = re.compile(
     r"data\.(antialias|background|channels|decoding|image_column|image_width"
-    r"|label_column|labelled_ids|labelled_passes|labels|labels_per_class|on_error|resize"
-    r"|split_column)"
+    r"|label_column|labelled_ids|labelled_passes|labels|labels_per_class"
+    r"|on_error|resize|split_column)"
     r"|(data|teacher)\.augment\.(blur|blur_sigma|brightness|contrast|crop_ratio"
     r"|crop_scale|erasing|grey|hue|magnitude|order|rand_augment|saturation"
     r"|trivial_augment)"
@@ -58,6 +58,26 @@ _NEWER = re.compile(
     r"|signature)"
     r"|distill\.features\..*|cluster\..*"
 )
+
+
+def fields_of(stage, config, *, newer):
+    """The fields that a stage's result depends on, but for newer ones.
+
+    Args:
+        stage: class of a stage.
+        config: resolved configuration.
+        newer: compiled pattern of the fields that are newer than the recorded
+            results: with their defaults they are left out.
+
+    Returns:
+        Dict of names to JSON values.
+    """
+    defaults = config_lib.flatten(config_lib.default_config())
+    return {
+        name: value
+        for name, value in stage.depends_on(config).items()
+        if not (newer.fullmatch(name) and value == defaults[name])
+    }
 
 
 class Plan:
@@ -101,12 +121,7 @@ class Plan:
         """
         run = catalogue.EXPERIMENTS[experiment.of or experiment.name]
         stage = stages.stage_class(run.stage)
-        defaults = config_lib.flatten(config_lib.default_config())
-        fields = {
-            name: value
-            for name, value in stage.depends_on(self.config(run, seed)).items()
-            if not (_NEWER.fullmatch(name) and value == defaults[name])
-        }
+        fields = fields_of(stage, self.config(run, seed), newer=_NEWER)
         if run.teacher in catalogue.EXPERIMENTS:
             fields["teachers"] = [
                 self.config_hash(

@@ -28,6 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from benchmarks import scale
 from kd_keras import store
 from kd_keras.data import augmentation
 from kd_keras.store import layout, records
@@ -37,18 +38,6 @@ from kd_keras.utils import digests
 EXAMPLES, CLASSES, READS, BATCH = 10**9, 1000, 1000, 250
 # Integers up to this are exact in float16.
 _NUMBERS = 2048
-
-
-class Images:
-    """As many examples as wanted, of which there are only the ids."""
-
-    images_record = {"fingerprint": "synthetic"}
-
-    def __init__(self, count):
-        self.ids = range(count)
-
-    def __len__(self):
-        return len(self.ids)
 
 
 def main():
@@ -84,7 +73,7 @@ def measure(path, examples, **options):
 def plan(examples, **options):
     """The plan of the store of some images."""
     return store.plan(
-        {"train": Images(examples)},
+        {"train": scale.Images(examples)},
         teacher={"fingerprint": "synthetic"},
         num_classes=CLASSES,
         spec=augmentation.ViewSpec(),

@@ -19,7 +19,6 @@ Contestants take turns; medians of rounds. With fewer views a labelling takes
 less than a minute, and its start counts more.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -39,13 +38,7 @@ _TWO_WORKERS = ("launch", "--workers=2", "--")
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--views", type=int, default=4)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=1)
-    arguments = parser.parse_args()
+    arguments = commands.numbers(__doc__, views=4, epochs=4, rounds=1)
     results = {
         "machine": speed.machine(("tensorflow", "keras", "ray", "numpy")),
         "rounds": arguments.rounds,

@@ -1,5 +1,6 @@
 """Runs commands of the package for benchmarks: times them, and kills parts."""
 
+import argparse
 import contextlib
 import os
 import pathlib
@@ -12,6 +13,16 @@ REPOSITORY = pathlib.Path(__file__).parents[1]
 _POLL_SECONDS = 0.05
 # Ray names a process after the class of its actor, here `worker.Worker`.
 _RAY_TITLE = "ray::Worker"
+
+
+def numbers(description, **defaults):
+    """Parses a benchmark's flags, each a whole number: their namespace."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    return parser.parse_args()
 
 
 class Command:

@@ -16,7 +16,6 @@ Contestants take turns; medians of rounds, without the first one. The ratio
 of processor time holds on a machine that is busy with other things, too.
 """
 
-import argparse
 import contextlib
 import json
 import os
@@ -29,9 +28,8 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks import photo_pipelines, sample_photos
+from benchmarks import commands, photo_pipelines, sample_photos
 
-REPOSITORY = pathlib.Path(__file__).parents[1]
 # The last commit before every example was read by its id.
 EARLIER = "9f83b09"
 # Contestants, their peers, and the least ratio of their rates.
@@ -47,13 +45,9 @@ MARKS = (
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    arguments = commands.numbers(
+        __doc__, images=10_000, files=1_000_000, rounds=5
     )
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--files", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         sample_photos.make(folder / "photos", arguments.images)
@@ -117,10 +111,10 @@ def earlier(rounds):
     """Rates of views in memory, here and in an earlier commit: dict."""
     names = ("CIFAR-10 in memory", "CIFAR-10 in memory, earlier")
     rates = {name: [] for name in names}
-    script = str(REPOSITORY / "benchmarks" / "memory_views.py")
+    script = str(commands.REPOSITORY / "benchmarks" / "memory_views.py")
     with _worktree(EARLIER) as folder:
         for _ in range(3):
-            for name, root in zip(names, (REPOSITORY, folder)):
+            for name, root in zip(names, (commands.REPOSITORY, folder)):
                 done = subprocess.run(
                     [sys.executable, script, str(rounds)],
                     check=True,
@@ -142,7 +136,7 @@ def _worktree(commit):
         archive = subprocess.run(
             ["git", "archive", commit],
             check=True,
-            cwd=REPOSITORY,
+            cwd=commands.REPOSITORY,
             stdout=subprocess.PIPE,
         )
         subprocess.run(
@@ -164,7 +158,7 @@ def scale(folder, count):
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.photo_scale", str(links)],
             check=True,
-            cwd=REPOSITORY,
+            cwd=commands.REPOSITORY,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

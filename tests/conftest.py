@@ -49,14 +49,9 @@ def digits(mnist):
 @pytest.fixture(scope="session")
 def small_mnist(mnist):
     """The first 500 and 300 digits: `datasets.Dataset`."""
-    from kd_keras.data import datasets
+    import example_sets
 
-    return datasets.Dataset(
-        name="mnist",
-        train=mnist.train.subset(np.arange(500)),
-        test=mnist.test.subset(np.arange(300)),
-        source="the kd_keras package",
-    )
+    return example_sets.first_digits(mnist, train=500, test=300)
 
 
 @pytest.fixture

@@ -55,6 +55,22 @@ def encoded(examples):
     )
 
 
+def first_digits(mnist, *, train, test):
+    """The first images of MNIST, with their labels: `datasets.Dataset`.
+
+    Args:
+        mnist: `datasets.Dataset`, all of it.
+        train: int, how many to train on.
+        test: int, how many to test on.
+    """
+    return datasets.Dataset(
+        name="mnist",
+        train=mnist.train.subset(np.arange(train)),
+        test=mnist.test.subset(np.arange(test)),
+        source="the kd_keras package",
+    )
+
+
 def single_valued(name, *, class_names, count=6, side=5):
     """A dataset of images 0 to `count - 1`, each filled with its number.
 

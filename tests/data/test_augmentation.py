@@ -47,6 +47,7 @@ def test_another_seed_view_or_id_gives_other_views(images, change):
     assert same.mean() < 0.2
 
 
+@pytest.mark.slow
 def test_graph_and_eager_give_the_same_views(images):
     traced = tf.function(
         lambda view: augmentation.make_views(

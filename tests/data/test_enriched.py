@@ -51,6 +51,7 @@ def test_each_batch_is_half_special_and_no_example_repeats():
         EnrichedExamples(examples, [5], share=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [in_memory, encoded])
 def test_a_specialist_sees_the_generalist_s_views(small_mnist, kind):
     enriched = EnrichedExamples(kind(small_mnist.train), [1, 2], share=0.5)

@@ -161,6 +161,7 @@ def test_batches_are_those_of_images_in_memory(load, expected):
         np.testing.assert_array_equal(labels_found, labels)
 
 
+@pytest.mark.slow
 def test_replicas_read_their_rows_of_each_batch(load, expected, monkeypatch):
     # Two workers of five and four replicas; some have no row of a batch.
     examples, total = load(memory_limit_mb=0), 9

@@ -150,6 +150,7 @@ def test_workers_evaluate_on_all_examples_once(monkeypatch):
     assert len(few) == 1
 
 
+@pytest.mark.slow
 def test_an_example_has_the_same_view_in_a_subset():
     spec = augmentation.ViewSpec(translate=1, mirror="random", cutout=2)
     examples = numbered(50)

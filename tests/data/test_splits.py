@@ -122,6 +122,7 @@ def test_examples_without_labels_have_no_validation_part():
     assert list(parts) == ["train"] and len(parts["train"]) == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [in_memory, encoded])
 def test_a_transfer_set_has_the_given_classes_and_share(kind):
     # 500 examples, class = id modulo 5; 60 are held out before.

@@ -187,6 +187,7 @@ def test_an_unbuilt_student_is_built_by_its_first_batch():
     assert student.built and logs["loss"] > 0
 
 
+@pytest.mark.slow
 def test_evaluate_changes_nothing_and_a_step_is_one_forward_pass():
     student, teacher = nets.make_network_with_state(), nets.make_network()
     images = nets.make_images(16)

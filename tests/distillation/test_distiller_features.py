@@ -73,6 +73,7 @@ def test_one_step_is_the_gradient_of_the_sum_of_losses():
     assert logs["loss"] == [pytest.approx(float(loss), 1e-5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["mse", "cosine"])
 def test_equals_keras_s_feature_distillation(loss):
     """Where both apply: equal shapes, no state, mean over all positions."""

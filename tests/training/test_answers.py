@@ -203,6 +203,7 @@ def test_a_store_of_other_logits_is_refused(run, tmp_path, small_mnist, taught):
         run("student", config=store_config(tmp_path), workdir="other")
 
 
+@pytest.mark.slow
 def test_labelling_needs_no_labels(run, tmp_path, small_mnist, taught):
     unlabelled = datasets.Dataset(
         name="images",

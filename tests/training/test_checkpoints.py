@@ -17,6 +17,7 @@ from kd_keras.training import checkpoints
 from kd_keras.training.checkpoints import Position
 
 
+@pytest.mark.slow
 def test_a_checkpoint_restores_optimizer_and_random_state(tmp_path):
     def make():
         network = nets.make_network(batch_norm=True, dropout=0.5)

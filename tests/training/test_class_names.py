@@ -14,6 +14,7 @@ from kd_keras.evaluation import comparison
 from kd_keras.teachers import ensemble, loading
 from kd_keras.training import runs
 
+pytestmark = pytest.mark.slow
 NAMES = ["cat", "dog", "owl"]
 OTHERS = [["dog", "cat", "owl"], ["cat", "dog", "rat"]]
 WORDS = "must be those of .*{}.*: cat, dog, owl. Received: (cat|dog), "

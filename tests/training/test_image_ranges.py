@@ -73,12 +73,14 @@ def trained(tmp_path_factory):
     return folder, reports
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_the_export_of_its_teacher(trained):
     """Rounded to integers, all of these images would be black."""
     _, reports = trained
     assert [report["test_errors"] for report in reports] == [0, 0]
 
 
+@pytest.mark.slow
 def test_the_export_takes_floats_and_records_their_range(trained):
     folder, _ = trained
     path = folder / "models/small_student"
@@ -95,6 +97,7 @@ def test_the_export_takes_floats_and_records_their_range(trained):
         assert loading.load_teacher(model).image_spec == measured
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "transform", [as_bytes, lambda images: 255 * images, lambda x: 8 * x - 4]
 )

@@ -3,13 +3,13 @@
 import json
 import shutil
 
+import example_sets
 import keras
 import numpy as np
 import pytest
 from scratch import tree
 from stage_runs import small_config, weights_of
 
-from kd_keras.data import datasets
 from kd_keras.training import runs
 from kd_keras.utils import manifests
 
@@ -18,12 +18,7 @@ EXPORT = "models/small_teacher"
 
 @pytest.fixture(scope="module")
 def data(mnist):
-    return datasets.Dataset(
-        name="mnist",
-        train=mnist.train.subset(np.arange(100)),
-        test=mnist.test.subset(np.arange(50)),
-        source="the kd_keras package",
-    )
+    return example_sets.first_digits(mnist, train=100, test=50)
 
 
 @pytest.fixture(scope="module")

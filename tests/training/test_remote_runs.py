@@ -3,12 +3,11 @@
 import json
 import pathlib
 
-import numpy as np
+import example_sets
 import pytest
 from object_store import STORE, names
 from stage_runs import small_config
 
-from kd_keras.data import datasets
 from kd_keras.training import runs
 from kd_keras.utils import manifests, tf_config
 
@@ -26,12 +25,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def data(mnist):
-    return datasets.Dataset(
-        name="mnist",
-        train=mnist.train.subset(np.arange(300)),
-        test=mnist.test.subset(np.arange(50)),
-        source="the kd_keras package",
-    )
+    return example_sets.first_digits(mnist, train=300, test=50)
 
 
 def train(data, place, savedmodels, stage, **fields):

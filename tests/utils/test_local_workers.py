@@ -53,6 +53,7 @@ print("MORE", os.environ["MORE"], file=sys.stderr)
     ]
 
 
+@pytest.mark.slow
 def test_one_that_ends_well_leaves_the_others_running(capfd):
     body = "time.sleep(2.5 * (index == 0)); print('end', flush=True)"
     assert run(body) == 0

@@ -84,6 +84,7 @@ def test_workers_by_an_address_of_ipv6(threads):
     assert threads.errors() == ["", ""]
 
 
+@pytest.mark.slow
 def test_the_missing_are_named_on_every_worker_that_waits(threads):
     hosts = local_hosts(4)
     # A name that no network knows, which needs no network to find out.
@@ -291,6 +292,7 @@ def test_a_stranger_that_says_nothing_keeps_nobody_waiting(threads):
         connection.sendall(b"late")
 
 
+@pytest.mark.slow
 def test_another_program_at_a_workers_place_is_named(threads):
     hosts = local_hosts(2)
     with socket.create_server(tf_config.address(hosts[1])) as server:

@@ -100,6 +100,7 @@ def test_specialists_that_agree_with_the_generalist_change_nothing():
     )
 
 
+@pytest.mark.slow
 def test_an_example_s_result_does_not_depend_on_its_batch():
     generalist, members = random_logits(count=200)
     generalist[:, 0] += 4.0

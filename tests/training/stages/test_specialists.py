@@ -116,6 +116,7 @@ def test_the_stage_writes_its_records(run, report, small_mnist):
         assert np.mean(members[m].argmax(-1) == generalist.argmax(-1)) > 0.5
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_the_combination(run, report):
     path = run.folder / "models" / "small_specialists"
     student = run("student", **{"teacher.path": str(path)})

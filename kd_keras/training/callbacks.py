@@ -167,9 +167,10 @@ class SaveCheckpoint(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         # The last step's state follows, with the epoch's record.
         if batch + 1 < self._steps_per_epoch:
-            if self._interruption.has_come or self._times.is_due(batch + 1):
+            ends = self._interruption.has_come
+            if self._times.is_due(batch + 1, ends=ends):
                 self._save_within_epoch(batch + 1)
-            self._interruption.deliver()
+                self._interruption.deliver()
 
     def on_epoch_end(self, epoch, logs=None):
         self._states.save(checkpoints.Position(epoch + 1))

@@ -171,6 +171,22 @@ def gather(strategy, data):
     return collected
 
 
+def from_all(strategy, value):
+    """The values of all workers, which all must call this.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        value: a JSON value, this worker's.
+
+    Returns:
+        List of JSON values, in the order of the workers.
+    """
+    if strategies.num_workers(strategy) == 1:
+        return [value]
+    data = json.dumps(value).encode()
+    return [json.loads(text) for text in gather(strategy, data)]
+
+
 def from_chief(strategy, value=None):
     """The chief's value on all workers, which all must call this.
 
@@ -178,10 +194,8 @@ def from_chief(strategy, value=None):
         strategy: `tf.distribute.Strategy`.
         value: a JSON value; only the chief's counts.
     """
-    if strategies.num_workers(strategy) == 1:
-        return value
-    data = json.dumps(value).encode() if is_chief(strategy) else b""
-    return json.loads(gather(strategy, data)[0])
+    mine = value if is_chief(strategy) else None
+    return from_all(strategy, mine)[0]
 
 
 def barrier(strategy):
@@ -246,8 +260,7 @@ def agree(strategy, facts, *, hint=""):
         return
     workers = tf_config.from_environment()
     names = [workers.name(i) for i in range(workers.count)]
-    data = json.dumps(facts).encode()
-    everybody = [json.loads(x) for x in gather(strategy, data)]
+    everybody = from_all(strategy, facts)
     try:
         agreement.check(names, everybody)
     except ValueError as error:

@@ -1,6 +1,5 @@
 """Compiles and fits the network of a stage."""
 
-import contextlib
 import logging
 
 import keras
@@ -16,7 +15,7 @@ from kd_keras.training import (
     resuming,
     save_times,
 )
-from kd_keras.utils import interruption, progress, strategies, tables
+from kd_keras.utils import interruption, progress, tables
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +87,7 @@ def fit(stage, network, model):
     verbose = 0
     if cluster.is_chief(stage.context.strategy):
         verbose = progress.verbosity()
-    with _deferral(stage) as deferral:
+    with interruption.deferred() as deferral:
         model.fit(
             stage.training_batches(start.epochs, start.steps),
             epochs=stage.fields.epochs,
@@ -132,16 +131,6 @@ def _log_resuming(stage, start):
             stage.run_dir.metrics_path,
             recorded,
         )
-
-
-def _deferral(stage):
-    """Context of an `interruption.Deferral`.
-
-    Of several workers, one that is interrupted cannot save a state alone.
-    """
-    if strategies.num_workers(stage.context.strategy) > 1:
-        return contextlib.nullcontext(interruption.Deferral())
-    return interruption.deferred()
 
 
 def _callbacks(stage, network, states, start, deferral):

@@ -6,6 +6,9 @@ import time
 from kd_keras.training import cluster
 from kd_keras.utils import strategies
 
+# The longest time between two agreements of workers: an interruption waits.
+_AGREES_SECONDS = 5.0
+
 
 def make(minutes, strategy):
     """The `SaveTimes` of a strategy's workers.
@@ -39,22 +42,25 @@ class SaveTimes:
     def begin_epoch(self):
         """Notes that the first step of an epoch comes next."""
 
-    def is_due(self, step):
+    def is_due(self, step, *, ends=False):
         """Whether the state is to be saved after a step.
 
         Args:
             step: int, the steps of the epoch that are finished.
+            ends: bool, whether this process was interrupted, so that it ends
+                as soon as the state is saved.
         """
         minutes = (self._clock() - self._saved_at) / 60
-        return 0 < self._minutes <= minutes
+        return ends or 0 < self._minutes <= minutes
 
 
 class AgreedTimes(SaveTimes):
     """Lets all workers of a cluster save a state after the same steps.
 
-    Asking the chief for its clock after every step would cost a wait of all.
-    The chief is asked after a few steps alone: it chooses the next one from
-    the speed since the last, at most twice as far into the epoch.
+    To agree after every step would cost a wait of all. They do so after a few
+    steps alone: the chief chooses the next one from its clock and the speed
+    since the last, at most twice as far into the epoch and about 5 seconds
+    later. A worker that was interrupted waits until then.
 
     Args:
         minutes: float, as of `SaveTimes`; the chief's counts.
@@ -70,22 +76,22 @@ class AgreedTimes(SaveTimes):
         self._asks_after = 1
         self._asked = 0, self._clock()
 
-    def is_due(self, step):
-        if not self._minutes or step < self._asks_after:
+    def is_due(self, step, *, ends=False):
+        if step < self._asks_after:
             return False
-        is_due, self._asks_after = cluster.from_chief(
-            self._strategy, self._plan(step)
-        )
+        answers = cluster.from_all(self._strategy, [self._plan(step), ends])
+        (is_due, self._asks_after), _ = answers[0]
         self._asked = step, self._clock()
-        return is_due
+        return is_due or any(ends for _, ends in answers)
 
     def _plan(self, step):
         """Whether a state is due after a step, and when to ask again."""
         is_due = super().is_due(step)
         now = self._clock()
-        left = self._minutes * 60
-        if not is_due:
-            left -= now - self._saved_at
+        left = _AGREES_SECONDS
+        if self._minutes:
+            since = 0 if is_due else now - self._saved_at
+            left = min(left, self._minutes * 60 - since)
         before, asked_at = self._asked
         # No less than a clock can measure.
         seconds_per_step = max((now - asked_at) / (step - before), 1e-6)

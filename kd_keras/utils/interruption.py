@@ -13,8 +13,8 @@ import threading
 EXIT_CODE = 130
 MESSAGE = "interrupted; run the same command again to continue"
 _DEFERRED_MESSAGE = (
-    "interrupted: the state is saved after this step; a second interruption "
-    "ends at once"
+    "interrupted: ends once the state is saved; a second interruption ends at "
+    "once"
 )
 
 

@@ -1,5 +1,6 @@
 """The steps after which a state is saved within an epoch."""
 
+import pytest
 import tensorflow as tf
 
 from kd_keras.training import cluster, save_times
@@ -36,11 +37,11 @@ def agreed(minutes, clock):
 def test_workers_save_when_the_minutes_have_passed_and_ask_rarely(monkeypatch):
     asked = []
 
-    def from_chief(strategy, value):
+    def from_all(strategy, value):
         asked.append(value)
-        return value
+        return [value]
 
-    monkeypatch.setattr(cluster, "from_chief", from_chief)
+    monkeypatch.setattr(cluster, "from_all", from_all)
     clock = Clock()
     times = agreed(1.0, clock)
 
@@ -53,13 +54,31 @@ def test_workers_save_when_the_minutes_have_passed_and_ask_rarely(monkeypatch):
     )
     # Every 600 steps; the first minute has the step that compiles.
     assert saved == [401, 1002, 1603]
-    assert len(asked) < 20
+    # Every 5 seconds, which are 50 steps.
+    assert len(asked) < 60
 
 
 def test_workers_without_minutes_save_nothing_within_an_epoch():
     clock = Clock()
     times = agreed(0.0, clock)
     assert not saved_steps(times, clock, seconds_of=lambda _: 1e6, steps=5)
+
+
+@pytest.mark.parametrize("minutes", [0.0, 10.0])
+def test_all_save_where_they_agree_if_another_was_interrupted(
+    monkeypatch, minutes
+):
+    clock = Clock()
+    times = agreed(minutes, clock)
+
+    def from_all(strategy, value):
+        return [value, [None, clock.seconds > 7.0]]
+
+    monkeypatch.setattr(cluster, "from_all", from_all)
+    saved = saved_steps(times, clock, seconds_of=lambda _: 0.1, steps=120)
+    # They agree after 1, 2, 4 ... 64 steps, and then every 5 seconds.
+    (step,) = saved
+    assert 110 < step < 120
 
 
 def test_tiny_minutes_save_after_every_step_of_one_process_and_of_workers():

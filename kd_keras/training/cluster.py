@@ -198,11 +198,6 @@ def from_chief(strategy, value=None):
     return from_all(strategy, mine)[0]
 
 
-def barrier(strategy):
-    """Waits until all workers have come to the same place."""
-    gather(strategy, b"")
-
-
 def on_chief(strategy, function):
     """Calls a function on the chief alone; the others wait for its result.
 

@@ -116,13 +116,13 @@ def interrupted(strategy, mine):
     has_come = pathlib.Path(sys.argv[1], "has_come")
     if mine == 0:
         wait_for(was_interrupted)
-        cluster.barrier(strategy)
+        cluster.gather(strategy, b"")
         has_come.touch()
         return None
     timer = threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     try:
-        cluster.barrier(strategy)
+        cluster.gather(strategy, b"")
     except KeyboardInterrupt:
         was_interrupted.touch()
         wait_for(has_come)
@@ -145,7 +145,7 @@ def failure(strategy, mine):
             return str(error)
     try:
         with cluster.failing_together(strategy):
-            cluster.barrier(strategy)
+            cluster.gather(strategy, b"")
     except ValueError as error:
         return str(error)
 

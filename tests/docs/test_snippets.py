@@ -30,12 +30,14 @@ RUN = (
 DOWNLOADS = ("cifar", "fashion_mnist")
 # Flags that shorten a command.
 SHORTER = {
-    "label": ["--config.data.max_train_examples=512"],
+    "label": [
+        "--config.data.max_train_examples=512",
+        "--config.data.validation_examples=200",
+    ],
     "train": [
         "--config.data.max_train_examples=512",
-        "--config.teacher.epochs=4",
-        "--config.student.epochs=4",
-        "--config.teacher.batch_size=32",
+        "--config.data.validation_examples=200",
+        "--config.student.epochs=2",
         "--config.student.batch_size=32",
     ],
 }
@@ -125,7 +127,7 @@ def test_the_readme_trains_a_good_student(run_page, mnist):
 def test_the_store_trains_a_student(run_page):
     # The examples that the shortened command has labelled.
     every = "validation_examples=5000"
-    chosen = f"{every}, max_train_examples=512"
+    chosen = "validation_examples=200, max_train_examples=512"
     names = run_page("docs/guides/store.md", replaced=[(every, chosen)])
     teacher = kd_keras.load_teacher("savedmodels/mnist_teacher")
     examples = names["examples"].subset(range(9))

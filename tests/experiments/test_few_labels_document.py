@@ -87,7 +87,7 @@ def test_figures_and_missing_figures(tmp_path):
         (0.80, 0.55, "is 25.00 points above: met."),
         (0.80, 0.56, "is 24.00 points above: not met."),
         (0.79, 0.50, "is 29.00 points above: not met."),
-        (None, 0.50, "25 points above its baseline. It was not run yet."),
+        (None, 0.50, "above its baseline. The first one was not run yet."),
     ],
 )
 def test_the_claim_is_decided_by_the_results(

@@ -53,7 +53,7 @@ _NEWER = re.compile(
     r"|(data|teacher)\.augment\.(blur|blur_sigma|brightness|contrast|crop_ratio"
     r"|crop_scale|erasing|grey|hue|magnitude|order|rand_augment|saturation"
     r"|trivial_augment)"
-    r"|(student|teacher)\.image_size|student\.weights"
+    r"|(student|teacher)\.image_size|student\.(quantize|weights)"
     r"|teacher\.(backbone|backbone_layer|classes|image_sizes|preprocess|resize"
     r"|signature)"
     r"|distill\.features\..*|cluster\..*"

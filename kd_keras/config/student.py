@@ -1,6 +1,6 @@
 """Sections `student` and `baseline`."""
 
-from kd_keras.config import network, optimizer
+from kd_keras.config import field, network, optimizer
 from kd_keras.config.field import Field, Section
 
 SECTION = Section(
@@ -15,6 +15,15 @@ SECTION = Section(
             ".weights.h5 or a SavedModel of this program. Layers of the same "
             "name and shape are loaded; a line says which. Empty for the "
             "network's own initial weights.",
+        ),
+        Field(
+            "quantize",
+            "",
+            "int8 trains student and baseline with the rounding of their int8 "
+            "model, in float32, from a trained network (weights); a LiteRT "
+            "int8 export then computes what was trained. Empty for none.",
+            field.one_of(("", "int8")),
+            used_with=("weights", field.Rule("set", bool)),
         ),
         optimizer.SECTION,
     ),

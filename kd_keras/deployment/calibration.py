@@ -35,8 +35,11 @@ class Calibration:
         """Bytes of the int8 LiteRT file that is closest to the float model.
 
         The closest one has the smallest mean KL divergence from it over all
-        images. Made on first use, because it takes long.
+        images. A model that rounds has ranges of its own instead. Made on
+        first use, because it takes long.
         """
+        if self._source.rounds:
+            return litert_int8.convert(self._source)
         expected = self._reference(self.images)
         parts = max(len(self.images) // _IMAGES_OF_A_MODEL, 1)
         found = []

@@ -130,7 +130,7 @@ def _export(
     if source.reference != place:
         reference = loading.load_classifier(source.reference)
     source.check_logits(test.sample(_TRIED_IMAGES))
-    verifier = Verifier(reference, test)
+    verifier = Verifier(reference, test, rounds=source.rounds)
     images = parts["train"].sample(calibration_examples)
     calibration = Calibration(source, reference, images)
 
@@ -159,7 +159,8 @@ def _export(
         "command": command,
         "formats": [*rows, *of_model],
     }
-    card = _card(name, record, parts, len(images))
+    ranges = _RANGES_OF_THE_MODEL if source.rounds else _calibrated(len(images))
+    card = _card(name, record, parts, ranges)
     _write_records(directory, record, [*earlier, *rows], card)
     return rows
 
@@ -252,7 +253,19 @@ def _check_arguments(formats, calibration_examples):
     return chosen
 
 
-def _card(name, record, parts, calibration_examples):
+_RANGES_OF_THE_MODEL = """\
+The model trained with the rounding of int8: int8 models have its ranges.\
+"""
+
+
+def _calibrated(count):
+    return f"""\
+int8 models were calibrated without labels, on a part of {count}
+training images: the part that brings the model closest to the float model.\
+"""
+
+
+def _card(name, record, parts, ranges):
     used = [p for format in FORMATS.values() for p in format.packages]
     versions = provenance.versions(
         ("kd_keras", "tensorflow", *dict.fromkeys(used))
@@ -281,8 +294,7 @@ with the scale and zero point that the file holds{quantised}.
 
 Data: {text(parts["name"])}, the test images; each file was run in its own
 runtime.
-int8 models were calibrated without labels, on a part of {calibration_examples}
-training images: the part that brings the model closest to the float model.
+{ranges}
 
 Command, at commit `{versions["commit"]}`:
 

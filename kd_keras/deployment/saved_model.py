@@ -107,13 +107,19 @@ def write_function(function, directory, *, image_shape, dtype="uint8"):
         "serving_default": signature(dtype),
         "float_images": signature(tf.float32),
     }
-    definition = signatures["float_images"].graph.as_graph_def()
-    nodes = [*definition.node]
-    for called in definition.library.function:
-        nodes += called.node_def
-    if any("PyFunc" in node.op for node in nodes):
+    used = operations(signatures["float_images"].graph)
+    if any("PyFunc" in name for name in used):
         return False
     module = tf.Module()
     module.weights = list(signatures["float_images"].graph.variables)
     tf.saved_model.save(module, str(directory), signatures=signatures)
     return True
+
+
+def operations(graph):
+    """Names of the operations of a graph and its functions: a set of str."""
+    definition = graph.as_graph_def()
+    nodes = [*definition.node]
+    for called in definition.library.function:
+        nodes += called.node_def
+    return {node.op for node in nodes}

@@ -30,6 +30,8 @@ class Source:
         reference: path of the model that files are compared with: the same,
             or a copy: in float32 of a `.keras` file of mixed precision, and
             with the preprocessing.
+        rounds: bool, whether the model rounds its activations itself: it was
+            trained with `student.quantize`.
 
     Raises:
         FileNotFoundError, ValueError: if it is neither or has no such
@@ -51,8 +53,9 @@ class Source:
             loading.find_kind(path).name
         ](path, pathlib.Path(self._scratch.name))
         self._kept = tf.saved_model.load(str(directory))
-        self._network, shape = _float_signature(self._kept, path)
+        self._network, shape, used = _float_signature(self._kept, path)
         self.image_shape = tuple(shape[1:])
+        self.rounds = any(name.startswith("FakeQuant") for name in used)
         self.image_spec = image_spec
         if preprocess != preprocessing.NONE:
             self._prepare(preprocessing.find(preprocess))
@@ -160,7 +163,12 @@ _SAVED_MODEL_OF = {
 
 
 def _float_signature(loaded, path):
-    """Finds the function of float images, and the shape that it takes."""
+    """Finds the function of float images.
+
+    Returns:
+        `(function, shape, operations)`: with the shape of the images, and the
+        names of the function's operations.
+    """
     for name in ("float_images", "serving_default"):
         if name in loaded.signatures:
             signature = loaded.signatures[name]
@@ -175,4 +183,5 @@ def _float_signature(loaded, path):
         )
     outputs = sorted(signature.structured_outputs)
     output = "logits" if "logits" in outputs else outputs[0]
-    return lambda images: signature(**{key: images})[output], spec.shape
+    used = saved_model.operations(signature.graph)
+    return lambda images: signature(**{key: images})[output], spec.shape, used

@@ -6,6 +6,7 @@ so a new version of these packages breaks this file alone.
 
 import collections
 import contextlib
+import typing
 
 
 class TrainingHooks:
@@ -161,6 +162,42 @@ def run(network, inputs, function_of):
     """
     graph = getattr(network, "_functional", None) or network
     return graph._run_through_graph(inputs, operation_fn=function_of)
+
+
+class Call(typing.NamedTuple):
+    """A call of a layer or operation within a network.
+
+    Attributes:
+        operation: layer or operation.
+        inputs: list of `keras.KerasTensor`.
+        output: `keras.KerasTensor`.
+    """
+
+    operation: object
+    inputs: list
+    output: object
+
+
+def calls(network):
+    """The calls within a Functional or Sequential model, in order.
+
+    Args:
+        network: Keras model.
+
+    Returns:
+        List of `Call`, each after those whose outputs it takes.
+
+    Raises:
+        AttributeError: for a model that is neither.
+    """
+    graph = getattr(network, "_functional", None) or network
+    by_depth = graph._nodes_by_depth
+    return [
+        Call(node.operation, node.input_tensors, node.outputs[0])
+        for depth in sorted(by_depth, reverse=True)
+        for node in by_depth[depth]
+        if not node.is_input
+    ]
 
 
 @contextlib.contextmanager

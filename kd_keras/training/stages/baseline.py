@@ -12,6 +12,7 @@ class BaselineStage(training_stage.TrainingStage):
     role = section = "student"
     uses_transfer_set = True
     weights_path = staticmethod(lambda config: config.student.weights)
+    quantizer = staticmethod(lambda config: config.student.quantize)
 
     @staticmethod
     def config_fields(config):
@@ -30,4 +31,6 @@ class BaselineStage(training_stage.TrainingStage):
         return trainer.SupervisedTrainer(network)
 
     def card_sentence(self, report):
-        return "The student's network trained on labels."
+        return (
+            f"The student's network trained on labels.{self.rounding_sentence}"
+        )

@@ -20,6 +20,7 @@ class StudentStage(training_stage.TrainingStage):
     name = role = section = "student"
     uses_transfer_set = True
     weights_path = staticmethod(lambda config: config.student.weights)
+    quantizer = staticmethod(lambda config: config.student.quantize)
 
     @property
     def uses_labels(self):
@@ -205,7 +206,10 @@ class StudentStage(training_stage.TrainingStage):
         learned = "softened predictions" if self.has_logits else "features"
         if self.has_logits and self.matches:
             learned += " and features"
-        return f"Trained on the {learned} of a frozen teacher, {labels}"
+        return (
+            f"Trained on the {learned} of a frozen teacher, {labels}"
+            f"{self.rounding_sentence}"
+        )
 
     def _label_user(self):
         return "the student stage with distill.hard_loss_weight"

@@ -7,7 +7,7 @@ import keras
 
 from kd_keras.data import pipeline
 from kd_keras.distillation import losses
-from kd_keras.models import backbone, macs
+from kd_keras.models import backbone, macs, quantization
 from kd_keras.teachers import starting_weights
 from kd_keras.training import extension, fitting, publishing
 from kd_keras.training.stages import base
@@ -20,6 +20,8 @@ class TrainingStage(base.Stage):
 
     # Function of a configuration -> file that the network starts from.
     weights_path = staticmethod(lambda config: "")
+    # Function of a configuration -> key of `quantization.QUANTIZERS`, or "".
+    quantizer = staticmethod(lambda config: "")
 
     def __init__(self, context):
         super().__init__(context)
@@ -67,6 +69,8 @@ class TrainingStage(base.Stage):
         """Exports the trained network; returns the stage's report."""
         final = publishing.build_in_float32(self, num_classes)
         final.set_weights(weights)
+        if self.quantizer(self.config):
+            final = quantization.finished(final)
         if not self.has_logits:
             final = backbone.backbone(final)
             num_macs = macs.count_macs(final)
@@ -91,7 +95,18 @@ class TrainingStage(base.Stage):
         network = super().build(num_classes)
         if self._starting_weights is not None:
             self._loaded = self._starting_weights.load_into(network)
-        return network
+        kind = self.quantizer(self.config)
+        return self._quantized(network, kind) if kind else network
+
+    def _quantized(self, network, kind):
+        """The network that rounds its weights and activations."""
+        if self._loaded.skipped:
+            raise ValueError(
+                f"{self.role}.quantize needs a {self.role}.weights with every "
+                f"layer of the network. Received: {self._loaded}"
+            )
+        spec = self.train.image_spec
+        return quantization.QUANTIZERS[kind](network, (spec.low, spec.high))
 
     def find_num_classes(self):
         return self.train.num_classes
@@ -137,6 +152,17 @@ class TrainingStage(base.Stage):
         """
         logits = network(images, training=False)
         return {self.role: losses.soften(logits=logits, temperature=1.0)}
+
+    @property
+    def rounding_sentence(self):
+        """The end of `card_sentence` about the rounding: empty without it."""
+        kind = self.quantizer(self.config)
+        if not kind:
+            return ""
+        return (
+            f" It trained with the rounding of its {kind} model, and rounds "
+            "weights and activations itself."
+        )
 
     def report_details(self):
         """Entries of the report that only this stage has: a dict."""

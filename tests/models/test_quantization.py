@@ -1,0 +1,151 @@
+"""Networks that are trained as their int8 model computes."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_keras.config import student
+from kd_keras.deployment import saved_model, source
+from kd_keras.deployment.formats import litert_int8
+from kd_keras.models import quantization
+from kd_keras.teachers import loading
+
+L = keras.layers
+IMAGES = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3))
+IMAGES = np.cumsum(IMAGES, axis=1).astype("uint8")
+
+
+def every_layer():
+    """A network with each kind of layer, and a branch."""
+    inputs = keras.Input((8, 8, 3))
+    x = L.Normalization(mean=[120, 130, 140], variance=[900, 1600, 2500])(
+        inputs
+    )
+    x = L.Conv2D(6, 3, padding="same", activation="relu6")(x)
+    y = L.BatchNormalization()(L.DepthwiseConv2D(3, padding="same")(x))
+    x = L.ReLU()(L.Add()([x, y]))
+    x = L.AveragePooling2D(2)(x)
+    x = L.MaxPooling2D()(L.Conv2D(8, 1, use_bias=False)(x))
+    x = L.Activation("silu")(L.BatchNormalization(scale=False)(x))
+    x = L.ZeroPadding2D()(L.Dropout(0.1)(x))
+    y = L.GlobalMaxPooling2D()(x)
+    x = L.GlobalAveragePooling2D()(x)
+    x = L.Flatten()(L.Reshape((8, 1))(L.Add()([x, y])))
+    x = L.ReLU(6)(L.BatchNormalization()(L.Dense(9)(x)))
+    return keras.Model(inputs, L.Rescaling(0.5)(L.Dense(4)(x)), name="every")
+
+
+def with_statistics(network):
+    """The network with other weights than at the start of a training."""
+    rng = np.random.default_rng(1)
+    for variable in network.variables:
+        name = variable.path.rpartition("/")[2]
+        if name in ("gamma", "moving_variance"):
+            variable.assign(rng.uniform(0.3, 2, variable.shape))
+        if name in ("beta", "bias", "moving_mean"):
+            variable.assign(rng.normal(0, 0.3, variable.shape))
+    return network
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """The float network, the one that rounds after a batch, and its end."""
+    keras.utils.set_random_seed(0)
+    network = with_statistics(every_layer())
+    rounding = quantization.quantized(network, (0, 255))
+    rounding(IMAGES, training=True)
+    return network, rounding, quantization.finished(rounding)
+
+
+def test_it_computes_what_the_float_network_does_but_for_rounding(networks):
+    network, rounding, _ = networks
+    expected = network(IMAGES, training=False).numpy()
+    difference = np.abs(rounding(IMAGES, training=False) - expected).max()
+    assert 0 < difference < 0.05 * np.abs(expected).max()
+    # BatchNorm is folded.
+    names = {type(layer).__name__ for layer in rounding.layers}
+    assert "BatchNormalization" not in names
+    assert rounding.layers[0].name == "images"
+
+
+def test_its_end_has_plain_layers_and_the_same_bits(networks, tmp_path):
+    _, rounding, finished = networks
+    finished.save(tmp_path / "end.keras")
+    again = keras.models.load_model(tmp_path / "end.keras")
+    modules = {type(layer).__module__ for layer in again.layers}
+    assert all(module.startswith("keras.") for module in modules)
+    np.testing.assert_array_equal(
+        again(IMAGES, training=False), rounding(IMAGES, training=False)
+    )
+
+
+def test_the_int8_file_computes_the_same(networks, tmp_path):
+    _, rounding, finished = networks
+    saved_model.export_saved_model(finished, tmp_path / "model")
+    exported = source.Source(tmp_path / "model")
+    assert exported.rounds
+    path = tmp_path / "model.tflite"
+    path.write_bytes(litert_int8.convert(exported))
+    expected = rounding(IMAGES, training=False).numpy()
+    logits = loading.load_classifier(path)(IMAGES)
+    last = rounding.layers[-1]
+    step = (float(last.high) - float(last.low)) / 255
+    # Sums of rounded values; other kernels of LiteRT round in other ways.
+    assert np.abs(logits - expected).max() < 7 * step
+    interpreter = tf.lite.Interpreter(str(path))
+    interpreter.allocate_tensors()
+    (taken,) = interpreter.get_input_details()
+    assert taken["dtype"] == np.uint8 and taken["quantization"] == (1.0, 0)
+    kinds = {
+        np.dtype(tensor["dtype"]).kind
+        for tensor in interpreter.get_tensor_details()
+    }
+    assert kinds <= {"i", "u"}
+
+
+def vectors_normalised():
+    inputs = keras.Input((8, 8, 3))
+    x = L.BatchNormalization(name="late")(L.GlobalAveragePooling2D()(inputs))
+    return keras.Model(inputs, L.Dense(4)(x))
+
+
+def called_twice():
+    inputs, layer = keras.Input((8, 8, 3)), L.Conv2D(3, 1, name="twice")
+    return keras.Model(inputs, L.Flatten()(layer(layer(inputs))))
+
+
+def two_outputs():
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, [L.Flatten()(inputs), inputs], name="two")
+
+
+def sequential(*layers):
+    return lambda: keras.Sequential(
+        [keras.Input((8, 8, 3)), *(make() for make in layers), L.Flatten()]
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (sequential(lambda: L.Activation("gelu", name="g")), r"g \(Activation"),
+        (sequential(lambda: L.Conv2D(1, 1, activation="tanh")), "Conv2D"),
+        (sequential(lambda: L.ReLU(negative_slope=0.1)), "ReLU"),
+        (sequential(lambda: L.Normalization(invert=True)), "Normalization"),
+        (sequential(lambda: L.LayerNormalization(name="n")), r"n \(LayerN"),
+        (sequential(lambda: sequential()()), "Sequential"),
+        (vectors_normalised, "late"),
+        (called_twice, "twice"),
+        (two_outputs, "two"),
+        (lambda: keras.Model(), "one input and one output"),
+    ],
+)
+def test_other_networks_are_refused(make, words):
+    with pytest.raises(ValueError, match=f"student.quantize needs.*{words}"):
+        quantization.quantized(make(), (0, 255))
+
+
+def test_the_configuration_has_the_choices_of_the_table():
+    (field,) = (x for x in student.SECTION.fields if x.name == "quantize")
+    assert set(field.rule.choices) == {"", *quantization.QUANTIZERS}

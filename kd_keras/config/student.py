@@ -3,6 +3,16 @@
 from kd_keras.config import field, network, optimizer
 from kd_keras.config.field import Field, Section
 
+
+def _check(config):
+    field.require(
+        config.student.weights or not config.student.quantize,
+        config,
+        "student.weights",
+        "the file of a trained network where student.quantize is set",
+    )
+
+
 SECTION = Section(
     "student",
     "The student.",
@@ -23,10 +33,10 @@ SECTION = Section(
             "model, in float32, from a trained network (weights); a LiteRT "
             "int8 export then computes what was trained. Empty for none.",
             field.one_of(("", "int8")),
-            used_with=("weights", field.Rule("set", bool)),
         ),
         optimizer.SECTION,
     ),
+    check=_check,
 )
 
 BASELINE = Section(

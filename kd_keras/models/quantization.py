@@ -223,7 +223,7 @@ class _Builder:
         return call.output
 
 
-# What builds a layer of each class. Subclasses may compute something else.
+# Builders by class of layer. Subclasses may compute something else.
 LAYERS = {
     **dict.fromkeys(
         (_layers.Conv2D, _layers.DepthwiseConv2D, _layers.Dense),
@@ -249,7 +249,7 @@ LAYERS = {
 
 
 def _checked_calls(network):
-    """The calls of a network's layers, all of which are known."""
+    """The calls of a network, if all of its layers are known."""
     try:
         calls = keras_internals.calls(network)
         ends = len(network.inputs), len(network.outputs)
@@ -286,7 +286,7 @@ def _is_known(layer):
 
 
 def _activation(layer):
-    """What builds the activation that a layer is or ends in, or None."""
+    """The builder of the activation that a layer is or ends in, or None."""
     if type(layer) is not _layers.ReLU:
         return _ACTIVATIONS.get(getattr(layer, "activation", None))
     is_known = layer.max_value in (None, 6)
@@ -364,6 +364,6 @@ def _with_weights(layer, weights, shape, **options):
     return copy
 
 
-# What makes a network that is trained as it is exported, by the value of
-# `student.quantize`.
+# Functions that make a network that is trained as it is exported, by the
+# value of `student.quantize`.
 QUANTIZERS = {"int8": quantized}

@@ -1,5 +1,7 @@
 """Calibration of int8: the best of several models, without labels."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -23,11 +25,23 @@ def test_the_closest_of_several_models_is_kept(monkeypatch):
     monkeypatch.setattr(calibration.litert_int8, "convert", convert)
     monkeypatch.setattr(calibration.loading, "load_classifier", load)
     calibrated = calibration.Calibration(
-        None, lambda images: np.zeros((len(images), 2)), images
+        types.SimpleNamespace(rounds=False),
+        lambda images: np.zeros((len(images), 2)),
+        images,
     )
     assert calibrated.int8_model == b"\2"
     assert sorted(np.concatenate(parts)) == images.tolist()
     assert {len(part) for part in parts} == {100}
+
+
+def test_a_model_that_rounds_needs_no_images(monkeypatch):
+    rounding = types.SimpleNamespace(rounds=True)
+    monkeypatch.setattr(
+        calibration.litert_int8, "convert", lambda *given: given
+    )
+    assert calibration.Calibration(rounding, None, None).int8_model == (
+        rounding,
+    )
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from pages import REPOSITORY
 
 # Files that a documented command writes.
 WRITTEN = (
+    "savedmodels/cifar10_resnet8_student",
     "savedmodels/cifar10_specialists",
     "savedmodels/<name>",
     "savedmodels/photos_",

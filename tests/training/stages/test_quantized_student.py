@@ -44,7 +44,7 @@ def quantized_config(weights, **overrides):
 
 
 def test_it_starts_from_a_whole_trained_network(small_mnist, tmp_path, weights):
-    with pytest.raises(ValueError, match="student.quantize.*student.weights"):
+    with pytest.raises(ValueError, match="student.weights must be.*quantize"):
         make_stage(quantized_config(""), small_mnist, tmp_path)
     stage = make_stage(quantized_config(weights), small_mnist, tmp_path)
     images = small_mnist.test.images[:50].astype("float32")

@@ -80,6 +80,7 @@ def test_its_end_has_plain_layers_and_the_same_bits(networks, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_int8_file_computes_the_same(networks, tmp_path):
     _, rounding, finished = networks
     saved_model.export_saved_model(finished, tmp_path / "model")

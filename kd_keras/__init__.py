@@ -1,6 +1,9 @@
 """Knowledge distillation for Keras and TensorFlow."""
 
 import importlib
+import os
+
+from kd_keras.utils import provenance
 
 __version__ = "0.2.0"
 
@@ -17,6 +20,12 @@ _PUBLIC = {
 }
 
 __all__ = [*_PUBLIC]
+
+# TensorFlow's threads for operations, which it starts later, are as many as the
+# cores. A teacher that is a Python function holds one of them, and waits for
+# TensorFlow's operations inside: forever, if it was the only one.
+if provenance.threads() == 1:
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 
 
 def __getattr__(name):

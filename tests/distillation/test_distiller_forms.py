@@ -1,5 +1,9 @@
 """Students and teachers in the forms in which people write them."""
 
+import os
+import subprocess
+import sys
+
 import distilling
 import keras
 import nets
@@ -44,6 +48,32 @@ def test_the_outputs_of_student_and_teacher_are_chosen():
     assert nets.moved(student, before) == [False, False, True, True]
     with pytest.raises(ValueError, match="student_output must be"):
         kd_keras.Distiller(student, nets.make_network())
+
+
+_ON_ONE_CORE = """
+import os
+os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+import kd_keras
+import keras, numpy
+def network():
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+distiller = kd_keras.Distiller(network(), network().predict_on_batch)
+distiller.compile("sgd")
+distiller.fit(numpy.ones((4, 4)), verbose=0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_a_teacher_that_calls_tensorflow_does_not_hang_on_one_core():
+    environment = dict(os.environ)
+    environment.pop("TF_NUM_INTEROP_THREADS", None)
+    subprocess.run(
+        [sys.executable, "-c", _ON_ONE_CORE],
+        env=environment,
+        check=True,
+        timeout=300,
+    )
 
 
 def test_the_output_of_a_saved_model_layer_is_its_logits(tmp_path):

@@ -131,12 +131,10 @@ class Worker:
         threads = self._work["threads"]
         if threads:
             # TensorFlow and others read them when they are imported.
-            for name in (
-                "TF_NUM_INTRAOP_THREADS",
-                "TF_NUM_INTEROP_THREADS",
-                "OMP_NUM_THREADS",
-            ):
+            for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
                 os.environ[name] = str(threads)
+            # One is not enough; see `kd_keras`.
+            os.environ["TF_NUM_INTEROP_THREADS"] = str(max(threads, 2))
 
 
 def _use_one_gpu(index):

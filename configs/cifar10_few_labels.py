@@ -17,8 +17,6 @@ The argument names the network that is trained and the labels of each class:
     probe2      a second probe, on the labels that this student predicts for all
                 50,000 images (`make few-labels` hands them over)
     soft2       a second student, from the second probe's predictions
-    probe3      a third probe, on the labels that both students predict
-    soft3       a third student, from the third probe's predictions
     features    a student, from the embeddings of all 50,000 images; no labels
     head        a linear head on the embeddings by that student
     both        a student, from the probe's predictions and the embeddings
@@ -71,7 +69,7 @@ def _probe(config):
 
 
 def _relabelled(config):
-    """All images have a label, which students predict."""
+    """All images have a label, which a student predicts."""
     _probe(config)
     config.data.labels_per_class = 0
 
@@ -99,15 +97,14 @@ _KINDS = {
     "soft": lambda config: None,
     "probe2": _relabelled,
     "soft2": lambda config: None,
-    "probe3": _relabelled,
-    "soft3": lambda config: None,
     "features": _features,
     "head": _head,
     "both": _matches_features,
 }
 # Those of one number of labels, or of none.
 _SINGLE = {
-    **{kind: f"{kind}_50" for kind in ("probe2", "soft2", "probe3", "soft3")},
+    "probe2": "probe2_50",
+    "soft2": "soft2_50",
     "features": "features",
 }
 EXPERIMENTS = [

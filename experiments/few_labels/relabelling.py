@@ -1,4 +1,4 @@
-"""Labels that networks predict for the images that they were trained on."""
+"""Labels that a network predicts for the images that it was trained on."""
 
 import dataclasses
 
@@ -10,15 +10,15 @@ from kd_keras.evaluation import predict
 from kd_keras.utils import progress
 
 
-def relabelled(dataset, networks, *, spec, views):
+def relabelled(dataset, network, *, spec, views):
     """Replaces the labels of the training images by predictions.
 
-    An image's label is the class with the largest mean probability of all
-    networks and views.
+    An image's label is the class with the largest mean probability of its
+    views.
 
     Args:
         dataset: `datasets.Dataset`.
-        networks: list of functions of images -> logits, such as `Teacher`s.
+        network: function of images -> logits, such as a `Teacher`.
         spec: `augmentation.ViewSpec` of the views.
         views: int, how many of each image.
 
@@ -29,10 +29,8 @@ def relabelled(dataset, networks, *, spec, views):
     total = 0.0
     bar = progress.bar(views, "labels")
     for view in range(views):
-        images = _views(train, view, spec)
-        for network in networks:
-            logits = predict.logits_of(network, images)
-            total += special.softmax(logits, axis=-1)
+        logits = predict.logits_of(network, _views(train, view, spec))
+        total += special.softmax(logits, axis=-1)
         bar.update(view + 1, finalize=view + 1 == views)
     labelled = datasets.Examples(
         train.reader,

@@ -120,18 +120,14 @@ class Lab:
 
     def _dataset_of(self, experiment, seed):
         """The images and labels of an experiment, or None: the recipe's."""
-        sources_of_labels = experiment.labelled_by
-        if not sources_of_labels:
+        source = experiment.source("labels")
+        if source is None:
             return self._dataset
-        for source in sources_of_labels:
-            self.trained(source, seed)
-        config = self.config(sources_of_labels[0], seed)
+        self.trained(source, seed)
+        config = self.config(source, seed)
         return relabelling.relabelled(
             self.dataset,
-            [
-                loading.load_teacher(self.exported(source, seed))
-                for source in sources_of_labels
-            ],
+            loading.load_teacher(self.exported(source, seed)),
             spec=augmentation.ViewSpec(**config.data.augment),
             views=config.store.views,
         )
@@ -193,14 +189,9 @@ class Lab:
         stage = stages.stage_class(experiment.stage)
         config = self.config(experiment, seed)
         fields = plan.fields_of(stage, config, newer=_NEWER)
-        for role in ("teacher", "backbone"):
+        for role in ("teacher", "backbone", "labels"):
             if source := experiment.source(role):
                 fields[role] = self._config_hash(source, seed)
-        if experiment.labelled_by:
-            fields["labels"] = [
-                self._config_hash(source, seed)
-                for source in experiment.labelled_by
-            ]
         text = json.dumps(fields, sort_keys=True)
         return digests.sha256_of_text(text)[:12]
 

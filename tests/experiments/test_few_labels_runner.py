@@ -99,8 +99,7 @@ def test_a_student_learns_from_few_labels_and_is_not_trained_again(
 def test_a_second_probe_learns_the_labels_that_a_student_predicts(
     small_mnist, tmp_path, embedder, monkeypatch
 ):
-    def predicted(dataset, networks, *, spec, views):
-        (network,) = networks
+    def predicted(dataset, network, *, spec, views):
         assert network(dataset.train.images[:5]).shape == (5, 10)
         assert spec.translate and views == 6
         train = dataset.train

@@ -17,18 +17,10 @@ def test_a_label_is_the_class_with_the_largest_mean_probability_of_the_views():
     spec = augmentation.ViewSpec(mirror="alternating")
 
     def network(images):
-        return tf.reshape(tf.cast(images, "float32") / 255, (-1, 3)) * [
-            3.0,
-            1.0,
-            2.0,
-        ]
+        shares = tf.reshape(tf.cast(images, "float32") / 255, (-1, 3))
+        return shares * tf.constant([3.0, 1.0, 2.0])
 
-    found = relabelling.relabelled(
-        dataset,
-        [network, lambda images: 0 * network(images)],
-        spec=spec,
-        views=2,
-    )
+    found = relabelling.relabelled(dataset, network, spec=spec, views=2)
     np.testing.assert_array_equal(found.train.labels, [0, 1, 0])
     np.testing.assert_array_equal(found.train.ids, [5, 7, 9])
     np.testing.assert_array_equal(found.train.images, images)

@@ -14,6 +14,11 @@ The argument names the network that is trained and the labels of each class:
     baseline    the student's network, on these labels
     probe       a linear head on embeddings by EfficientNet-Lite0
     soft        a student, from the probe's predictions for all 50,000 images
+    probe2      a second probe, on the labels that this student predicts for all
+                50,000 images (`make few-labels` hands them over)
+    soft2       a second student, from the second probe's predictions
+    probe3      a third probe, on the labels that both students predict
+    soft3       a third student, from the third probe's predictions
     features    a student, from the embeddings of all 50,000 images; no labels
     head        a linear head on the embeddings by that student
     both        a student, from the probe's predictions and the embeddings
@@ -65,6 +70,12 @@ def _probe(config):
     config.teacher.backbone, config.teacher.path = config.teacher.path, ""
 
 
+def _relabelled(config):
+    """All images have a label, which students predict."""
+    _probe(config)
+    config.data.labels_per_class = 0
+
+
 def _features(config):
     _embeds(config)
     _matches_features(config)
@@ -86,16 +97,25 @@ _KINDS = {
     "baseline": _baseline,
     "probe": _probe,
     "soft": lambda config: None,
+    "probe2": _relabelled,
+    "soft2": lambda config: None,
+    "probe3": _relabelled,
+    "soft3": lambda config: None,
     "features": _features,
     "head": _head,
     "both": _matches_features,
 }
+# Those of one number of labels, or of none.
+_SINGLE = {
+    **{kind: f"{kind}_50" for kind in ("probe2", "soft2", "probe3", "soft3")},
+    "features": "features",
+}
 EXPERIMENTS = [
     f"{kind}_{labels}"
     for kind in _KINDS
-    if kind != "features"
+    if kind not in _SINGLE
     for labels in LABELS
-] + ["features"]
+] + list(_SINGLE.values())
 
 
 def get_config(experiment="soft_50"):

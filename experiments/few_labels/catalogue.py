@@ -19,6 +19,8 @@ class Kind:
         teacher: str, the kind of experiment whose export is the teacher, or
             empty: none, or EfficientNet-Lite0.
         backbone: the same for the network below a probe's head.
+        labels: tuple of kinds whose mean predictions are the labels of all
+            training images; none for the true labels of some.
         stored: bool, whether it reads the stored embeddings.
         cost: float, its time, relative to the training of a student.
     """
@@ -27,6 +29,7 @@ class Kind:
     stage: str
     teacher: str = ""
     backbone: str = ""
+    labels: tuple = ()
     stored: bool = False
     cost: float = 1.0
 
@@ -51,6 +54,30 @@ KINDS = {
         "student, from predictions and embeddings",
         "student",
         teacher="probe",
+        stored=True,
+    ),
+    "probe2": Kind(
+        "second probe: a head on the labels that the student predicts",
+        "teacher",
+        labels=("soft",),
+        stored=True,
+    ),
+    "soft2": Kind(
+        "second student, from the second probe's predictions",
+        "student",
+        teacher="probe2",
+        stored=True,
+    ),
+    "probe3": Kind(
+        "third probe: a head on the labels that both students predict",
+        "teacher",
+        labels=("soft", "soft2"),
+        stored=True,
+    ),
+    "soft3": Kind(
+        "third student, from the third probe's predictions",
+        "student",
+        teacher="probe3",
         stored=True,
     ),
     "features": Kind("student, from the embeddings", "student", stored=True),
@@ -106,8 +133,15 @@ class Experiment:
             `Experiment`, or None.
         """
         kind = getattr(KINDS[self.kind], role)
-        if not kind:
-            return None
+        return self._of_kind(kind) if kind else None
+
+    @property
+    def labelled_by(self):
+        """The experiments whose mean predictions are its labels: a list."""
+        return [self._of_kind(kind) for kind in KINDS[self.kind].labels]
+
+    def _of_kind(self, kind):
+        """The experiment of another kind with as many labels."""
         return EXPERIMENTS.get(kind) or EXPERIMENTS[f"{kind}_{self.labels}"]
 
     @property
@@ -120,7 +154,8 @@ class Experiment:
 
 # The experiment of this page's first claim comes first.
 _ORDER = [
-    *(("50", kind) for kind in ("baseline", "probe", "soft", "both")),
+    *(("50", kind) for kind in ("baseline", "probe", "soft")),
+    *(("50", kind) for kind in ("probe2", "soft2", "probe3", "soft3", "both")),
     ("", "features"),
     ("50", "head"),
     *(

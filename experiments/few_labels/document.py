@@ -125,7 +125,10 @@ def _total(labels):
 
 
 def _accuracy(results, kind, labels):
-    values = _values(results, f"{kind}_{labels}")
+    name = f"{kind}_{labels}"
+    if name not in catalogue.EXPERIMENTS:
+        return "-"
+    values = _values(results, name)
     if not values:
         return "not run yet"
     text = f"{estimates.spread([100 * x for x in values], '.2f')} %"

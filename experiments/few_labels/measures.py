@@ -34,7 +34,7 @@ def measure(lab, experiment, seed):
     if not experiment.labels:
         # An embedding alone has no accuracy.
         return line
-    logits, labels = test_logits(lab, experiment, seed), lab.test.labels
+    logits, labels = test_logits(lab, experiment, seed), lab.dataset.test.labels
     measured = metrics.measure(logits=logits, labels=labels)
     line |= {key: measured[key] for key in _MEASURED}
     line["test_examples"] = measured["examples"]
@@ -64,7 +64,7 @@ def test_logits(lab, experiment, seed):
             lab.run_dir(experiment, seed).model_path, compile=False
         )
         embeddings = store.LogitStore.open(lab.store_path)
-        (features,) = embeddings.features(lab.test.ids, part="test")
+        (features,) = embeddings.features(lab.dataset.test.ids, part="test")
         return np.asarray(head(features))
     teacher = loading.load_teacher(lab.exported(experiment, seed))
-    return predict.logits_of(teacher, lab.test)
+    return predict.logits_of(teacher, lab.dataset.test)

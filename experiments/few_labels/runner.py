@@ -8,10 +8,16 @@ import time
 
 import keras
 
-from experiments.few_labels import backbone, catalogue, measures
+from experiments.few_labels import (
+    backbone,
+    catalogue,
+    measures,
+    relabelling,
+)
 from experiments.paper import results
 from kd_keras.config import recipes
-from kd_keras.data import sources, splits
+from kd_keras.data import augmentation, sources
+from kd_keras.teachers import loading
 from kd_keras.training import run_directory, runs, stages
 from kd_keras.utils import command_line, digests
 
@@ -99,7 +105,7 @@ class Lab:
             stages=[experiment.stage],
             workdir=self._folder(experiment, seed),
             savedmodels=self._folder(experiment, seed),
-            dataset=self._dataset,
+            dataset=self._dataset_of(experiment, seed),
             command=command_line.command("experiments.few_labels"),
         )
         run_dir = self.run_dir(experiment, seed)
@@ -107,6 +113,24 @@ class Lab:
         run_dir.remove_checkpoints()
         keras.backend.clear_session()
         return run_dir
+
+    def _dataset_of(self, experiment, seed):
+        """The images and labels of an experiment, or None: the recipe's."""
+        sources_of_labels = experiment.labelled_by
+        if not sources_of_labels:
+            return self._dataset
+        for source in sources_of_labels:
+            self.trained(source, seed)
+        config = self.config(sources_of_labels[0], seed)
+        return relabelling.relabelled(
+            self.dataset,
+            [
+                loading.load_teacher(self.exported(source, seed))
+                for source in sources_of_labels
+            ],
+            spec=augmentation.ViewSpec(**config.data.augment),
+            views=config.store.views,
+        )
 
     def _set_source(self, config, experiment, seed, role):
         """Sets the path of a teacher or of the network below a head."""
@@ -142,15 +166,10 @@ class Lab:
         return path
 
     @functools.cached_property
-    def test(self):
-        """The test images: `Examples`."""
+    def dataset(self):
+        """All images with their true labels: `datasets.Dataset`."""
         config = self.config(catalogue.EXPERIMENTS["features"], seed=0)
-        dataset = self._dataset or sources.load_dataset(config.data)
-        return splits.split(
-            dataset,
-            validation_examples=config.data.validation_examples,
-            max_train_examples=config.data.max_train_examples,
-        )["test"]
+        return self._dataset or sources.load_dataset(config.data)
 
     def _folder(self, experiment, seed):
         return self.workdir / experiment.name / f"seed{seed}"
@@ -172,6 +191,11 @@ class Lab:
         for role in ("teacher", "backbone"):
             if source := experiment.source(role):
                 fields[role] = self._config_hash(source, seed)
+        if experiment.labelled_by:
+            fields["labels"] = [
+                self._config_hash(source, seed)
+                for source in experiment.labelled_by
+            ]
         text = json.dumps(fields, sort_keys=True)
         return digests.sha256_of_text(text)[:12]
 

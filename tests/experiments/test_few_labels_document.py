@@ -147,10 +147,16 @@ def test_experiments_are_chosen_by_name_kind_and_labels():
     named = catalogue.EXPERIMENTS
     assert named["both_500"].source("teacher").name == "probe_500"
     assert named["head_500"].source("backbone").name == "features"
+    assert named["probe3_50"].labelled_by == [
+        named["soft_50"],
+        named["soft2_50"],
+    ]
+    assert named["probe_50"].labelled_by == []
+    assert named["soft2_50"].source("teacher").name == "probe2_50"
     assert named["baseline_500"].source("teacher") is None
     assert named["head_500"].baseline.name == "baseline_500"
     assert named["features"].baseline is named["baseline_all"].baseline is None
-    assert len(chosen("all")) == len(catalogue.EXPERIMENTS) == 16
+    assert len(chosen("all")) == len(catalogue.EXPERIMENTS) == 20
     with pytest.raises(ValueError, match="Did you mean 'soft_50'"):
         chosen("soft_5")
 

@@ -1,10 +1,19 @@
 """Running the experiments with few labels: once each, and resumed."""
 
+import dataclasses
+
 import keras
 import pytest
 import tensorflow as tf
 
-from experiments.few_labels import backbone, catalogue, measures, runner
+from experiments.few_labels import (
+    backbone,
+    catalogue,
+    measures,
+    relabelling,
+    runner,
+)
+from kd_keras.data import datasets
 
 # What all runs change, on MNIST: seconds, not hours.
 TINY = {
@@ -31,20 +40,28 @@ def embed(images):
 embed.image_shape = (28, 28, 1)
 
 
-@pytest.mark.slow
-def test_a_student_learns_from_few_labels_and_is_not_trained_again(
-    small_mnist, tmp_path, monkeypatch, caplog
-):
-    caplog.set_level("INFO")
+@pytest.fixture
+def embedder(monkeypatch):
     monkeypatch.setattr(backbone, "export", lambda folder: f"{__name__}:embed")
 
+
+def tiny_lab(folder, dataset):
+    return runner.Lab(
+        workdir=folder / "work",
+        results_path=folder / "few_labels.jsonl",
+        changes=TINY,
+        dataset=dataset,
+    )
+
+
+@pytest.mark.slow
+def test_a_student_learns_from_few_labels_and_is_not_trained_again(
+    small_mnist, tmp_path, embedder, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+
     def make_lab():
-        return runner.Lab(
-            workdir=tmp_path / "work",
-            results_path=tmp_path / "few_labels.jsonl",
-            changes=TINY,
-            dataset=small_mnist,
-        )
+        return tiny_lab(tmp_path, small_mnist)
 
     experiment = catalogue.EXPERIMENTS["soft_50"]
     lab = make_lab()
@@ -76,3 +93,27 @@ def test_a_student_learns_from_few_labels_and_is_not_trained_again(
     monkeypatch.setattr(keras.Model, "fit", None)
     (tmp_path / "few_labels.jsonl").unlink()
     assert make_lab().result(experiment, 1) == soft
+
+
+@pytest.mark.slow
+def test_a_second_probe_learns_the_labels_that_a_student_predicts(
+    small_mnist, tmp_path, embedder, monkeypatch
+):
+    def predicted(dataset, networks, *, spec, views):
+        (network,) = networks
+        assert network(dataset.train.images[:5]).shape == (5, 10)
+        assert spec.translate and views == 6
+        train = dataset.train
+        others = datasets.Examples(
+            train.reader, (train.labels + 1) % 10, ids=train.ids
+        )
+        return dataclasses.replace(dataset, train=others)
+
+    monkeypatch.setattr(relabelling, "relabelled", predicted)
+    lab = tiny_lab(tmp_path, small_mnist)
+    probe, second_probe, second = (
+        lab.result(catalogue.EXPERIMENTS[name], 0)
+        for name in ("probe_50", "probe2_50", "soft2_50")
+    )
+    assert probe["accuracy"] > 0.3 > 0.15 > second_probe["accuracy"]
+    assert second["against_baseline"]["p_value"] <= 1

@@ -107,7 +107,7 @@ def _against_baseline(compared):
     """
     gain = compared["only_right"] - compared["only_other_right"]
     p_value = compared["p_value"]
-    beyond = "beyond chance" if p_value < _SIGNIFICANT else "within chance"
+    beyond = "beyond chance" if p_value < _SIGNIFICANT else "not beyond chance"
     return (
         f"The student ({_trained_on(compared['student'])}) makes "
         f"{_difference(gain)} the baseline (the same network, "

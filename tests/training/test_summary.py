@@ -59,7 +59,7 @@ def test_a_sentence_compares_student_and_baseline(counts, p_value, said):
     }
     reports = [report("student", against_baseline=compared), report("baseline")]
     text = text_of(reports)
-    beyond = "beyond chance" if p_value < 0.01 else "within chance"
+    beyond = "beyond chance" if p_value < 0.01 else "not beyond chance"
     assert (
         "The student (55,000 images without labels) makes "
         f"{said} (the same network, 1,000 images with labels): {beyond} "

@@ -221,7 +221,7 @@ def test_a_store_is_labelled_in_parts_and_distilled_from(tmp_path):
         ["label", "--engine=rai"],
     )
     assert_one_line(refused[0], "--num_shards is 2. Received: --shard=2")
-    assert_one_line(refused[1], "Received: --shard=10")
+    assert_one_line(refused[1], "Received: 10 of 10")
     assert_one_line(refused[2], "from 0 to 2, as this store has 3 tasks")
     assert_one_line(refused[3], "Received: --task and --jobs")
     assert_one_line(refused[4], "needs --engine=ray")

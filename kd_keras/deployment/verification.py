@@ -55,7 +55,8 @@ class Verifier:
         if self._rounds:
             _check_agreement(path, agreement, _LEAST_AGREEMENT_OF_ROUNDED)
         elif format.tolerance is None:
-            _check_agreement(path, agreement, _LEAST_AGREEMENT)
+            remedy = "; more --calibration_examples may help"
+            _check_agreement(path, agreement, _LEAST_AGREEMENT, remedy)
         else:
             largest = max(1.0, float(np.max(np.abs(expected))))
             _check_difference(path, difference, format.tolerance * largest)
@@ -86,10 +87,9 @@ def _check_difference(path, difference, limit):
         )
 
 
-def _check_agreement(path, agreement, least):
+def _check_agreement(path, agreement, least, remedy=""):
     if not agreement >= least:
         raise ValueError(
             f"{path.name} must agree with the model on {least:.0%} "
-            f"of the test images. Received: {agreement:.2%}; more "
-            "--calibration_examples may help"
+            f"of the test images. Received: {agreement:.2%}{remedy}"
         )

@@ -6,8 +6,10 @@ trains the cases as a worker of TF_CONFIG with so many CPU devices, and half of
 them alone. It writes `<index>.npz`, which `test_many_workers` reads.
 """
 
+import os
 import pathlib
 import sys
+import time
 
 import keras
 import nets
@@ -306,9 +308,15 @@ CASES = (
     overflow,
 )
 OTHERS = (divergence, refused, exchanges, reads)
-# A few on two devices each, which take twice as long to trace.
+# A few on two devices each, which take twice as long to trace; they are not
+# repeated on one.
 OF_DEVICES = {
-    1: (*CASES, *OTHERS),
+    1: (
+        features_and_statistics_of_the_batch,
+        labels_and_penalties,
+        overflow,
+        *OTHERS,
+    ),
     2: (mixed_and_joined_from_a_step_on, data_of_a_user, reads),
 }
 
@@ -332,7 +340,13 @@ def main(directory, devices):
     # The results to compare with, half of them in each process.
     for case in [case for case in cases if case in CASES][index::2]:
         found.update(alone(case))
-    np.savez(pathlib.Path(directory) / f"{index}.npz", **found)
+    directory = pathlib.Path(directory)
+    np.savez(directory / f"{index}.npz", **found)
+    (directory / f"{index}.end").touch()
+    # The usual exit waits a minute for the other worker, which has left.
+    while not all((directory / f"{i}.end").exists() for i in range(2)):
+        time.sleep(0.05)
+    os._exit(0)
 
 
 if __name__ == "__main__":

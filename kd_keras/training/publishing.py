@@ -8,7 +8,7 @@ import shutil
 import keras
 
 from kd_keras import config as config_lib
-from kd_keras.evaluation import comparison
+from kd_keras.evaluation import trained
 from kd_keras.teachers import options
 from kd_keras.training import (
     devices,
@@ -60,7 +60,7 @@ def measured(stage, network, num_macs):
 def _results(stage, network):
     """Entries about the network's predictions; of features there are none."""
     test = stage.parts.get("test") if stage.has_logits else None
-    results = comparison.test_results(network, test, answers=stage.answers)
+    results = trained.test_results(network, test, answers=stage.answers)
     if not stage.has_logits:
         return {**results, "outputs": options.FEATURES}
     return {**results, **outcome.warnings(stage, network)}

@@ -5,50 +5,23 @@ appears whole when its last byte is there, and several appear one by one. What
 is to be mapped into memory or read at random is copied to local disk first;
 see `remote_copies`. What is written is made on local disk and uploaded; see
 `remote_outputs`.
-
-The file systems are those of `etils.epath` for programs without TensorFlow,
-whose own reads gs:// alone: fsspec with gcsfs, s3fs and adlfs.
 """
 
 import concurrent.futures
 import contextlib
-import logging
 import os
 import pathlib
 import re
-import threading
 import typing
 import uuid
 
-from kd_keras.utils import packages, progress, scratch
+from kd_keras.utils import object_stores, progress, scratch
 
-_log = logging.getLogger(__name__)
-
-
-class _Kind(typing.NamedTuple):
-    package: str
-    credentials: str
-
-
-# By scheme: the package that reads it, and what gives it credentials.
-_KINDS = {
-    "gs": _Kind("gcsfs", "gcloud auth application-default login"),
-    "s3": _Kind("s3fs", "aws configure, or AWS_ACCESS_KEY_ID and its secret"),
-    "az": _Kind("adlfs", "AZURE_STORAGE_ACCOUNT_NAME, and az login"),
-}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # A URL that has passed through `pathlib`.
-_COLLAPSED = re.compile(f"({'|'.join(_KINDS)}):/(?=[^/])")
+_COLLAPSED = re.compile(f"({'|'.join(object_stores.KINDS)}):/(?=[^/])")
 # Entries that change with the contents of an object, by file system.
 _VERSIONS = ("ETag", "etag", "generation", "mtime", "last_modified", "created")
-# Parts of the names of errors about credentials.
-_DENIED = ("credential", "auth", "permission", "forbidden", "refresh")
-# They log the tracebacks of errors that they raise.
-_NOISY = ("gcsfs", "google.auth", "azure", "aiohttp")
-# Until a store that cannot be reached is given up.
-_CONTACT_SECONDS = 60
-# Before a line tells of the wait.
-_QUIET_SECONDS = 3
 # Objects that are copied at once.
 _THREADS = 16
 _MB = 10**6
@@ -56,10 +29,6 @@ _MB = 10**6
 _TRIAL = ".kd_keras-trial-"
 # The list of files of an upload, as long as it lasts.
 UNFINISHED = "unfinished_upload_of_kd_keras.json"
-
-
-class RemoteError(ValueError):
-    """An object store or a path of one cannot be used."""
 
 
 class Object(typing.NamedTuple):
@@ -92,7 +61,9 @@ def url_of(path):
     if not os.path.lexists(text):
         text = _COLLAPSED.sub(r"\1://", text)
     found = _SCHEME.match(text)
-    return text.rstrip("/") if found and found[1] in _KINDS else None
+    return (
+        text.rstrip("/") if found and found[1] in object_stores.KINDS else None
+    )
 
 
 def check(path, what):
@@ -105,13 +76,15 @@ def check(path, what):
     text = os.fspath(path)
     url = url_of(path)
     if url is not None and not url.partition("://")[2].strip("/"):
-        raise RemoteError(f"{what} must name a bucket. Received: {text}")
+        raise object_stores.RemoteError(
+            f"{what} must name a bucket. Received: {text}"
+        )
     found = isinstance(text, str) and _SCHEME.match(text)
     # A file may have any name.
     if found and url is None and not os.path.lexists(text):
-        raise RemoteError(
-            f"{what} must be a local path or start with "
-            f"{', '.join(f'{scheme}://' for scheme in _KINDS)}. Received: "
+        schemes = ", ".join(f"{kind}://" for kind in object_stores.KINDS)
+        raise object_stores.RemoteError(
+            f"{what} must be a local path or start with {schemes}. Received: "
             f"{text}; take a local path, and copy the files before or "
             "afterwards"
         )
@@ -125,7 +98,7 @@ def check_local(path, what):
     """
     check(path, what)
     if is_remote(path):
-        raise RemoteError(
+        raise object_stores.RemoteError(
             f"{what} must be on local disk. Received: {url_of(path)}; take a "
             "local path, and copy the files before or afterwards"
         )
@@ -138,8 +111,8 @@ def name_of(url):
 
 def is_object(url):
     """Whether an object has this URL, and not only ones below it."""
-    with _explained(url):
-        found = _contacted(url)
+    with object_stores.explained(url):
+        found = object_stores.contacted(url)
     return found.get("type") == "file"
 
 
@@ -158,9 +131,9 @@ def objects(url, *, deep=True):
         RemoteError: if the package is missing, the store cannot be reached or
             refuses, or the name of an object is no relative path.
     """
-    with _explained(url):
-        _contacted(url)
-        system = _file_system(url)
+    with object_stores.explained(url):
+        object_stores.contacted(url)
+        system = object_stores.file_system(url)
         try:
             depth = None if deep else 1
             entries = system.find(url, maxdepth=depth, detail=True)
@@ -188,9 +161,9 @@ def check_writable(url):
         RemoteError: if that is refused, or there is no such bucket.
     """
     trial = f"{url}/{_TRIAL}{uuid.uuid4().hex}"
-    with _explained(url):
-        _contacted(url)
-        system = _file_system(url)
+    with object_stores.explained(url):
+        object_stores.contacted(url)
+        system = object_stores.file_system(url)
         system.pipe_file(trial, b"kd_keras")
         system.rm_file(trial)
 
@@ -211,11 +184,11 @@ def download(urls, *, sizes, folder):
 
     def copy(path, temporary):
         url = urls[path]
-        with _explained(url):
-            _file_system(url).get_file(url, str(temporary))
+        with object_stores.explained(url):
+            object_stores.file_system(url).get_file(url, str(temporary))
         size = temporary.stat().st_size
         if size != sizes[path]:
-            raise RemoteError(
+            raise object_stores.RemoteError(
                 f"an object must be of the size that its store lists. "
                 f"Received: {url}, {size:,} of {sizes[path]:,} bytes; try again"
             )
@@ -245,13 +218,13 @@ def upload(folder, url, names):
 
     def copy(name):
         target = f"{url}/{name}"
-        with _explained(target):
-            system = _file_system(target)
+        with object_stores.explained(target):
+            system = object_stores.file_system(target)
             system.put_file(str(pathlib.Path(folder) / name), target)
             system.invalidate_cache()
             size = system.info(target)["size"]
         if size != sizes[name]:
-            raise RemoteError(
+            raise object_stores.RemoteError(
                 "an object must be of the size of its file. Received: "
                 f"{target}, {size:,} of {sizes[name]:,} bytes; try again"
             )
@@ -270,109 +243,31 @@ def delete(url, names):
     """
     for name in names:
         with (
-            _explained(f"{url}/{name}"),
+            object_stores.explained(f"{url}/{name}"),
             contextlib.suppress(FileNotFoundError),
         ):
-            _file_system(url).rm_file(f"{url}/{name}")
+            object_stores.file_system(url).rm_file(f"{url}/{name}")
 
 
 def read(url, name):
     """Reads a small object: bytes, or None if there is none."""
-    with _explained(f"{url}/{name}"):
+    with object_stores.explained(f"{url}/{name}"):
         try:
-            return _file_system(url).cat_file(f"{url}/{name}")
+            return object_stores.file_system(url).cat_file(f"{url}/{name}")
         except FileNotFoundError:
             return None
 
 
 def write_text(url, name, text):
     """Writes a small object, whole or not at all."""
-    with _explained(f"{url}/{name}"):
-        _file_system(url).pipe_file(f"{url}/{name}", text.encode())
-
-
-def _file_system(url):
-    """The fsspec file system of a URL."""
-    # Imported here, since few paths are remote.
-    from etils.epath import backend
-
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    kind = _KINDS[url.partition("://")[0]]
-    try:
-        return backend.fsspec_backend.fs(url)
-    except ImportError:
-        try:
-            packages.optional(kind.package, extra="cloud")
-        except ValueError as error:
-            raise RemoteError(f"{url}: {error}") from error
-        raise
-
-
-def _contacted(url):
-    """The information about a URL: dict, empty if nothing exists there.
-
-    After some seconds, a line says what is waited for.
-
-    Raises:
-        TimeoutError: if the store does not answer for a while.
-    """
-    answers = []
-
-    def ask():
-        try:
-            # Looks for credentials, perhaps by the network.
-            system = _file_system(url)
-            system.invalidate_cache()
-            answers.append(system.info(url))
-        except FileNotFoundError:
-            answers.append({})
-        except Exception as error:
-            answers.append(error)
-
-    # A thread can be left behind, whatever its library waits for.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(_QUIET_SECONDS)
-    if thread.is_alive():
-        most = _CONTACT_SECONDS
-        _log.info("%s: waits up to %d s for an answer", url, most)
-        thread.join(most - _QUIET_SECONDS)
-    if not answers:
-        raise TimeoutError(f"no answer for {_CONTACT_SECONDS} seconds")
-    if isinstance(answers[0], Exception):
-        raise answers[0]
-    return answers[0]
-
-
-@contextlib.contextmanager
-def _explained(url):
-    """Turns the errors of a file system into a line of ours."""
-    kind = _KINDS[url.partition("://")[0]]
-    try:
-        yield
-    except RemoteError:
-        raise
-    # Each package has errors of its own, some of no class but Exception.
-    except Exception as error:
-        lines = str(error).strip().splitlines()
-        cause = f"{type(error).__name__}: {lines[0] if lines else 'no reason'}"
-        if isinstance(error, FileNotFoundError):
-            remedy = "is there such a bucket?"
-        elif any(word in cause.lower() for word in _DENIED):
-            remedy = f"give this machine credentials: {kind.credentials}"
-        else:
-            remedy = "the same command resumes once it can"
-        raise RemoteError(
-            "a remote path must be there, and this machine must be able to "
-            f"use it. Received: {url} ({cause}); {remedy}"
-        ) from error
+    with object_stores.explained(f"{url}/{name}"):
+        object_stores.file_system(url).pipe_file(f"{url}/{name}", text.encode())
 
 
 def _check_name(url, name):
     """Raises an error for a name that is no path below a directory."""
     if {"", ".", ".."} & {*name.split("/")} or "\0" in name:
-        raise RemoteError(
+        raise object_stores.RemoteError(
             "objects must have names that are relative paths. Received: "
             f"{url} with {name!r}; remove or rename it"
         )

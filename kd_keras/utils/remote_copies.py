@@ -13,7 +13,7 @@ import shutil
 
 import platformdirs
 
-from kd_keras.utils import digests, files, locks, remote
+from kd_keras.utils import digests, files, locks, object_stores, remote
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def local(path, what, *, needs=None, beside=()):
         _check_found(url, what, found, None if is_file else needs)
         _copy(source, folder, target, found)
         if _objects(url, is_file, beside) != found:
-            raise remote.RemoteError(
+            raise object_stores.RemoteError(
                 f"{what} must not change while it is copied. Received: {url}, "
                 "which did; the same command copies what has changed"
             )
@@ -84,7 +84,7 @@ def check_space(folder, size, what):
     there = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(there).free
     if size > free:
-        raise remote.RemoteError(
+        raise object_stores.RemoteError(
             f"the disk must have room for {what}. Received: {size:,} bytes, "
             f"and {free:,} free at {folder}; free some, or let XDG_CACHE_HOME "
             "name a directory of another disk"
@@ -111,9 +111,11 @@ def _check_found(url, what, found, needs):
         )
     remedy = f"Received: {url}; the command that writes it resumes"
     if remote.UNFINISHED in found:
-        raise remote.RemoteError(f"{what} must be uploaded whole. {remedy}")
+        raise object_stores.RemoteError(
+            f"{what} must be uploaded whole. {remedy}"
+        )
     if needs and needs not in found:
-        raise remote.RemoteError(
+        raise object_stores.RemoteError(
             f"{what} must have {needs}, which is uploaded last. {remedy}"
         )
 

@@ -17,6 +17,7 @@ from kd_keras.utils import (
     files,
     locks,
     manifests,
+    object_stores,
     remote,
     remote_copies,
     scratch,
@@ -143,7 +144,7 @@ class _Mirror:
         if not new and not gone:
             return
         if remote.objects(self.url) != self._before:
-            raise remote.RemoteError(
+            raise object_stores.RemoteError(
                 "an output directory must be written by one process at a "
                 f"time. Received: {self.url}, which has changed meanwhile; "
                 "run the command again"

@@ -7,7 +7,7 @@ import threading
 import pytest
 from object_store import STORE, names, put, read
 
-from kd_keras.utils import remote
+from kd_keras.utils import object_stores, remote
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_a_failing_store_is_one_line(bucket, error, match):
 
 def test_a_store_without_an_answer_is_given_up(bucket, monkeypatch, caplog):
     ends = threading.Event()
-    monkeypatch.setattr(remote, "_QUIET_SECONDS", 0.01)
-    monkeypatch.setattr(remote, "_CONTACT_SECONDS", 0.02)
+    monkeypatch.setattr(object_stores, "_QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(object_stores, "_CONTACT_SECONDS", 0.02)
     STORE.fail = lambda operation, path: ends.wait()
     caplog.set_level("INFO", "kd_keras")
     with pytest.raises(ValueError, match="no answer"):

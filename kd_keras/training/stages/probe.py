@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kd_keras.data import augmentation
 from kd_keras.deployment import saved_model as deployed
-from kd_keras.evaluation import comparison
+from kd_keras.evaluation import trained
 from kd_keras.teachers import probe
 from kd_keras.training import (
     embeddings,
@@ -193,7 +193,7 @@ class ProbeStage(base.Stage):
             "macs": None,
             "images": self.train.image_spec.record(),
             **publishing.class_names(self),
-            **comparison.test_measures(
+            **trained.test_measures(
                 labels.get("test"), logits=logits.get("test")
             ),
             **outcome.warning_about(

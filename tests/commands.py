@@ -8,6 +8,18 @@ import subprocess
 import sys
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
+# What commands import that train; none of them defines a flag.
+HEAVY = (
+    "tensorflow",
+    "matplotlib.pyplot",
+    "kd_keras.training.outcome",
+    "kd_keras.training.runs",
+    "kd_keras.training.stages.student",
+    "kd_keras.training.stages.teacher",
+    "kd_keras.training.summary",
+)
+# The processes that fork commands, by what they have imported.
+_SERVERS = {}
 
 
 def command(*flags, module="train"):
@@ -44,29 +56,38 @@ def run(*flags, cwd, module="train", prefix=(), timeout=300):
     )
 
 
-def run_forked(module, cases, *, imported="tensorflow"):
+def run_forked(module, cases, *, imported=HEAVY):
     """Runs many command lines of one module, with its heavy imports once.
+
+    The process that has the imports serves all tests of this process.
 
     Args:
         module: str, a module with a function `cli()`.
         cases: list of `[directory, flags]`.
-        imported: str, the package that all of them need.
+        imported: tuple of str, modules that all of them need.
 
     Returns:
         List of `[exit code, stderr]`.
     """
-    result = subprocess.run(
-        [
-            *(sys.executable, REPOSITORY / "tests/forked_commands.py"),
-            *(module, imported),
-        ],
-        input=json.dumps(cases),
-        env=environment(),
-        capture_output=True,
-        text=True,
+    if imported not in _SERVERS:
+        _SERVERS[imported] = subprocess.Popen(
+            [
+                *(sys.executable, REPOSITORY / "tests/forked_commands.py"),
+                *imported,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=REPOSITORY,
+            env=environment(),
+            text=True,
+        )
+    server = _SERVERS[imported]
+    print(
+        json.dumps([module, environment(), cases]),
+        file=server.stdin,
+        flush=True,
     )
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout.splitlines()[-1])
+    return json.loads(server.stdout.readline())
 
 
 def assert_one_line(result, message):

@@ -1,9 +1,11 @@
 """Runs a command line of `kd-keras` in this process, or only checks it.
 
-A module for `forked_commands.py`. With `--check` as the first argument the
-command stops when its flags and its configuration are checked.
+A module for `forked_commands.py`. The test set has 500 examples at most. With
+`--check` as the first argument the command stops when its flags and its
+configuration are checked.
 """
 
+import dataclasses
 import importlib
 import sys
 
@@ -16,6 +18,8 @@ def cli():
         arguments = arguments[1:]
         sys.argv = ["kd-keras", *arguments]
         _stop_after_the_flags(f"kd_keras.{arguments[0]}")
+    else:
+        _test_on_few()
     sys.argv = ["kd-keras", *arguments]
     sys.exit(kd_keras_main.main())
 
@@ -32,3 +36,19 @@ def _stop_after_the_flags(name):
             module.data_flags.data()
 
     module.main = main
+
+
+def _test_on_few():
+    """Keeps the first examples alone of each test set that is loaded."""
+    from kd_keras.data import sources
+
+    load = sources.load_dataset
+
+    def load_dataset(fields):
+        dataset = load(fields)
+        if dataset.test is None:
+            return dataset
+        few = range(min(500, len(dataset.test)))
+        return dataclasses.replace(dataset, test=dataset.test.subset(few))
+
+    sources.load_dataset = load_dataset

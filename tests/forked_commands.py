@@ -1,10 +1,12 @@
-"""Runs many command lines of one program, with its heavy imports once.
+"""Runs command lines in forked processes, with their heavy imports once.
 
-`python tests/forked_commands.py MODULE IMPORTED` imports a package, reads a
-JSON list of `[directory, flags]` on stdin, and calls `cli()` of the module in a
-forked process for each. It prints a JSON list of `[exit code, stderr]`.
+`python tests/forked_commands.py IMPORTED...` imports modules. It answers each
+line on stdin, a JSON list of `[module, environment, cases]` with a list of
+`[directory, flags]`, by a JSON list of `[exit code, output]`: it calls `cli()`
+of the module in a forked process for each case.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -12,12 +14,15 @@ import sys
 import tempfile
 
 
-def run(module, directory, flags):
+def run(module, environment, directory, flags):
     """Runs `cli()` of a module: `[exit code, stderr]`, stdout among it."""
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors, open(os.devnull) as nothing:
         process = os.fork()
         if not process:
+            os.environ.clear()
+            os.environ.update(environment)
             os.chdir(directory)
+            os.dup2(nothing.fileno(), 0)
             os.dup2(errors.fileno(), 1)
             os.dup2(errors.fileno(), 2)
             # Before the import: the flags of a configuration read sys.argv
@@ -37,10 +42,15 @@ def run(module, directory, flags):
 
 
 def main():
-    # Before the forks, so that it is imported once.
-    importlib.import_module(sys.argv[2])
-    answers = [run(sys.argv[1], *case) for case in json.load(sys.stdin)]
-    print(json.dumps(answers))
+    # Before the forks, so that they are imported once.
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    for line in sys.stdin:
+        module, environment, cases = json.loads(line)
+        answers = [run(module, environment, *case) for case in cases]
+        print(json.dumps(answers), flush=True)
 
 
 if __name__ == "__main__":

@@ -70,5 +70,7 @@ def test_the_commands_of_the_jobs_are_valid():
         for text in found
     ]
     assert len(cases) == 2 and cases[0] == cases[1]
-    answers = run_forked("documented_command", cases, imported="ml_collections")
+    answers = run_forked(
+        "documented_command", cases, imported=("ml_collections",)
+    )
     assert [code for code, _ in answers] == [0, 0], answers

@@ -58,7 +58,9 @@ def test_flags_and_configurations_are_valid():
     ]
     assert len(cases) > 20
     # Flags are checked without TensorFlow.
-    answers = run_forked("documented_command", cases, imported="ml_collections")
+    answers = run_forked(
+        "documented_command", cases, imported=("ml_collections",)
+    )
     for (_, arguments), (code, output) in zip(cases, answers, strict=True):
         assert code == 0, f"kd-keras {' '.join(arguments[1:])}\n{output}"
 

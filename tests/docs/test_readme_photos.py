@@ -10,9 +10,9 @@ from commands import run_forked
 # Most of the time is TensorFlow's tracing of the layers.
 SHORTER = (
     "--config.data.image_size=16",
-    "--config.teacher.model=resnet8",
+    "--config.teacher.model=cnn_tiny",
     "--config.teacher.widths=()",
-    "--config.student.model=resnet8",
+    "--config.student.model=cnn_tiny",
     "--config.student.widths=()",
     "--config.teacher.epochs=4",
     "--config.student.epochs=4",

@@ -2,9 +2,17 @@
 
 import subprocess
 import sys
+import types
 
 import pytest
-from commands import REPOSITORY, assert_one_line, command, environment, run
+from commands import (
+    REPOSITORY,
+    assert_one_line,
+    command,
+    environment,
+    run,
+    run_forked,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,14 +81,24 @@ def test_a_wrong_argument_gives_one_line(tmp_path, flags, message):
 
 @pytest.mark.slow
 def test_an_error_while_training_gives_one_line(tmp_path):
-    assert_one_line(
-        run("--stage=student", cwd=tmp_path),
-        "kd-keras train --stage=teacher first",
-    )
-    assert not list(tmp_path.iterdir())
     # The run directory cannot be made: its parent is a file.
-    (tmp_path / "file").touch()
-    assert_one_line(
-        run("--stage=teacher", "--workdir=file/run", cwd=tmp_path),
+    occupied = tmp_path / "occupied"
+    occupied.mkdir()
+    (occupied / "file").touch()
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    answers = run_forked(
+        "kd_keras.train",
+        [
+            [str(empty), ["--stage=student"]],
+            [str(occupied), ["--stage=teacher", "--workdir=file/run"]],
+        ],
+    )
+    messages = (
+        "kd-keras train --stage=teacher first",
         "need a directory. Received: file/run/teacher, where a file is",
     )
+    for (code, output), message in zip(answers, messages, strict=True):
+        result = types.SimpleNamespace(returncode=code, stderr=output)
+        assert_one_line(result, message)
+    assert not list(empty.iterdir())

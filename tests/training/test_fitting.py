@@ -145,11 +145,12 @@ def test_float16_that_overflows_at_every_step_stops_the_training(run):
 
 @pytest.mark.slow
 def test_two_devices_give_the_student_of_one(tmp_path):
-    weights = []
     # Processes of their own: TensorFlow numbers the collectives of a process,
     # and confuses those of two strategies, such as another test may have.
+    cases = []
     for devices in ("1", "2"):
-        result = commands.run(
+        flags = [
+            "train",
             "--stage=student",
             f"--config.devices={devices}",
             f"--config.teacher.path={SHIPPED / 'mnist_teacher'}",
@@ -163,11 +164,14 @@ def test_two_devices_give_the_student_of_one(tmp_path):
             "--config.student.optimizer.learning_rate=1e-3",
             f"--workdir={devices}",
             f"--savedmodels={devices}",
-            cwd=tmp_path,
-        )
+        ]
+        cases.append([str(tmp_path), flags])
+    answers = commands.run_forked("documented_command", cases)
+    weights = []
+    for devices, (code, output) in zip(("1", "2"), answers, strict=True):
         # 1: at such a rate the student is no better than chance yet.
-        assert result.returncode == 1, result.stderr
-        assert f"{devices} x CPU" in result.stderr
+        assert code == 1, output
+        assert f"{devices} x CPU" in output
         weights.append(weights_of(tmp_path / devices / "student/student.keras"))
     for one, two in zip(*weights):
         np.testing.assert_allclose(two, one, atol=1e-4)

@@ -237,7 +237,7 @@ def test_a_store_is_labelled_in_parts_and_distilled_from(tmp_path):
         ["label", "--config.seed=1"],
     )
     assert first.returncode == 0, first.stderr
-    assert "others are not yet: 6 tasks are left" in first.stderr
+    assert "others are not yet: 2 tasks are left" in first.stderr
     # One line for each file, with the rate and the remaining time.
     assert "a second, 0 seconds left" in first.stderr
     assert "runs/mnist/store is finished" in last.stderr

@@ -142,7 +142,7 @@ _ORDER = [
     *(
         (labels, kind)
         for labels in ("500", "all")
-        for kind in ("baseline", "probe", "soft", "head", "both")
+        for kind in ("baseline", "probe", "soft", "head")
     ),
 ]
 EXPERIMENTS = {

@@ -145,7 +145,7 @@ def test_experiments_are_chosen_by_name_kind_and_labels():
         f"{kind}_50" for kind in catalogue.KINDS if kind != "features"
     }
     named = catalogue.EXPERIMENTS
-    assert named["both_500"].source("teacher").name == "probe_500"
+    assert named["soft_500"].source("teacher").name == "probe_500"
     assert named["head_500"].source("backbone").name == "features"
     assert named["probe2_50"].source("labels").name == "soft_50"
     assert named["soft2_50"].source("teacher").name == "probe2_50"

@@ -152,7 +152,7 @@ def test_experiments_are_chosen_by_name_kind_and_labels():
     assert named["baseline_500"].source("teacher") is None
     assert named["head_500"].baseline.name == "baseline_500"
     assert named["features"].baseline is named["baseline_all"].baseline is None
-    assert len(chosen("all")) == len(catalogue.EXPERIMENTS) == 18
+    assert len(chosen("all")) == len(catalogue.EXPERIMENTS) == 16
     with pytest.raises(ValueError, match="Did you mean 'soft_50'"):
         chosen("soft_5")
 

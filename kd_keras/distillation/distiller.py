@@ -240,6 +240,13 @@ class Distiller(trainer.ExactTrainer):
         matching.check_callbacks(self.matching, kwargs.get("callbacks"))
         return super().fit(*args, **kwargs)
 
+    def make_train_function(self, force=False):
+        # In the first step it would have the step traced a second time.
+        known = self.matching is None or self.matching.built
+        if known and self.network.built and self.network.trainable_variables:
+            self.build_under_strategy()
+        super().make_train_function(force=force)
+
     def build_for(self, specs):
         self._build_matching(*keras.utils.unpack_x_y_sample_weight(specs)[:2])
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kd_keras
 from kd_keras.distillation import losses
 
 
@@ -231,3 +232,17 @@ tf.config.set_logical_device_configuration(
 )
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_the_step_of_a_training_is_traced_once():
+    traced = []
+
+    class Traced(kd_keras.Distiller):
+        def train_step(self, data):
+            traced.append(data)
+            return super().train_step(data)
+
+    model = Traced(nets.make_network(), nets.make_network())
+    model.compile("adam")
+    model.fit(nets.make_images(8), batch_size=4, verbose=0)
+    assert len(traced) == 1

@@ -29,12 +29,14 @@ def rounded_kernel(layer):
     """
     kernel = tf.convert_to_tensor(layer.kernel)
     channels = math.prod(channel_axes(layer))
-    columns = tf.reshape(kernel, [-1, channels])
-    largest = tf.stop_gradient(tf.reduce_max(tf.abs(columns), axis=0))
+    columns = tf.stop_gradient(tf.reshape(kernel, [-1, channels]))
+    largest = tf.reduce_max(tf.abs(columns), axis=0)
     rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
         columns, -largest, largest, narrow_range=True
     )
-    return tf.reshape(rounded, kernel.shape)
+    # The operation's own gradient is 0 where the largest weight of a channel
+    # is outside of its range by the rounding of float32.
+    return kernel + tf.reshape(rounded - columns, kernel.shape)
 
 
 def channel_axes(layer):

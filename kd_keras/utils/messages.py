@@ -29,7 +29,8 @@ def receive(connection, seconds):
         seconds: float, the longest time until the message is complete.
 
     Returns:
-        dict, or None where no message of this kind came.
+        dict, or None where no message of this kind came, at once if its
+        first byte is of another protocol.
     """
     deadline = time.monotonic() + seconds
     received = b""
@@ -43,6 +44,10 @@ def receive(connection, seconds):
             if not chunk:
                 return None
             received += chunk
+            # TensorFlow of another worker is refused at once: it would wait
+            # 20 seconds for an answer before it tries again.
+            if not received.startswith(b"{"):
+                return None
         if len(received) <= _MOST_BYTES:
             message = json.loads(received)
             return message if isinstance(message, dict) else None

@@ -15,10 +15,13 @@ def test_each_number_is_used_once(count):
     assert sorted(calls) == list(range(count))
 
 
-def test_threads_work_at_the_same_time():
+def test_threads_work_at_the_same_time(monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    threads._pool.cache_clear()
     count = len(os.sched_getaffinity(0))
     meeting = threading.Barrier(count)
     threads.for_each(lambda _: meeting.wait(timeout=30), count)
+    threads._pool.cache_clear()
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 49])

@@ -25,18 +25,19 @@ def rounded_kernel(layer):
         layer: built `Conv2D`, `DepthwiseConv2D` or `Dense`.
 
     Returns:
-        float32 tensor of the kernel's shape.
+        float32 tensor of the kernel's shape; its gradient is the kernel's.
     """
     kernel = tf.convert_to_tensor(layer.kernel)
     channels = math.prod(channel_axes(layer))
-    columns = tf.stop_gradient(tf.reshape(kernel, [-1, channels]))
+    constant = tf.stop_gradient(kernel)
+    columns = tf.reshape(constant, [-1, channels])
     largest = tf.reduce_max(tf.abs(columns), axis=0)
     rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
         columns, -largest, largest, narrow_range=True
     )
     # The operation's own gradient is 0 where the largest weight of a channel
-    # is outside of its range by the rounding of float32.
-    return kernel + tf.reshape(rounded - columns, kernel.shape)
+    # is outside of its range by the rounding of float32. The sum adds 0.
+    return tf.reshape(rounded, kernel.shape) + (kernel - constant)
 
 
 def channel_axes(layer):

@@ -27,8 +27,8 @@ class TrainingHooks:
     def build_under_strategy(self):
         """Creates variables before the first batch.
 
-        Called only by a model that was created in the scope of a
-        `tf.distribute` strategy.
+        Called by a model that was created in the scope of a `tf.distribute`
+        strategy, and by a `Distiller` whose shapes are known.
         """
         raise NotImplementedError
 

@@ -36,6 +36,7 @@ from kd_keras.store import manifest as manifests
 from kd_keras.utils import digests
 
 EXAMPLES, CLASSES, READS, BATCH = 10**9, 1000, 1000, 250
+SHARD_VIEWS = 50_000
 # Integers up to this are exact in float16.
 _NUMBERS = 2048
 
@@ -46,17 +47,17 @@ def main():
         print(json.dumps(measure(path, EXAMPLES), indent=2))
 
 
-def measure(path, examples, **options):
+def measure(path, examples, *, shard_views=SHARD_VIEWS):
     """Makes a store of sparse files, and reads it: dict of figures.
 
     Args:
         path: path of the store.
         examples: int, the number of images.
-        **options: of `store.plan`.
+        shard_views: int, views in a file.
     """
     start_mb = peak_mb()
     began = time.perf_counter()
-    manifest = plan(examples, **options)
+    manifest = plan(examples, shard_views=shard_views)
     figures = {"plan_seconds": time.perf_counter() - began}
     ids = np.random.default_rng(0).integers(0, examples, READS)
     make(path, manifest, ids)
@@ -70,7 +71,7 @@ def measure(path, examples, **options):
     return {**figures, "start_mb": start_mb, "peak_mb": peak_mb()}
 
 
-def plan(examples, **options):
+def plan(examples, *, shard_views=SHARD_VIEWS):
     """The plan of the store of some images."""
     return store.plan(
         {"train": scale.Images(examples)},
@@ -78,7 +79,7 @@ def plan(examples, **options):
         num_classes=CLASSES,
         spec=augmentation.ViewSpec(),
         views_count=1,
-        **options,
+        shard_views=shard_views,
     )
 
 

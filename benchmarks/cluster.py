@@ -124,7 +124,6 @@ class Bench:
             *flags,
             *_recipe("cifar10"),
             f"--config.store.views={self._views}",
-            "--config.store.shard_views=10000",
             cores=cores,
         )
 

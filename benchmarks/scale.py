@@ -65,7 +65,7 @@ STORED = {
 }
 # Views of an image, and approximate numbers of views in a file.
 VIEWS = (1, 300)
-SHARD_VIEWS = (50_000, 2_000_000)
+SHARD_VIEWS = (5_000, 2_000_000)
 
 
 class Images:
@@ -80,7 +80,7 @@ class Images:
         return len(self.ids)
 
 
-def plan(count, stored, *, views=1, shard_views=50_000):
+def plan(count, stored, *, views=1, shard_views=5_000):
     """The manifest of a store; see `store.plan`.
 
     Args:

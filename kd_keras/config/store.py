@@ -46,7 +46,7 @@ SECTION = Section(
         ),
         Field(
             "shard_views",
-            50_000,
+            5_000,
             "Approximate number of views in a file, which is the most that "
             "an interruption can lose. Fewer if they are large: a file is of "
             "about 256 MB at most.",

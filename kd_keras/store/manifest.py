@@ -56,7 +56,7 @@ def plan(
     views_count,
     dtype="float16",
     top_k=0,
-    shard_views=50_000,
+    shard_views=5_000,
     names=None,
     features=(),
 ):

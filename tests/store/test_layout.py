@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import stores
 
+from kd_keras import config
 from kd_keras.data import datasets
 from kd_keras.store import layout, records
 
@@ -32,6 +33,19 @@ def test_files_hold_so_many_examples(
     assert expected == layout.shard_examples(
         count, views=views, shard_views=shard_views, row_bytes=row_bytes
     )
+
+
+def test_by_default_several_processes_have_as_much_to_do():
+    fields = config.default_config().store
+    # Of CIFAR-10.
+    counts = [
+        count
+        // layout.shard_examples(
+            count, views=1, shard_views=fields.shard_views, row_bytes=20
+        )
+        for count in (50_000, 10_000)
+    ]
+    assert counts == [10, 2]
 
 
 def test_a_file_is_of_bounded_size():

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import augmentation
-from kd_keras.utils import keras_internals, strategies
+from kd_keras.utils import keras_internals, strategies, tf_data
 
 
 def steps_per_epoch(num_examples, batch_size):
@@ -270,9 +270,4 @@ def _with_options(dataset):
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
-    # TensorFlow 2.21's autotuning sleeps for 10, 20, 40 ms ... up to 60 s
-    # between its checks, and an iterator's end may wait until it wakes: every
-    # `fit` and `evaluate` took up to twice its time. Off, AUTOTUNE means as
-    # many parallel calls as the machine has cores (16 at most).
-    options.autotune.enabled = False
-    return dataset.with_options(options)
+    return tf_data.without_autotuning(dataset.with_options(options))

@@ -47,6 +47,8 @@ class TrainingHooks:
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         self.build_for(_specs(iterator, data_batch))
+        if iterator is not None:
+            _stop_autotuning(iterator)
         if self._distribute_strategy is not None:
             self.build_under_strategy()
 
@@ -68,6 +70,22 @@ def _specs(iterator, data_batch):
         lambda spec: getattr(spec, "_value_specs", (spec,))[0],
         iterator._distributed_dataset.element_spec,
     )
+
+
+def _stop_autotuning(iterator):
+    """Turns autotuning off in the data of a `fit` or `evaluate`.
+
+    Keras makes datasets of arrays and generators itself, with an iterator for
+    each epoch. Data for several replicas stay as they are. See
+    `tf_data.without_autotuning`.
+    """
+    import tensorflow as tf
+
+    from kd_keras.utils import tf_data
+
+    data = iterator._distributed_dataset
+    if isinstance(data, tf.data.Dataset):
+        iterator._distributed_dataset = tf_data.without_autotuning(data)
 
 
 def with_steps(distributed, steps):

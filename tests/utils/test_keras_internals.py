@@ -40,6 +40,11 @@ class Hooked(keras_internals.TrainingHooks, keras.Model):
         super().__init__()
         self.network = network
         self.called = []
+        self.iterated = []
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        super()._maybe_symbolic_build(iterator, data_batch)
+        self.iterated.append(iterator._distributed_dataset)
 
     def call(self, inputs):
         return self.network(inputs)
@@ -73,6 +78,41 @@ def test_fit_builds_under_a_strategy_by_the_hook():
     # Without collectives, which a second strategy in a process confuses.
     called, _ = fit(tf.distribute.OneDeviceStrategy("CPU:0"))
     assert called[0] == "build", "Keras calls other methods in this version"
+
+
+def batches():
+    arrays = nets.make_images(8), nets.make_labels(8)
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(8)
+
+
+def iterated_options(data):
+    model = Hooked(nets.make_network())
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True))
+    given = data if isinstance(data, tuple) else (data,)
+    model.fit(*given, steps_per_epoch=1, validation_data=batches(), verbose=0)
+    return [data.options().autotune.enabled for data in model.iterated]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: (nets.make_images(8), nets.make_labels(8)),
+        batches,
+        lambda: batches().repeat(),
+        lambda: (batch for batch in batches().repeat(3).as_numpy_iterator()),
+    ],
+    ids=["arrays", "dataset", "infinite", "generator"],
+)
+def test_fit_iterates_without_autotuning(make):
+    # Its thread may delay the end of an iterator, so of each epoch.
+    assert iterated_options(make()) == [False, False]
+
+
+def test_fit_leaves_autotuning_that_was_asked_for():
+    options = tf.data.Options()
+    options.autotune.enabled = True
+    tuned = batches().with_options(options)
+    assert iterated_options(tuned) == [True, False]
 
 
 def test_metrics_from_compile():

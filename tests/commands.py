@@ -1,11 +1,13 @@
 """Runs a command of the package in a process of its own, as a user does."""
 
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 # What commands import that train; none of them defines a flag.
@@ -69,6 +71,45 @@ def run_forked(module, cases, *, imported=HEAVY):
     Returns:
         List of `[exit code, stderr]`.
     """
+    return _ask(imported, "run", module, environment(), cases)
+
+
+class Forked:
+    """A forked process, which has the heavy imports; used like a `Popen`.
+
+    Args:
+        argv: list of str, the interpreter, a script or `-m` and a module, and
+            their arguments.
+        cwd: path of its directory.
+        env: dict.
+        outputs: path, the beginning of the paths of its output: `.stdout` and
+            `.stderr`.
+
+    Attributes:
+        pid: int, also the number of its process group.
+        returncode: int, or None while it runs.
+    """
+
+    def __init__(self, argv, *, cwd, env, outputs):
+        self.returncode = None
+        self._code = pathlib.Path(f"{outputs}.code")
+        self.pid = _ask(HEAVY, "start", argv[1:], env, str(cwd), str(outputs))
+
+    def poll(self):
+        """Returns the exit code, or None while it runs."""
+        if self.returncode is None and self._code.exists():
+            self.returncode = int(self._code.read_text())
+        return self.returncode
+
+    def wait(self):
+        """Waits for its end: the exit code."""
+        while self.poll() is None:
+            time.sleep(0.01)
+        return self.returncode
+
+
+def _ask(imported, name, *arguments):
+    """What a function of `forked_commands.py` returns."""
     if imported not in _SERVERS:
         _SERVERS[imported] = subprocess.Popen(
             [
@@ -82,12 +123,16 @@ def run_forked(module, cases, *, imported=HEAVY):
             text=True,
         )
     server = _SERVERS[imported]
-    print(
-        json.dumps([module, environment(), cases]),
-        file=server.stdin,
-        flush=True,
-    )
-    return json.loads(server.stdout.readline())
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps([name, arguments]), file=server.stdin, flush=True)
+    answer = server.stdout.readline()
+    if not answer:
+        del _SERVERS[imported]
+        raise RuntimeError(
+            f"the process that forks commands has ended with exit code "
+            f"{server.wait()}, see its output. It was to {name} {arguments}"
+        )
+    return json.loads(answer)
 
 
 def assert_one_line(result, message):

@@ -62,10 +62,13 @@ class Workers:
 
     Attributes:
         hosts: list of str, `127.0.0.1:<port>`.
-        processes: list of `subprocess.Popen`, each leads a process group.
+        processes: list of `subprocess.Popen` or `commands.Forked`, each leads
+            a process group.
     """
 
-    def __init__(self, argvs, *, cwds, environments, limit, outputs, hosts):
+    def __init__(
+        self, argvs, *, start, cwds, environments, limit, outputs, hosts
+    ):
         self.hosts = hosts
         self.processes = []
         self._outputs = pathlib.Path(outputs)
@@ -77,22 +80,14 @@ class Workers:
             if argv is None:
                 self.processes.append(None)
                 continue
-            with (
-                open(self._path(index, "stdout"), "wb") as stdout,
-                open(self._path(index, "stderr"), "wb") as stderr,
-            ):
-                self.processes.append(
-                    subprocess.Popen(
-                        argv,
-                        cwd=cwd,
-                        env=environment,
-                        stdin=subprocess.DEVNULL,
-                        stdout=stdout,
-                        stderr=stderr,
-                        start_new_session=True,
-                        preexec_fn=commands.heed_interruptions,
-                    )
+            self.processes.append(
+                start(
+                    argv,
+                    cwd=cwd,
+                    env=environment,
+                    outputs=self._outputs / str(index),
                 )
+            )
 
     def kill(self, index, number=signal.SIGKILL):
         """Sends a signal to a worker and its child processes."""
@@ -103,7 +98,8 @@ class Workers:
 
     def output(self, index, stream="stderr"):
         """Returns the output so far, of `stdout` or `stderr`: str."""
-        return self._path(index, stream).read_text(errors="replace")
+        path = self._outputs / f"{index}.{stream}"
+        return path.read_text(errors="replace")
 
     def wait_for_text(self, index, text, stream="stderr"):
         """Waits until a worker has written a text, within the limit."""
@@ -157,12 +153,27 @@ class Workers:
                 self._ended.setdefault(index, seconds)
         return running
 
-    def _path(self, index, stream):
-        return self._outputs / f"{index}.{stream}"
+
+def _start(argv, *, cwd, env, outputs):
+    """Starts a process whose output goes to files: `subprocess.Popen`."""
+    with (
+        open(f"{outputs}.stdout", "wb") as stdout,
+        open(f"{outputs}.stderr", "wb") as stderr,
+    ):
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            preexec_fn=commands.heed_interruptions,
+        )
 
 
 @contextlib.contextmanager
-def start(argv, count=2, *, cwd, environment=None, limit=300):
+def start(argv, count=2, *, cwd, environment=None, limit=300, forked=False):
     """Starts the workers of a cluster; kills the remaining ones at the end.
 
     Args:
@@ -172,6 +183,7 @@ def start(argv, count=2, *, cwd, environment=None, limit=300):
         cwd: path of the directory that they run in, or a list of paths.
         environment: dict of variables to add, or a list of dicts.
         limit: float, seconds until all are killed.
+        forked: bool, whether they are forked with TensorFlow's import done.
 
     Yields:
         `Workers`.
@@ -195,6 +207,7 @@ def start(argv, count=2, *, cwd, environment=None, limit=300):
     with tempfile.TemporaryDirectory() as outputs:
         workers = Workers(
             argvs,
+            start=commands.Forked if forked else _start,
             cwds=cwds,
             environments=environments,
             limit=limit,

@@ -30,6 +30,7 @@ def results_of(tmp_path_factory):
             [sys.executable, str(script), str(directory), str(devices)],
             cwd=directory,
             limit=900,
+            forked=True,
         )
         return directory, results
 

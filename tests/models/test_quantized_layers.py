@@ -9,6 +9,9 @@ from kd_keras.models import quantized_layers
 from kd_keras.training import devices
 
 SHAPE = (4, 4, 3)
+# As the largest weight of a channel, it is outside of TensorFlow's range of
+# the channel, by the rounding of float32.
+OUTSIDE = 1.9958149
 
 
 def in_steps(values, low, high):
@@ -28,18 +31,23 @@ def in_steps(values, low, high):
 )
 def test_each_output_channel_has_steps_of_its_own(layer, columns):
     wrapper = quantized_layers.RoundedWeights(layer)
-    x = np.random.default_rng(0).normal(size=(2, *SHAPE)).astype("float32")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, *SHAPE)).astype("float32")
     wrapper(x)
-    kernel = layer.kernel.numpy().reshape(-1, columns)
-    kernel *= 2.0 ** np.arange(columns)
+    # Several weights of a channel have one level, of -3 to 3.
+    kernel = rng.uniform(-0.05, 0.05, layer.kernel.shape).reshape(-1, columns)
+    kernel[0] = OUTSIDE
+    kernel = kernel.astype("float32") * 2.0 ** np.arange(columns)
     step = np.abs(kernel).max(axis=0) / 127
-    expected = np.round(kernel / step) * step
+    levels = np.round(kernel / step)
     layer.kernel.assign(kernel.reshape(layer.kernel.shape))
     with tf.GradientTape() as tape:
         rounded = quantized_layers.rounded_kernel(layer)
         total = tf.reduce_sum(rounded)
     got = rounded.numpy().reshape(kernel.shape)
-    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got, levels * step, rtol=1e-5, atol=1e-6)
+    for values, of_channel in zip(got.T, levels.T):
+        assert len(np.unique(values)) == len(np.unique(of_channel))
     # The gradient passes as if nothing were rounded.
     np.testing.assert_array_equal(
         tape.gradient(total, layer.kernel.value), np.ones(layer.kernel.shape)

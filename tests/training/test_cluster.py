@@ -17,8 +17,6 @@ pytestmark = pytest.mark.slow
 _FIELDS = {
     "name": "small",
     "devices": "2",
-    # A state after every step.
-    "checkpoint_minutes": 1e-9,
     "data.validation_examples": 60,
     "data.max_train_examples": 200,
     "data.augment.translate": 1,
@@ -55,7 +53,7 @@ def found(folder):
     """What two workers found in `cluster_checks.py`: list of dicts."""
     script = pathlib.Path(__file__).with_name("cluster_checks.py")
     argv = [sys.executable, str(script), str(folder), json.dumps(_FIELDS)]
-    results = many_workers.run(argv, cwd=folder, limit=_LIMIT)
+    results = many_workers.run(argv, cwd=folder, limit=_LIMIT, forked=True)
     return [types.SimpleNamespace(**result.json()) for result in results]
 
 
@@ -122,12 +120,16 @@ def test_all_workers_have_the_chief_s_reports(found, folder):
 def test_a_killed_worker_ends_the_other_and_all_resume_bit_for_bit(
     found, folder
 ):
-    argv = commands.command("--stage=student", *map(_flag, _FIELDS.items()))
+    # A state after every step.
+    fields = {**_FIELDS, "checkpoint_minutes": 1e-9}
+    argv = commands.command("--stage=student", *map(_flag, fields.items()))
     resumed = folder / "resumed"
     teacher = "savedmodels/small_teacher"
     shutil.copytree(folder / "whole" / teacher, resumed / teacher)
     states = resumed / "runs/small/student/checkpoints"
-    with many_workers.start(argv, cwd=resumed, limit=_LIMIT) as workers:
+    with many_workers.start(
+        argv, cwd=resumed, limit=_LIMIT, forked=True
+    ) as workers:
         while not list(states.glob("ckpt-1-[2-9].index")):
             assert all(process.poll() is None for process in workers.processes)
             time.sleep(0.05)

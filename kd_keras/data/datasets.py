@@ -164,6 +164,7 @@ class Examples:
             start = step * batch_size
             return start, tf.minimum(start + batch_size, count)
 
+        @tf.autograph.experimental.do_not_convert
         def rows(number):
             start, stop = bounds(number // share.own)
             replica = share.first + number % share.own
@@ -179,6 +180,7 @@ class Examples:
     def batches(self, batch_size, **options):
         """As `id_batches`, but of `(ids, images[, labels])`."""
 
+        @tf.autograph.experimental.do_not_convert
         def read(ids, *labels):
             return (ids, self.reader.read(ids), *labels)
 

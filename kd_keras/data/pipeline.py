@@ -62,9 +62,12 @@ def drop_ids(batches, view=0):
     The default `join` of `training_batches` and `evaluation_batches`: nothing
     is joined to the images but their own labels.
     """
-    return batches.map(
-        lambda ids, images, *labels: (images, *labels) if labels else images
-    )
+
+    @tf.autograph.experimental.do_not_convert
+    def drop(ids, images, *labels):
+        return (images, *labels) if labels else images
+
+    return batches.map(drop)
 
 
 def training_batches(
@@ -136,9 +139,13 @@ def training_batches(
         return join(batches, view)
 
     def batches_of(share):
-        return tf.data.Dataset.range(first_epoch, epochs).flat_map(
-            lambda epoch: views_of_epoch(epoch, share)
-        )
+        # AutoGraph would take half a second, and finds nothing to convert.
+        @tf.autograph.experimental.do_not_convert
+        def batches_of_epoch(epoch):
+            return views_of_epoch(epoch, share)
+
+        epochs_left = tf.data.Dataset.range(first_epoch, epochs)
+        return epochs_left.flat_map(batches_of_epoch)
 
     steps = (epochs - first_epoch) * steps_per_epoch(len(examples), batch_size)
     return _distributed(
@@ -230,9 +237,11 @@ def labelling_batches(examples, chosen, *, batch_size, views_count, spec):
         examples, then all of the next.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def each_view(ids):
         return tf.data.Dataset.range(views_count).map(lambda view: (ids, view))
 
+    @tf.autograph.experimental.do_not_convert
     def make_batch(ids, view):
         return view, make_views(examples, ids, view=view, spec=spec)
 

@@ -216,6 +216,7 @@ class LogitStore:
             of `labels` if any.
         """
 
+        @tf.autograph.experimental.do_not_convert
         def join(ids, images, labels=None):
             logits, features = self.lookup(ids, view, part)
             y = {} if logits is None else {"teacher_logits": logits}

@@ -107,6 +107,7 @@ def join_by_id(batches, ids, outputs):
     order = tf.constant(order)
     y = tf.nest.map_structure(tf.constant, outputs_lib.as_targets(outputs))
 
+    @tf.autograph.experimental.do_not_convert
     def join(ids, images, labels=None):
         rows = tf.gather(order, tf.searchsorted(sorted_ids, ids))
         part = tf.nest.map_structure(lambda values: tf.gather(values, rows), y)

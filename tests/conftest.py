@@ -1,6 +1,7 @@
 """Set-up of the whole suite: two logical CPU devices, no GPU, quiet."""
 
 import collections
+import functools
 import gc
 import os
 
@@ -10,21 +11,29 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # The networks are tiny, and there is a process a core.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-
-# Before any operation, so that a MirroredStrategy of two can be tried.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * 2,
-)
 
 
 def pytest_xdist_auto_num_workers():
     # One more than cores: some tests wait for processes of their own.
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collectstart():
+    # Not in the process that hands out the tests: it needs no TensorFlow.
+    _make_two_devices()
+
+
+@functools.cache
+def _make_two_devices():
+    """Lets a MirroredStrategy of two be tried; before any operation."""
+    import tensorflow as tf
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
 
 
 def pytest_collection_modifyitems(items):
@@ -39,10 +48,14 @@ def pytest_collection_finish():
     # A search for garbage takes 0.3 s of TensorFlow's and Keras's objects.
     gc.collect()
     gc.freeze()
+    # And every twentieth of the time of all tests, at the usual threshold.
+    gc.set_threshold(10_000)
 
 
 @pytest.fixture(autouse=True)
 def seeded():
+    import keras
+
     keras.utils.set_random_seed(0)
     yield
     keras.mixed_precision.set_dtype_policy("float32")

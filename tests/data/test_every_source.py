@@ -153,6 +153,7 @@ def expected(cifar):
     return batches(datasets.Examples(*cifar, num_classes=len(NAMES)))
 
 
+@pytest.mark.slow
 def test_batches_are_those_of_images_in_memory(load, expected):
     found = batches(load(memory_limit_mb=0))
     assert len(found) == len(expected) == 8

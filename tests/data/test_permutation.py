@@ -62,6 +62,7 @@ def test_golden_values_of_the_permutation():
     ]
 
 
+@pytest.mark.slow
 def test_large_sets_are_permuted_and_small_ones_sorted(monkeypatch):
     examples = numbered(300)
 

@@ -25,6 +25,7 @@ def test_images_are_read_in_any_order(kind):
     assert numbers(read).tolist() == ids.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", [in_memory, pytest.param(encoded, marks=pytest.mark.slow)]
 )

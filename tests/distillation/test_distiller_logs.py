@@ -123,6 +123,7 @@ def test_metrics_names_are_those_of_the_numbers_of_evaluate(labels):
     assert ("accuracy" in names) == (labels is not None)
 
 
+@pytest.mark.slow
 def test_callbacks_know_in_which_direction_a_metric_is_better():
     stops = {
         name: keras.callbacks.EarlyStopping(f"val_{name}")

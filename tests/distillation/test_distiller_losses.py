@@ -99,6 +99,7 @@ def test_dkd_uses_labels_only_with_a_hard_loss():
     assert soft_loss(labels, hard_loss_weight=0.5) != pytest.approx(without)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "policy",
     ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)],

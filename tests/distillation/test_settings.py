@@ -62,6 +62,7 @@ def test_a_callback_changes_the_temperature_of_the_next_epoch(networks):
     assert history[0] != pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", [tf.Variable, keras.Variable])
 def test_a_variable_is_read_at_each_step_and_is_no_weight(networks, variable):
     student, teacher = networks

@@ -47,6 +47,7 @@ def test_shared_moving_averages_are_refused():
         fit(head(flat), head(flat))
 
 
+@pytest.mark.slow
 def test_frozen_layers_may_be_shared_until_they_are_trained(base):
     base.trainable = False
     student, teacher = head(base), head(base)

@@ -68,6 +68,7 @@ def test_logits_may_all_be_from_0_to_1():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run_eagerly", [False, True])
 def test_a_student_of_unknown_layers_must_not_end_in_softmax(run_eagerly):
     class Own(keras.Model):

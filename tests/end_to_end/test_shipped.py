@@ -55,6 +55,7 @@ def test_a_shipped_model_is_as_good_as_its_card_says(name, samples):
         assert errors / len(labels) <= share + 2 * spread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["mnist", pytest.param("cifar10", marks=pytest.mark.slow)]
 )

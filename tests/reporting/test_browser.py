@@ -14,6 +14,8 @@ from scipy import special
 from kd_keras.reporting import server as page_server
 from kd_keras.teachers import loading
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def browser():
@@ -194,7 +196,6 @@ def predicted(browser, act):
     return verdict.text, shares
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("index", [3, 47])
 def test_the_panel_predicts_as_python(panel, place, index):
     _, logits = report_runs.predictions(place)
@@ -214,7 +215,6 @@ def test_the_panel_predicts_as_python(panel, place, index):
     assert first.get_dom_attribute("src") == f"images/{index}.png"
 
 
-@pytest.mark.slow
 def test_a_drawing_is_centred_and_classified(panel, place):
     from selenium.webdriver.common.action_chains import ActionChains
 
@@ -246,7 +246,6 @@ def test_a_drawing_is_centred_and_classified(panel, place):
     )
 
 
-@pytest.mark.slow
 def test_the_documented_javascript_equals_python(panel):
     images, _ = shipped.cifar10_sample()
     path = shipped.SHIPPED / "cifar10_student_exports/cifar10_student.onnx"

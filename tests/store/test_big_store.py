@@ -20,6 +20,7 @@ def big(tmp_path, monkeypatch):
     return path, big_store.measure(path, FILES * 500, shard_views=500)
 
 
+@pytest.mark.slow
 def test_a_store_of_many_files_is_read_at_random(big):
     path, figures = big
     # The rows that were read are compared there.

@@ -52,6 +52,7 @@ def test_stored_features_are_those_of_the_live_teacher_rounded(
     )
 
 
+@pytest.mark.slow
 def test_the_files_of_the_logits_are_those_of_a_store_without_features(
     with_features, parts, teacher, tmp_path
 ):
@@ -83,6 +84,7 @@ def test_batches_bring_logits_and_features(with_features, parts):
     assert [tuple(x.shape) for x in spec] == [(None, 4), (None, 6)]
 
 
+@pytest.mark.slow
 def test_a_store_may_hold_features_alone(parts, teacher, tmp_path):
     outputs = stores.with_features(teacher, logits=False)
     options = {"features": stores.FEATURES, "num_classes": 0}
@@ -108,6 +110,7 @@ def test_a_store_may_hold_features_alone(parts, teacher, tmp_path):
         stores.plan(parts, top_k=2, **options)
 
 
+@pytest.mark.slow
 def test_the_top_classes_are_kept_beside_features(parts, teacher, tmp_path):
     stores.write(
         tmp_path,
@@ -168,6 +171,7 @@ def test_a_damaged_feature_is_written_again(
     assert stores.contents(tmp_path) == stores.contents(with_features)
 
 
+@pytest.mark.slow
 def test_features_that_do_not_fit_are_named(parts, teacher, tmp_path):
     few = {"train": parts["train"].subset(np.arange(20))}
     good, six = np.ones((20, 4), "float32"), np.ones((20, 6), "float32")

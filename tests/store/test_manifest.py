@@ -63,6 +63,7 @@ def test_another_version_of_an_augmentation_is_refused(
         stores.write(tmp_path, few, teacher, spec=spec)
 
 
+@pytest.mark.slow
 def test_the_size_of_files_makes_no_other_store(
     written, parts, teacher, tmp_path
 ):

@@ -19,6 +19,7 @@ def test_float16_is_the_same_rounded(written, parts, teacher, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_top_classes_are_exact_and_the_rest_keeps_its_probability(
     written, parts, teacher, tmp_path
 ):

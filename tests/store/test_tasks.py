@@ -71,6 +71,7 @@ def test_no_task_writes_the_plan_again(begun):
     ]
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_that_of_a_task_to_do(begun, written):
     directory, manifest, outputs_of = begun
     for task in tasks.all_tasks(manifest):
@@ -104,6 +105,7 @@ def test_a_task_reads_its_own_examples_alone(parts, teacher, tmp_path):
     assert seen == set(range(500, 600))
 
 
+@pytest.mark.slow
 def test_a_store_that_was_begun_by_version_0_3_is_continued(
     begun, written, parts, teacher
 ):
@@ -121,6 +123,7 @@ def test_a_store_that_was_begun_by_version_0_3_is_continued(
     assert stores.contents(directory.path) == stores.contents(written)
 
 
+@pytest.mark.slow
 def test_a_damaged_store_is_unfinished_until_all_is_repaired(
     begun, parts, teacher
 ):

@@ -58,6 +58,7 @@ def test_processes_that_begin_at_once_need_the_same_plan(
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_store_resumes_at_its_shard(
     written, parts, teacher, tmp_path
 ):

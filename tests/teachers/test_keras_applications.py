@@ -59,6 +59,7 @@ def softmax(cache, monkeypatch):
     return network
 
 
+@pytest.mark.slow
 def test_images_are_resized_and_preprocessed_for_the_network(softmax):
     teacher = kd_keras.load_teacher(NAME, features=["", "conv1"])
     assert teacher.num_classes == 1000 and teacher.image_shape[2] == 3
@@ -75,6 +76,7 @@ def test_images_are_resized_and_preprocessed_for_the_network(softmax):
     assert first.shape == (2, SIZE // 2, SIZE // 2, 8)
 
 
+@pytest.mark.slow
 def test_the_network_is_used_at_another_size_and_as_an_embedding(softmax):
     teacher = kd_keras.load_teacher(NAME, image_size=32, outputs="features")
     outputs = teacher.outputs(photos(32))

@@ -61,6 +61,7 @@ def backbone(tmp_path_factory):
     return backbone, directory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_a_classifier_has_the_logits_of_keras_hub_s_predict(classifier, dtype):
     model, directory = classifier
@@ -128,6 +129,7 @@ def test_a_backbone_is_a_teacher_of_its_class_token(backbone):
         kd_keras.load_teacher(directory)
 
 
+@pytest.mark.slow
 def test_a_convolutional_backbone_is_pooled_where_its_head_was(tmp_path):
     # The head of MobileNet has layers that a backbone's preset has no weights
     # for.

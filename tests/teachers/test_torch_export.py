@@ -53,6 +53,7 @@ def test_a_missing_package_is_named_by_its_extra(monkeypatch):
 torch = pytest.importorskip("torch")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dynamic.pt2", "batch_of_3.pt2"])
 def test_logits_and_features_are_those_of_pytorch(name):
     teacher = kd_keras.load_teacher(

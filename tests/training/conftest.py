@@ -36,7 +36,7 @@ def run(small_mnist, tmp_path):
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained_teacher(small_mnist, tmp_path_factory):
     """A SavedModel that the teacher stage wrote."""
     folder = tmp_path_factory.mktemp("teacher")

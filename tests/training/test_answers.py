@@ -33,6 +33,7 @@ def no_teacher_loaded(monkeypatch):
     monkeypatch.setattr(loading, "load_teacher", load)
 
 
+@pytest.mark.slow
 def test_a_shard_that_another_process_labels_is_refused_at_once(
     tmp_path, small_mnist, taught, no_teacher_loaded
 ):

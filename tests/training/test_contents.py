@@ -13,6 +13,8 @@ from kd_keras.data import datasets
 from kd_keras.deployment import saved_model
 from kd_keras.training import runs
 
+pytestmark = pytest.mark.slow
+
 NETWORK = """
 import keras
 

@@ -32,6 +32,7 @@ def test_an_epoch_recorded_before_a_kill_is_not_recorded_twice(run, tmp_path):
     assert [line["epoch"] for line in read_metrics(metrics)] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_nan_loss_stops_the_training_and_keeps_the_last_good_state(
     run, tmp_path
 ):

@@ -14,6 +14,8 @@ from kd_keras.evaluation import comparison
 from kd_keras.teachers import loading
 from kd_keras.training import runs
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 3
 SIZE, TEACHER_SIZE, STUDENT_SIZE = 12, 16, 6
 
@@ -124,7 +126,6 @@ def test_the_run_is_known_by_the_size_of_its_teacher(
             run(folder, dataset, config(teacher, **{name: value}), "student")
 
 
-@pytest.mark.slow
 def test_a_store_holds_the_logits_of_resized_images(
     trained, dataset, teacher, tmp_path
 ):
@@ -178,7 +179,6 @@ def test_models_are_measured_at_their_own_sizes(trained, dataset, teacher):
     assert results["models"]["model"]["errors"] == 0
 
 
-@pytest.mark.slow
 def test_a_teacher_is_trained_at_its_own_size(dataset, tmp_path):
     """What it exports is used as it is by the stages after it."""
     fields = config(

@@ -8,6 +8,8 @@ import kd_keras
 from kd_keras.data import augmentation, datasets
 from kd_keras.training import runs
 
+pytestmark = pytest.mark.slow
+
 PLAIN = {"data.augment.translate": 0, "student.epochs": 2, "seed": 3}
 
 
@@ -48,7 +50,6 @@ def saved(path, **arrays):
     return path
 
 
-@pytest.mark.slow
 def test_a_student_of_predictions_is_that_of_the_live_teacher(
     digits, predict, label, run, taught, tmp_path
 ):
@@ -148,7 +149,6 @@ def test_classes_must_be_those_of_the_data(digits, predict, label, tmp_path):
         label(file, dataset=named)
 
 
-@pytest.mark.slow
 def test_views_may_share_the_prediction_of_their_image(
     digits, predict, label, run, tmp_path, caplog
 ):

@@ -40,6 +40,7 @@ def opened(request, small_mnist, tmp_path):
     return opened
 
 
+@pytest.mark.slow
 def test_each_task_alone_writes_the_store_of_one_process(
     opened, monkeypatch, tmp_path
 ):

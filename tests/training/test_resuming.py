@@ -139,6 +139,7 @@ def test_an_interruption_saves_the_state_at_its_step(run, tmp_path):
     assert saved == [(0, 3)]
 
 
+@pytest.mark.slow
 def test_no_state_is_saved_within_an_epoch_once_the_weights_are_not_finite(
     run, tmp_path, monkeypatch
 ):

@@ -169,6 +169,7 @@ def bad_teacher(trained_teacher, tmp_path):
     saved_model.export_saved_model(network, tmp_path / "models/small_teacher")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store_path", ["", "auto"])
 def test_nothing_is_written_for_a_bad_teacher(
     run, tmp_path, bad_teacher, store_path, small_mnist

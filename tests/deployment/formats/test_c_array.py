@@ -19,6 +19,7 @@ def model(output):
     return (output / "digits_int8.tflite").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["c", "c++"])
 def test_a_compiler_reads_the_int8_model(
     output, row, model, tmp_path, language
@@ -45,6 +46,7 @@ def test_a_compiler_reads_the_int8_model(
     assert int(ran.stderr) == row["arena_bytes"]
 
 
+@pytest.mark.slow
 def test_the_arena_is_the_smallest_that_runs(row, model):
     with micro.Trials(model) as trials:
         assert trials.failure(row["arena_bytes"]) is None

@@ -39,6 +39,7 @@ def objective(log_q, generalist_logits, specialist_logits, class_sets):
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [2.0, 6.0])
 def test_eq_5_is_minimised_as_by_a_slow_reference(scale):
     generalist, members = random_logits(scale=scale)

@@ -107,6 +107,7 @@ def test_embeddings_alone_teach_a_network_without_a_classifier(
     assert not {"agreement", "soft_loss", "accuracy"} & set(last)
 
 
+@pytest.mark.slow
 def test_embeddings_without_a_loss_on_features_are_refused(
     run, tmp_path, teacher_path
 ):

@@ -106,11 +106,7 @@ def main():
         "predictions": _FROM.value,
     }
     # Before TensorFlow is imported, which takes seconds.
-    label_inputs.check(
-        config,
-        savedmodels=places["savedmodels"],
-        predictions=places["predictions"],
-    )
+    label_inputs.check(config, **places)
     if _ENGINE.value != "local" or (_JOBS.value or 1) > 1:
         path, left = _label_with_workers(config, places)
     else:

@@ -9,17 +9,20 @@ from kd_keras.training import teacher_paths
 from kd_keras.utils import remote
 
 
-def check(config, *, savedmodels, predictions):
+def check(config, *, workdir, savedmodels, predictions):
     """Checks the teacher or the predictions, unless they are remote.
 
     Args:
         config: as of `runs.label`.
+        workdir: as of `runs.label`.
         savedmodels: as of `runs.label`.
         predictions: as of `runs.label`.
 
     Raises:
-        ValueError: if one does not exist, or they do not go together.
+        ValueError: if one does not exist, they do not go together, or
+            `workdir` has a scheme that is not understood.
     """
+    remote.check(workdir, "--workdir")
     if predictions:
         check_teacher_is_unset(config)
         if not remote.is_remote(predictions) and not os.path.exists(

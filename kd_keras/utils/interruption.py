@@ -83,7 +83,11 @@ class Deferral:
         """Lets the signal that waits, if there is one, have its effect."""
         if self.has_come:
             self.has_come = False
-            signal.signal(self._number, self._handlers[self._number])
+            handler = self._handlers[self._number]
+            if handler is signal.SIG_DFL:
+                # Nobody else says it: the signal ends the process.
+                _say(2, MESSAGE)
+            signal.signal(self._number, handler)
             signal.raise_signal(self._number)
 
     def take_over(self):
@@ -111,8 +115,7 @@ class Deferral:
             self.deliver()
             return
         self.has_come = True
-        with contextlib.suppress(OSError):
-            os.write(2, f"\n{_DEFERRED_MESSAGE}\n".encode())
+        _say(2, _DEFERRED_MESSAGE)
 
 
 @contextlib.contextmanager
@@ -148,6 +151,11 @@ class _ExitAtOnce:
         self._stderr = os.dup(2)
 
     def __call__(self, number, frame):
-        with contextlib.suppress(OSError):
-            os.write(self._stderr, f"\n{MESSAGE}\n".encode())
+        _say(self._stderr, MESSAGE)
         os._exit(EXIT_CODE)
+
+
+def _say(descriptor, message):
+    """Writes a line, as a signal handler may."""
+    with contextlib.suppress(OSError):
+        os.write(descriptor, f"\n{message}\n".encode())

@@ -75,7 +75,7 @@ def check(path, what):
     """
     text = os.fspath(path)
     url = url_of(path)
-    if url is not None and not url.partition("://")[2].strip("/"):
+    if url is not None and not url.partition("://")[2].partition("/")[0]:
         raise object_stores.RemoteError(
             f"{what} must name a bucket. Received: {text}"
         )

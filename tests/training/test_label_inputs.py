@@ -20,11 +20,14 @@ finally:
 """
 
 
-def check(predictions="", **fields):
+def check(predictions="", workdir="runs", **fields):
     config = config_lib.default_config()
     config.update_from_flattened_dict(fields)
     label_inputs.check(
-        config, savedmodels="savedmodels", predictions=predictions
+        config,
+        workdir=workdir,
+        savedmodels="savedmodels",
+        predictions=predictions,
     )
 
 
@@ -50,6 +53,11 @@ def test_predictions_need_no_teacher(tmp_path):
 def test_remote_files_are_left_to_later():
     check(**{"teacher.path": "gs://bucket/teacher"})
     check("s3://bucket/a.npz")
+
+
+def test_a_scheme_that_is_not_understood_is_refused():
+    with pytest.raises(ValueError, match="--workdir must be a local path or"):
+        check(workdir="hdfs://host/labels", **{"teacher.path": "gs://b/t"})
 
 
 def test_the_command_refuses_without_tensorflow(tmp_path):

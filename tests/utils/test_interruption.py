@@ -89,3 +89,4 @@ with interruption.deferred() as deferral:
     )
     assert ended.returncode == -signal.SIGTERM
     assert ended.stdout == "the state is saved\n"
+    assert ended.stderr.endswith(f"\n{interruption.MESSAGE}\n")

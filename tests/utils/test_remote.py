@@ -57,9 +57,10 @@ def test_a_local_file_may_have_any_name(tmp_path, monkeypatch):
     remote.check_local("memory://", "--x")
 
 
-def test_a_bucket_is_needed():
+@pytest.mark.parametrize("path", ["gs:///", "s3:///labels"])
+def test_a_bucket_is_needed(path):
     with pytest.raises(ValueError, match="must name a bucket"):
-        remote.check("gs:///", "--x")
+        remote.check(path, "--x")
 
 
 def test_objects_are_listed_below_a_path_alone(bucket):

@@ -8,7 +8,6 @@ import contextlib
 import functools
 import json
 import logging
-import signal
 import threading
 import time
 
@@ -106,9 +105,9 @@ def make_strategy(workers, *, device_count, patience_seconds):
         f"Received: no answer of all within {patience_seconds:g} s at {name}; "
         "look at the output of the others, or raise cluster.patience_seconds"
     )
-    terminated = signal.getsignal(signal.SIGTERM)
     try:
         with (
+            interruption.keeping_termination(),
             watchdog.limiting(patience_seconds, late),
             keras_internals.local_cpus(num_cpus),
         ):
@@ -118,9 +117,6 @@ def make_strategy(workers, *, device_count, patience_seconds):
             "with TF_CONFIG the workers must meet before TensorFlow starts. "
             f"Received: {command_line.one_line(error)}"
         ) from error
-    # TensorFlow has taken SIGTERM, and would only wait.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, terminated)
     _joined.append(strategy)
     _log.info(
         "cluster: this is %s of %d, with %d replicas in all",

@@ -68,6 +68,22 @@ def ignored():
         signal.signal(signal.SIGINT, before)
 
 
+@contextlib.contextmanager
+def keeping_termination():
+    """Keeps who handles SIGTERM, where a library takes it within the context.
+
+    TensorFlow's cluster would only wait, and Ray abort with its stack.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        # None is a handler that Python does not know.
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
 class Deferral:
     """An interruption (SIGINT) or termination (SIGTERM) that waits.
 

@@ -8,7 +8,7 @@ import time
 
 from kd_keras.training.engines import worker as workers
 from kd_keras.training.engines.driver import Event
-from kd_keras.utils import packages, provenance, quiet
+from kd_keras.utils import interruption, packages, provenance, quiet
 
 # How often Ray starts a worker again whose process or machine has ended.
 _RESTARTS = 3
@@ -51,7 +51,8 @@ class RayCrew:
         self._awaited = {}
 
     def __enter__(self):
-        self._connect()
+        with interruption.keeping_termination():
+            self._connect()
         try:
             machines = [
                 node["Resources"] for node in self._ray.nodes() if node["Alive"]

@@ -11,7 +11,7 @@ PAGE = "docs/guides/many_machines.md"
 # Stand-ins for Slurm on two nodes, which run one after the other.
 PROGRAMS = {
     "scontrol": "printf 'node-a\\nnode-b\\n'",
-    "srun": 'shift; for i in 0 1; do SLURM_NODEID=$i "$@"; done',
+    "srun": 'shift 2; for i in 0 1; do SLURM_NODEID=$i "$@"; done',
     "kd-keras": 'echo "$TF_CONFIG" | tr -d "\\n"; echo; echo "$@" >&2',
 }
 
@@ -27,6 +27,7 @@ def test_each_node_of_slurm_gets_its_place(tmp_path):
             "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
             "SLURM_JOB_ID": "123456",
             "SLURM_JOB_NODELIST": "node-[a-b]",
+            "SLURM_CPUS_ON_NODE": "64",
         },
         capture_output=True,
         text=True,

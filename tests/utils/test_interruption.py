@@ -90,3 +90,13 @@ with interruption.deferred() as deferral:
     assert ended.returncode == -signal.SIGTERM
     assert ended.stdout == "the state is saved\n"
     assert ended.stderr.endswith(f"\n{interruption.MESSAGE}\n")
+
+
+def test_who_handles_a_termination_stays():
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with interruption.keeping_termination():
+            signal.signal(signal.SIGTERM, lambda number, frame: None)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)

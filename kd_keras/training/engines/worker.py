@@ -171,7 +171,7 @@ def _config(fields):
     """A `ConfigDict` of the values that `json.dumps` wrote."""
     from kd_keras import config as config_lib
 
-    config = config_lib.default_config().copy_and_resolve_references()
+    config = config_lib.default_config()
     _set(config, fields)
     return config
 

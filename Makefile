@@ -52,11 +52,13 @@ paper paper-quick: $(VENV)/.installed
 report: $(VENV)/.installed
 	@$(BIN)/python -m kd_keras.report --name=cifar10 --output=runs/report.html
 
+# Each of pytest's processes would rewrite the assertions of all tests (3 s)
+# where no bytecode may be kept.
 test: lint
-	@$(BIN)/python -m pytest
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 test-quick: lint
-	@$(BIN)/python -m pytest -m "not slow"
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not slow"
 
 # A PyTorch that is there already, such as its CPU build, is kept.
 benchmark: $(VENV)/.installed

@@ -74,6 +74,7 @@ def test_accuracy_is_not_that_of_the_last_batch():
     assert logs["accuracy"] != right[32:].mean()
 
 
+@pytest.mark.slow
 def test_metrics_by_name_and_validation_data():
     teacher, student = nets.make_network(), nets.make_network()
     images, labels = nets.make_images(), nets.make_labels()

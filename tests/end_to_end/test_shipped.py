@@ -29,6 +29,7 @@ def predict(path, images):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

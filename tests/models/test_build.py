@@ -7,8 +7,17 @@ import pytest
 
 from kd_keras.models import networks
 
+DEEP = ("airbench", "resnet18", "resnet20")
 
-@pytest.mark.parametrize("name", [*networks.MODELS])
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        # The deep ones take a second each.
+        pytest.param(name, marks=[pytest.mark.slow] * (name in DEEP))
+        for name in networks.MODELS
+    ],
+)
 def test_every_network_takes_images_and_returns_logits(name):
     shape = (28, 28, 1) if "cnn" in name else built.CIFAR
     model = built.network(name, shape=shape, num_classes=7)

@@ -174,6 +174,7 @@ def test_a_damaged_manifest_is_refused(written, tmp_path):
         kd_keras.LogitStore.open(tmp_path / "nothing")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not pathlib.Path("/proc/self/smaps").exists(), reason="needs Linux's /proc"
 )

@@ -13,6 +13,7 @@ from kd_keras.data import pipeline
 from kd_keras.store import answers
 
 
+@pytest.mark.slow
 def test_a_distiller_learns_from_any_dataset_with_ids(written, parts, teacher):
     """One epoch from the store is one epoch from the teacher."""
     opened = kd_keras.LogitStore.open(written)

@@ -26,6 +26,7 @@ def test_the_shards_are_arrays_to_map_into_memory(written):
     assert shard.dtype == np.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "order", [(0, 1), pytest.param((1, 0), marks=pytest.mark.slow)]
 )

@@ -52,6 +52,7 @@ def test_the_mean_of_two_teachers_by_hand(options, expected):
     assert p.shape == (len(images), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
 def test_the_gradient_does_not_grow_with_the_number_of_teachers(mean):
     """The mean of a teacher with itself is that teacher."""

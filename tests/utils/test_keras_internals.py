@@ -240,6 +240,7 @@ def foreign(path_to_tree):
     return found
 
 
+@pytest.mark.slow
 def test_no_other_module_uses_private_names_of_other_packages():
     assert not foreign(trees()), (
         "private names of Keras, TensorFlow and other packages may be used in "

@@ -43,6 +43,7 @@ def quantized_config(weights, **overrides):
     )
 
 
+@pytest.mark.slow
 def test_it_starts_from_a_whole_trained_network(small_mnist, tmp_path, weights):
     with pytest.raises(ValueError, match="student.weights must be.*quantize"):
         make_stage(quantized_config(""), small_mnist, tmp_path)

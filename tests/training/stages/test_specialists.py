@@ -162,6 +162,7 @@ def test_an_interruption_within_a_specialist_ends_in_the_same_bits(run, report):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

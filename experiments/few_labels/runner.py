@@ -25,7 +25,9 @@ from kd_keras.utils import command_line, digests
 _log = logging.getLogger(__name__)
 
 # See `plan.fields_of`.
-_NEWER = re.compile(r"data\.labelled_passes|student\.quantize")
+_NEWER = re.compile(
+    r"data\.labelled_passes|student\.quantize|teacher\.precision"
+)
 
 
 class Lab:

@@ -16,13 +16,19 @@ from kd_keras.config.distill import (
 from kd_keras.config.flat import flatten
 from kd_keras.config.optimizer import check_warmup
 from kd_keras.config.schema import check_types, default_config, validate
-from kd_keras.config.teacher import MEANS, PREPROCESSINGS, RESIZES
+from kd_keras.config.teacher import (
+    MEANS,
+    PREPROCESSINGS,
+    RESIZES,
+    TEACHER_PRECISIONS,
+)
 
 __all__ = [
     "DEFAULT_TEMPERATURE",
     "MEANS",
     "PREPROCESSINGS",
     "RESIZES",
+    "TEACHER_PRECISIONS",
     "augment_recipe",
     "check_types",
     "check_warmup",

@@ -6,6 +6,7 @@ from kd_keras.utils import source_code
 
 MEANS = ("arithmetic", "geometric")
 PREPROCESSINGS = ("none", "0-1", "tf", "torch", "caffe")
+TEACHER_PRECISIONS = ("float32", "bfloat16")
 RESIZES = ("bilinear", "bicubic", "plain_bilinear")
 _PREPROCESSING = Rule(
     f"{', '.join(PREPROCESSINGS)} or module:function",
@@ -165,6 +166,14 @@ SECTION = Section(
             "those whose probabilities are added (0,3 or cat,dog+wolf); or a "
             ".json file with such a list, or with an entry for each class of "
             "the data. Empty for the same classes.",
+        ),
+        Field(
+            "precision",
+            "float32",
+            "What the teacher computes in when it teaches. bfloat16 is for "
+            "networks of TensorFlow and Keras on processors with AMX or "
+            "AVX512-BF16: several times faster, and logits are less exact.",
+            field.one_of(TEACHER_PRECISIONS),
         ),
         Section(
             "augment",

@@ -157,4 +157,5 @@ KIND = kind.TeacherKind(
     network_weights=network_weights,
     is_name=is_name,
     preprocesses=True,
+    is_graph=True,
 )

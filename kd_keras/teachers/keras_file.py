@@ -112,4 +112,5 @@ KIND = kind.TeacherKind(
     weight_arrays=weight_arrays,
     graph=graph,
     network_weights=network_weights,
+    is_graph=True,
 )

@@ -124,4 +124,5 @@ KIND = kind.TeacherKind(
     weight_arrays=weight_arrays,
     graph=graph,
     is_name=is_name,
+    is_graph=True,
 )

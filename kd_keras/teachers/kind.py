@@ -58,6 +58,7 @@ class TeacherKind(Kind):
             preprocessing, so that it takes images from 0 to 255.
         has_signatures: bool, whether a model has several functions, of which
             `TeacherOptions.signature` names one.
+        is_graph: bool, whether TensorFlow computes all of it.
     """
 
     load_teacher: Callable
@@ -67,6 +68,7 @@ class TeacherKind(Kind):
     is_name: Callable = lambda name: False
     preprocesses: bool = False
     has_signatures: bool = False
+    is_graph: bool = False
 
 
 class Unusable(ValueError):

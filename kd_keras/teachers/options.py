@@ -22,6 +22,7 @@ class TeacherOptions:
         resize: str, how the images are resized to it.
         classes: str, as `class_map.find` takes it; empty for the model's own
             classes.
+        precision: str, `float32` or `bfloat16`, what the network computes in.
         features: tuple of str, the inner outputs that the teacher returns:
             the names of layers or outputs, empty text for the last pooled
             features. Without logits it is `("",)` by default, which is the
@@ -34,6 +35,7 @@ class TeacherOptions:
     image_size: int | tuple = 0
     resize: str = "bilinear"
     classes: str = ""
+    precision: str = "float32"
     features: tuple = ()
 
     def __post_init__(self):

@@ -266,4 +266,5 @@ KIND = kind.TeacherKind(
     weight_arrays=weight_arrays,
     graph=graph,
     network_weights=network_weights,
+    is_graph=True,
 )

@@ -8,6 +8,7 @@ from kd_keras.teachers import (
     class_map,
     image_checks,
     loading,
+    precision,
     preprocessing,
 )
 from kd_keras.teachers import teacher as teachers
@@ -32,7 +33,8 @@ def wrap(teacher, options, kind, *, field="image_size"):
     Raises:
         ValueError: if the model does not fit one of the options.
     """
-    mapped = class_map.mapped(teacher, options.classes)
+    computing = precision.computing_in(options.precision, teacher, kind)
+    mapped = class_map.mapped(computing, options.classes)
     prepared = _preparing(mapped, options, kind, field)
     return prepared.replaced(
         preprocess=options.preprocess,

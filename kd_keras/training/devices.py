@@ -2,17 +2,15 @@
 
 import contextlib
 import functools
-import pathlib
 
 import keras
 import tensorflow as tf
 
+from kd_keras.utils import processor
+
 
 def resolve_precision(precision):
     """Resolves `auto` to bfloat16 where the processor computes it faster.
-
-    AVX512-BF16 alone does not decide: it is faster on AMD's processors, not
-    on Intel's (compare `examples_per_second` in `metrics.jsonl`).
 
     Args:
         precision: str, `config.precision`.
@@ -24,13 +22,7 @@ def resolve_precision(precision):
         return precision
     if tf.config.list_physical_devices("GPU"):
         return "float32"
-    try:
-        flags = pathlib.Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return "float32"
-    fast = "amx_bf16" in flags or (
-        "avx512_bf16" in flags and "AuthenticAMD" in flags
-    )
+    fast = processor.is_faster_in_bfloat16()
     return "mixed_bfloat16" if fast else "float32"
 
 

@@ -94,11 +94,14 @@ class Forked:
         self.returncode = None
         self._code = pathlib.Path(f"{outputs}.code")
         self.pid = _ask(HEAVY, "start", argv[1:], env, str(cwd), str(outputs))
+        self._server = _SERVERS[HEAVY]
 
     def poll(self):
         """Returns the exit code, or None while it runs."""
         if self.returncode is None and self._code.exists():
             self.returncode = int(self._code.read_text())
+        # It alone writes the exit code.
+        assert self._server.poll() is None or self.returncode is not None
         return self.returncode
 
     def wait(self):
@@ -109,7 +112,7 @@ class Forked:
 
 
 def _ask(imported, name, *arguments):
-    """What a function of `forked_commands.py` returns."""
+    """Calls a function of `forked_commands.py` in its process: the result."""
     if imported not in _SERVERS:
         _SERVERS[imported] = subprocess.Popen(
             [

@@ -100,8 +100,11 @@ class Forked:
         """Returns the exit code, or None while it runs."""
         if self.returncode is None and self._code.exists():
             self.returncode = int(self._code.read_text())
-        # It alone writes the exit code.
-        assert self._server.poll() is None or self.returncode is not None
+        if self.returncode is None and self._server.poll() is not None:
+            # Nobody would note its end.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self.returncode = -signal.SIGKILL
         return self.returncode
 
     def wait(self):

@@ -69,7 +69,6 @@ def start(arguments, environment, directory, outputs):
     argv = arguments[is_module:]
 
     def action():
-        os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if is_module:
             runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
@@ -87,6 +86,8 @@ def start(arguments, environment, directory, outputs):
             directory=directory,
             outputs=(stdout, stderr),
         )
+    # Before its number is known, so that its group can be killed at once.
+    os.setpgid(process, process)
     threading.Thread(
         target=_note_end, args=(process, outputs), daemon=True
     ).start()

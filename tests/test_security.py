@@ -60,6 +60,7 @@ def faults(source):
         )
 
 
+@pytest.mark.slow
 def test_no_module_runs_code_from_data():
     assert len(SOURCES) > 100
     found = {path: list(faults(path.read_text())) for path in SOURCES}

@@ -147,6 +147,7 @@ def flag_values():
     return values
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=100, **SETTINGS)
 @hypothesis.given(given=st.lists(ARGUMENTS, min_size=1, max_size=3))
 def test_a_command_line_is_valid_or_refused_in_one_line(flag_values, given):

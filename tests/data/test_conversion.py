@@ -31,6 +31,7 @@ def records_of(builder):
     return [record.numpy() for record in tf.data.TFRecordDataset(str(path))]
 
 
+@pytest.mark.slow
 def test_records_and_labels_are_those_of_the_tfrecord_file(
     builder, monkeypatch
 ):

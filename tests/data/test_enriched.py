@@ -11,6 +11,7 @@ from kd_keras.data import datasets, pipeline
 from kd_keras.data.enriched import EnrichedExamples
 
 
+@pytest.mark.slow
 def test_each_batch_is_half_special_and_no_example_repeats():
     labels = np.array([0] * 10 + [1] * 30 + [2] * 20)
     examples = datasets.Examples(

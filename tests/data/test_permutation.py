@@ -32,6 +32,7 @@ def test_a_place_is_looked_up_without_the_others():
     assert first.max() > 0.99 * count and first.min() < 0.01 * count
 
 
+@pytest.mark.slow
 def test_orders_differ_by_seed_and_epoch_and_are_spread():
     orders = [
         permuted(10_000, seed=seed, epoch=epoch)
@@ -77,6 +78,7 @@ def test_large_sets_are_permuted_and_small_ones_sorted(monkeypatch):
     np.testing.assert_array_equal(ids(), permuted(300, seed=0, epoch=1))
 
 
+@pytest.mark.slow
 def test_a_graph_gives_the_same_permutation():
     looked_up = tf.function(
         lambda places, epoch: order.permuted(

@@ -74,6 +74,7 @@ def test_an_epoch_is_entered_at_a_step_without_reading_what_comes_before(
     assert set(seen[:25]) == set(examples.ids[numbers(rest[0][0])])
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_order():
     first, second = (
         np.concatenate(
@@ -130,6 +131,7 @@ def test_given_logits_are_those_of_the_images_in_the_batch(kind):
     assert sum(len(images) for images, _ in batches) == 70
 
 
+@pytest.mark.slow
 def test_workers_evaluate_on_all_examples_once(monkeypatch):
     examples = numbered(70)
     assert pipeline.own_examples(examples, None) is examples
@@ -172,6 +174,7 @@ def test_an_example_has_the_same_view_in_a_subset():
         np.testing.assert_array_equal(view, whole[number])
 
 
+@pytest.mark.slow
 def test_stored_outputs_belong_to_the_view_that_the_teacher_saw():
     """Stored logits by (id, epoch) equal the live teacher, shuffled or not."""
     teacher = nets.make_network()
@@ -244,6 +247,7 @@ def test_autotuning_is_off():
         assert batches.options().autotune.enabled is False
 
 
+@pytest.mark.slow
 def test_fit_accepts_the_batches():
     model = keras.Sequential(
         [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]

@@ -174,6 +174,7 @@ def test_bits_of_an_operation_stay(name, rand, wide):
     assert digest(name, policies.WIDE) == wide
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [RAND, TRIVIAL], ids=["rand", "trivial"])
 def test_a_view_depends_on_seed_view_and_id_only(spec):
     images = smooth_images(56, 12, 10, 3)

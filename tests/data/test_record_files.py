@@ -43,6 +43,7 @@ def test_records_are_numbered_through_all_files(paths):
     assert records.name(30) == f"record 0 of {paths[1]}"
 
 
+@pytest.mark.slow
 def test_several_threads_read_at_once(paths):
     records = record_files.Records(paths)
     batches = np.random.default_rng(0).integers(0, 90, (40, 16))

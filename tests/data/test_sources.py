@@ -34,6 +34,7 @@ def test_a_name_alone_is_loaded_with_the_default_fields(mnist):
     assert dataset.train.fingerprint == mnist.train.fingerprint
 
 
+@pytest.mark.slow
 def test_the_error_for_an_unknown_name_lists_the_sources(tmp_path):
     fields = config.default_config().data
     fields.update(name="no_such_set", data_dir=str(tmp_path))

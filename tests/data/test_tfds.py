@@ -95,6 +95,7 @@ def by_bytes(images, labels):
     return {image.tobytes(): label for image, label in zip(images, labels)}
 
 
+@pytest.mark.slow
 def test_cifar10_is_prepared_once_from_its_npm_package(
     tmp_path, offline, small_cifar10, monkeypatch
 ):
@@ -110,6 +111,7 @@ def test_cifar10_is_prepared_once_from_its_npm_package(
     np.testing.assert_array_equal(again.train.images, dataset.train.images)
 
 
+@pytest.mark.slow
 def test_a_dataset_over_the_memory_limit_is_read_by_id(
     tmp_path, offline, small_cifar10, own_cache
 ):

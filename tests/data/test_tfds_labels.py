@@ -151,6 +151,7 @@ def test_images_of_fractions_are_refused(load):
         load({"train": COUNTED}, image=image, images=images)
 
 
+@pytest.mark.slow
 def test_images_of_several_sizes_need_a_size(load, options):
     image = features.Image(shape=(None, None, 3))
     images = [np.zeros((3 + i, 9, 3), np.uint8) for i in range(8)]
@@ -162,6 +163,7 @@ def test_images_of_several_sizes_need_a_size(load, options):
     assert dataset.train.images.shape == (8, 6, 6, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [100, 0])
 def test_a_tfrecord_file_cut_short_is_named(load, tmp_path, limit):
     splits = {"train": COUNTED, "test": COUNTED}
@@ -174,6 +176,7 @@ def test_a_tfrecord_file_cut_short_is_named(load, tmp_path, limit):
         load(splits, fields={"memory_limit_mb": limit})
 
 
+@pytest.mark.slow
 def test_a_damaged_description_is_named(load, tmp_path):
     load({"train": COUNTED, "test": COUNTED})
     path = next(tmp_path.rglob("dataset_info.json"))

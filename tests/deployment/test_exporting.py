@@ -15,12 +15,14 @@ from kd_keras.teachers import loading
 from kd_keras.utils import locks, manifests, remote_copies
 
 
+@pytest.mark.slow
 def test_each_format_has_a_row_after_the_model_s(exported, output):
     _, _, rows = exported
     assert [row["format"] for row in rows] == ["model", *formats.FORMATS]
     assert all((output / row["file"]).is_file() for row in rows[1:])
 
 
+@pytest.mark.slow
 def test_the_card_and_the_record_have_the_rows(exported, output):
     _, _, rows = exported
     card = (output / "model_card.md").read_text()
@@ -121,6 +123,7 @@ def test_a_model_s_own_directory_is_refused(saved_digits, data):
     assert tree(saved_digits) == before
 
 
+@pytest.mark.slow
 def test_an_exported_file_is_not_exported_again(output, data, tmp_path):
     with pytest.raises(ValueError, match="must be a SavedModel or .keras file"):
         exporting.export(
@@ -148,6 +151,7 @@ def test_a_missing_package_names_the_extra(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_an_export_is_evaluated_like_any_model(exported, output, data):
     student, _, rows = exported
     results = kd_keras.evaluate_model(
@@ -173,6 +177,7 @@ def test_names_with_dots_make_files_of_their_own(exported, data, tmp_path):
     assert files == ["net_0.25.tflite", "net_0.5.tflite"]
 
 
+@pytest.mark.slow
 def test_the_preprocessing_of_a_model_is_exported_with_it(data, tmp_path):
     keras.utils.set_random_seed(0)
     network = keras.Sequential(
@@ -205,6 +210,7 @@ def test_the_preprocessing_of_a_model_is_exported_with_it(data, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_model_that_scales_images_is_exported_as_it_is(
     exported, data, tmp_path
 ):

@@ -78,6 +78,7 @@ def test_another_graph_has_other_bytes():
     assert _model(first) != _model(second)
 
 
+@pytest.mark.slow
 def test_a_model_is_converted_to_the_same_bytes_again(saved_digits, output):
     # In one process the converter's counters go on, so all its names differ.
     written = (output / "digits.onnx").read_bytes()

@@ -85,6 +85,7 @@ print(model.signatures["serving_default"](images=images)["logits"].shape)
     assert result.stdout.strip() == f"(2, {nets.NUM_CLASSES})", result.stderr
 
 
+@pytest.mark.slow
 def test_an_export_replaces_an_older_one(distilled, tmp_path):
     student, _ = distilled
     other = nets.make_network()
@@ -127,6 +128,7 @@ def test_probabilities_are_not_exported_as_logits(tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_a_function_is_written_if_tensorflow_can_save_it(tmp_path):
     network = nets.make_network()
 

@@ -36,6 +36,7 @@ def test_a_dot_in_a_name_is_kept(path, name):
     assert source.name_of(path) == name
 
 
+@pytest.mark.slow
 def test_a_model_of_mixed_precision_is_converted_in_float32(tmp_path):
     path = tmp_path / "mixed.keras"
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")

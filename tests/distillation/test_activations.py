@@ -24,6 +24,7 @@ def logits_of(network, images):
     return network.predict(images, verbose=0).astype("float64")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_labels", [1, 3])
 def test_one_step_is_the_gradient_of_binary_losses(num_labels):
     teacher, student = networks(num_labels)

@@ -57,6 +57,7 @@ def test_impossible_priors_are_refused(prior, classes):
         class_bias.fit_class_bias(np.zeros((3, 2)), prior, classes=classes)
 
 
+@pytest.mark.slow
 def test_shifts_are_added_to_the_network_s_last_bias(tmp_path):
     inputs = keras.Input((4,))
     outputs = keras.layers.Dense(3, bias_initializer="ones")(inputs)

@@ -28,6 +28,7 @@ def test_one_step_is_the_gradient_of_the_mean_loss():
     nets.assert_same_weights(student, by_hand, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_hard_loss_and_regularisation_are_added():
     regularizer = keras.regularizers.L2(0.01)
     teacher = nets.make_network()
@@ -114,6 +115,7 @@ def test_without_a_hard_loss_labels_only_feed_metrics():
     assert "accuracy" in logs and "accuracy" not in without
 
 
+@pytest.mark.slow
 def test_given_teacher_logits_equal_the_live_teacher():
     teacher, images = nets.make_network(), nets.make_images()
     live = nets.make_network()
@@ -144,6 +146,7 @@ def test_sample_weights_weigh_the_loss_and_the_logs():
         assert logs[name] == pytest.approx(value, rel=1e-4), name
 
 
+@pytest.mark.slow
 def test_gradient_clipping_clips_the_whole_gradient():
     teacher, images = nets.make_network(units=64), nets.make_images(16)
     student = nets.make_network()
@@ -178,6 +181,7 @@ def test_mixed_precision_trains_with_a_float32_loss(policy):
     nets.assert_same_weights(student, reference, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_an_unbuilt_student_is_built_by_its_first_batch():
     student = keras.Sequential(
         [keras.layers.Flatten(), keras.layers.Dense(nets.NUM_CLASSES)]
@@ -234,6 +238,7 @@ tf.config.set_logical_device_configuration(
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_the_step_of_a_training_is_traced_once():
     traced = []
 

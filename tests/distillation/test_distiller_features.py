@@ -39,6 +39,7 @@ def features_of(network, layer, images):
     return keras.Model(network.input, network.get_layer(layer).output)(images)
 
 
+@pytest.mark.slow
 def test_one_step_is_the_gradient_of_the_sum_of_losses():
     teacher = make_network(channels=6)
     student = make_network(batch_norm=False)
@@ -144,6 +145,7 @@ def test_stored_targets_train_the_same_student_without_a_teacher():
     assert 24 in [int(x) for x in results[0][0] if x.ndim == 0]
 
 
+@pytest.mark.slow
 def test_networks_run_once_a_step_and_evaluate_changes_nothing():
     calls = {"teacher": 0, "student": 0}
 
@@ -187,6 +189,7 @@ def test_networks_run_once_a_step_and_evaluate_changes_nothing():
             np.testing.assert_array_equal(variable, value)
 
 
+@pytest.mark.slow
 def test_embeddings_alone_train_the_backbone():
     """From a function that computes outside of TensorFlow."""
     matrix = np.random.default_rng(0).normal(size=(64, 12)).astype("f") / 255
@@ -235,6 +238,7 @@ def test_a_backbone_learns_from_a_backbone_in_float16():
     assert {x.dtype for x in distiller.own_variables} == {"float32"}
 
 
+@pytest.mark.slow
 def test_labels_beside_features_without_a_soft_loss():
     student, images = make_network(), nets.make_images(32)
     teacher = make_network(channels=6)
@@ -252,6 +256,7 @@ def test_labels_beside_features_without_a_soft_loss():
     assert logs["loss"] == pytest.approx(total, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_subclassed_student_is_built_by_its_first_batch():
     student = subclassed.Heads()
     match = kd_keras.FeatureMatch("conv", "features")

@@ -20,6 +20,7 @@ def built():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [built, subclassed.Heads])
 def test_subclassed_models_are_students_and_teachers(make):
     student, images = make(), nets.make_images(16)
@@ -31,6 +32,7 @@ def test_subclassed_models_are_students_and_teachers(make):
         assert all(nets.moved(student, before))
 
 
+@pytest.mark.slow
 def test_the_outputs_of_student_and_teacher_are_chosen():
     inputs = keras.Input(nets.IMAGE_SHAPE)
     flat = keras.layers.Flatten()(inputs)
@@ -76,6 +78,7 @@ def test_a_teacher_that_calls_tensorflow_does_not_hang_on_one_core():
     )
 
 
+@pytest.mark.slow
 def test_the_output_of_a_saved_model_layer_is_its_logits(tmp_path):
     teacher, images = nets.make_network(), nets.make_images(16)
     teacher.export(str(tmp_path / "saved"), verbose=False)

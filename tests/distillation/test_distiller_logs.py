@@ -12,6 +12,7 @@ import kd_keras
 from kd_keras.distillation import divergence, losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make_y",
     [
@@ -32,6 +33,7 @@ def test_labels_in_every_form_give_the_same_accuracy(make_y):
     assert logs["accuracy"] == pytest.approx(right.mean())
 
 
+@pytest.mark.slow
 def test_logs_are_means_over_examples_not_batches():
     teacher, student = nets.make_network(), nets.make_network()
     images, labels = nets.make_images(50), nets.make_labels(50)
@@ -63,6 +65,7 @@ def test_logs_are_means_over_examples_not_batches():
     }
 
 
+@pytest.mark.slow
 def test_accuracy_is_not_that_of_the_last_batch():
     teacher, student = nets.make_network(), nets.make_network()
     images, labels = nets.make_images(33), nets.make_labels(33)
@@ -90,6 +93,7 @@ def test_metrics_by_name_and_validation_data():
     assert history["loss"][1] < history["loss"][0]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_is_said_once():
     distiller = distilling.compiled(nets.make_network(), nets.make_network())
     images = nets.make_images(32)
@@ -113,6 +117,7 @@ def test_float16_that_overflows_for_good_is_said():
         assert divergence.warn(1.0, scaled)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [None, nets.make_labels(16)])
 def test_metrics_names_are_those_of_the_numbers_of_evaluate(labels):
     distiller = distilling.compiled(nets.make_network(), nets.make_network())

@@ -11,6 +11,7 @@ import kd_keras
 from kd_keras.distillation import losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -41,6 +42,7 @@ def test_one_step_is_the_gradient_of_each_loss(name, options):
     assert logs["loss"] == logs["soft_loss"] > 0
 
 
+@pytest.mark.slow
 def test_a_loss_may_be_a_function():
     teacher, student = nets.make_network(), nets.make_network()
 
@@ -133,6 +135,7 @@ def test_temperature_and_hard_loss_weight_follow_schedules(policy):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hard_loss_weight", [0.0, 0.5])
 def test_the_soft_loss_is_scaled_by_the_temperature_squared(
     hard_loss_weight,

@@ -51,6 +51,7 @@ def test_training_works_with_keras_callbacks(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_saved_distiller_keeps_its_settings_and_can_train(tmp_path):
     teacher, student = nets.make_network(), nets.make_network()
     images = nets.make_images()
@@ -68,6 +69,7 @@ def test_a_saved_distiller_keeps_its_settings_and_can_train(tmp_path):
     assert "teacher" not in json.dumps(config)
 
 
+@pytest.mark.slow
 def test_a_saved_distiller_keeps_its_loss_and_schedules(tmp_path):
     student, images = nets.make_network(), nets.make_images()
     distiller, _ = distilling.distil(
@@ -97,6 +99,7 @@ def units_in(config):
     return own.union(*map(units_in, config.values()))
 
 
+@pytest.mark.slow
 def test_the_teacher_is_in_no_weights_checkpoint_or_file(tmp_path):
     student, teacher = nets.make_network(units=3), nets.make_network(units=77)
     distiller = distilling.compiled(student, teacher)
@@ -130,6 +133,7 @@ def test_the_teacher_is_in_no_weights_checkpoint_or_file(tmp_path):
     assert not any(77 in shape for _, shape in variables)
 
 
+@pytest.mark.slow
 def test_the_student_loads_the_weights_that_a_distiller_saves(tmp_path):
     teacher, student = nets.make_network(), nets.make_network()
     distiller, _ = distilling.distil(

@@ -51,6 +51,7 @@ def test_two_replicas_equal_one():
     assert logs["val_feature_loss"] > 0
 
 
+@pytest.mark.slow
 def test_gathered_rows_are_the_batch_in_order_with_its_gradient():
     strategy = devices.make_strategy("2")
     parts = [tf.constant([[1.0], [2.0], [3.0]]), tf.constant([[4.0]])]

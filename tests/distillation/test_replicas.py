@@ -89,6 +89,7 @@ def sgd(**options):
     return lambda: keras.optimizers.SGD(0.1, momentum=0.9, **options)
 
 
+@pytest.mark.slow
 def test_the_update_of_one_step():
     images = nets.make_images(10)
     teacher = nets.make_network()
@@ -184,6 +185,7 @@ def test_clipping_under_the_loss_scale_of_float16():
     nets.assert_same_weights(run(two_replicas()), run(one_device()), atol=2e-3)
 
 
+@pytest.mark.slow
 def test_an_overflow_on_one_replica_skips_the_step_on_both():
     images = nets.make_images(4)
     images[3] *= 1e6  # overflows float16, on the second replica alone

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 
+@pytest.mark.slow
 def test_the_teacher_is_in_inference_mode_and_is_not_trained():
     teacher = (
         nets.make_network_with_state()
@@ -24,6 +25,7 @@ def test_the_teacher_is_in_inference_mode_and_is_not_trained():
     assert not any(nets.moved(teacher, before))
 
 
+@pytest.mark.slow
 def test_training_leaves_the_caller_s_teacher_unchanged():
     teacher = nets.make_network_with_state()
     teacher.layers[2].trainable = False
@@ -37,6 +39,7 @@ def test_training_leaves_the_caller_s_teacher_unchanged():
     assert not any(nets.moved(teacher, weights))
 
 
+@pytest.mark.slow
 def test_a_teacher_may_be_any_callable():
     student, images = nets.make_network(), nets.make_images()
     teacher = nets.make_network()
@@ -46,6 +49,7 @@ def test_a_teacher_may_be_any_callable():
     nets.assert_same_weights(student, copy, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_student_moves_to_the_teacher():
     teacher, student = nets.make_network(), nets.make_network()
     images = nets.make_images()

@@ -9,6 +9,7 @@ import pytest
 import kd_keras
 
 
+@pytest.mark.slow
 def test_different_class_counts_are_refused_with_both():
     student, images = nets.make_network(), nets.make_images()
     other = nets.make_network(num_classes=7)
@@ -50,6 +51,7 @@ def test_a_known_last_activation_is_refused_at_once(activation, soft_loss):
             kd_keras.Distiller(*networks, soft_loss=soft_loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run_eagerly", [False, True])
 def test_probabilities_are_known_by_their_values(run_eagerly):
     model, images = ending("softmax"), nets.make_images()
@@ -61,6 +63,7 @@ def test_probabilities_are_known_by_their_values(run_eagerly):
             step(images)
 
 
+@pytest.mark.slow
 def test_logits_may_all_be_from_0_to_1():
     teacher = ending("sigmoid")
     distilling.distil(

@@ -74,6 +74,7 @@ def test_onnx_runtime_in_python(images, expected, monkeypatch):
     np.testing.assert_allclose(logits, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_program_for_a_microcontroller_compiles(tmp_path):
     model = (EXPORTS / "cifar10_student_int8.tflite").read_bytes()
     header = c_array.header(model, name="cifar10_student_int8")

@@ -46,6 +46,7 @@ def test_a_command_is_interrupted_while_it_starts(tmp_path, module):
     assert_interrupted(process)
 
 
+@pytest.mark.slow
 def test_a_command_is_interrupted_while_tensorflow_is_imported(tmp_path):
     process = start("--stage=teacher", cwd=tmp_path)
     maps = pathlib.Path(f"/proc/{process.pid}/maps")

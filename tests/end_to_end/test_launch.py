@@ -50,6 +50,7 @@ def test_a_malformed_tf_config_ends_a_training_before_tensorflow_starts(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_error_of_the_workers_is_the_commands(tmp_path):
     flags = ["--workers=2", "--", "train", "--stage=studnet"]
     result = run(*flags, cwd=tmp_path, module="launch", timeout=120)

@@ -39,6 +39,7 @@ def logits_of(network, examples):
     return network.predict(examples.images, verbose=0)
 
 
+@pytest.mark.slow
 def test_results_are_the_metrics_of_the_whole_test_set(data, models):
     model, teacher, baseline = models
     results = kd_keras.evaluate_model(
@@ -72,6 +73,7 @@ def test_results_are_the_metrics_of_the_whole_test_set(data, models):
     json.dumps(results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
 def test_several_models_are_measured_as_their_ensemble(
     data, models, tmp_path, mean
@@ -112,6 +114,7 @@ def test_a_model_alone_is_measured_without_comparisons(data, models):
     assert results["against_teacher"] is results["against_baseline"] is None
 
 
+@pytest.mark.slow
 def test_the_calibration_temperature_is_fitted_on_validation_examples(
     models, monkeypatch
 ):
@@ -200,6 +203,7 @@ def test_evaluation_has_the_parts_of_the_run(data, monkeypatch):
     assert sizes == {"test": 43, "validation": 10, "train": 20}
 
 
+@pytest.mark.slow
 def test_a_set_without_labels_shows_the_agreement_with_a_teacher(data):
     images = data.test.sample(43)
     flat = datasets.Dataset(

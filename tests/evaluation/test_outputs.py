@@ -30,6 +30,7 @@ def measured(model, data, **options):
     return kd_keras.evaluate_model(model, data=data, verbose=0, **options)
 
 
+@pytest.mark.slow
 def test_one_logit_is_measured_by_hand():
     network, other = (nets.make_network(num_classes=1) for _ in range(2))
     data = dataset(2)
@@ -62,6 +63,7 @@ def test_one_logit_is_compared_with_two():
     assert results["against_teacher"]["kl"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_given", [lambda x: x, lambda x: lambda i: x(i)])
 def test_softmax_is_measured_as_its_logarithm(as_given, caplog):
     network, model = ending("softmax", 5)

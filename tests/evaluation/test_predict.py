@@ -64,6 +64,7 @@ def test_at_most_takes_the_first_examples(examples, at_most):
     assert len(labels) == len(expected)
 
 
+@pytest.mark.slow
 def test_a_network_and_its_teacher_see_the_same_images(examples, networks):
     network, teacher = networks
     live = answers.LiveAnswers(lambda: wrapping.as_teacher(teacher), record={})

@@ -58,6 +58,7 @@ def test_last_features_are_taken_before_dropout(images):
     assert np.ptp(outputs) > 0
 
 
+@pytest.mark.slow
 def test_a_call_in_training_updates_the_statistics_once(images):
     model = make_backbone()
     layer = model.get_layer("normalised")

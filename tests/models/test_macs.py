@@ -8,6 +8,7 @@ import subclassed
 from kd_keras.models import macs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "num_parameters", "num_macs"),
     [

@@ -10,6 +10,7 @@ import pytest
 from kd_keras.models.networks import common
 
 
+@pytest.mark.slow
 def test_mlp_drops_units_and_bounds_their_weights(tmp_path):
     model = built.network(
         "mlp", widths=(6, 4), dropout=(0.1, 0.0, 0.5), max_norm=0.25
@@ -31,6 +32,7 @@ def test_mlp_drops_units_and_bounds_their_weights(tmp_path):
         assert b"kd_keras" not in archive.read("config.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet8", "resnet18", "cnn", "airbench"])
 def test_batch_norm_is_synchronized(name):
     norms = [
@@ -55,6 +57,7 @@ def test_a_constant_channel_is_normalised_to_zero():
     np.testing.assert_array_equal(model.get_layer("normalise")(images), 0)
 
 
+@pytest.mark.slow
 def test_input_constants_are_saved_without_custom_objects(tmp_path):
     images = built.make_images(count=16, seed=2)
     model = built.network("airbench", widths=(8, 8, 8))
@@ -66,6 +69,7 @@ def test_input_constants_are_saved_without_custom_objects(tmp_path):
     assert not reloaded.get_layer("whitening").trainable
 
 
+@pytest.mark.slow
 def test_airbench_starts_whitened_and_as_the_identity():
     images = built.make_images(count=500)
     model = built.network(

@@ -69,6 +69,7 @@ def test_it_computes_what_the_float_network_does_but_for_rounding(networks):
     assert rounding.layers[0].name == "images"
 
 
+@pytest.mark.slow
 def test_its_end_has_plain_layers_and_the_same_bits(networks, tmp_path):
     _, rounding, finished = networks
     finished.save(tmp_path / "end.keras")

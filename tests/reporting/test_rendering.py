@@ -16,6 +16,7 @@ from kd_keras.reporting import rendering
 from kd_keras.training import stages
 
 
+@pytest.mark.slow
 def test_figures_of_the_page_equal_the_metrics(place, page):
     labels, logits = report_runs.predictions(place)
     text = report_runs.text_of(page)
@@ -46,6 +47,7 @@ def test_figures_of_the_page_equal_the_metrics(place, page):
     assert f"p = {against['p_value']:.3g}" in text
 
 
+@pytest.mark.slow
 def test_an_export_has_its_interval_and_its_latency(page):
     text = report_runs.text_of(page)
     low, high = metrics.proportion_interval(60 - 41, 60)
@@ -56,6 +58,7 @@ def test_an_export_has_its_interval_and_its_latency(page):
     assert "1.25 ms 2.50 ms 800 1 thread 1,500 2 threads 77 MB" in text
 
 
+@pytest.mark.slow
 def test_the_page_is_one_small_file(page):
     assert len(page.encode()) < 1e6
     without_names = re.sub(r'xlink:href="#|http://127|http://www.w3', "", page)
@@ -63,6 +66,7 @@ def test_the_page_is_one_small_file(page):
     assert "http://" not in without_names and "https://" not in page
 
 
+@pytest.mark.slow
 def test_10_000_images_of_10_classes_fit_in_5_mb(report):
     rng = np.random.default_rng(0)
     # Noise, which PNG cannot compress.
@@ -92,6 +96,7 @@ def test_10_000_images_of_10_classes_fit_in_5_mb(report):
     )
 
 
+@pytest.mark.slow
 def test_curves_show_where_they_reach_the_mark(report, page):
     assert "Seconds are training time" in report_runs.text_of(page)
     assert "is first reached by" not in report_runs.text_of(page)
@@ -111,6 +116,7 @@ def test_curves_show_where_they_reach_the_mark(report, page):
     assert "No metrics.jsonl of student or baseline found" in text
 
 
+@pytest.mark.slow
 def test_the_training_is_described_only_if_it_is_on_record(report, page):
     described = ("without labels", "the training's T = 3", "training's 3")
     assert all(words in report_runs.text_of(page) for words in described)
@@ -125,6 +131,7 @@ def test_a_missing_package_names_the_extra(monkeypatch):
         rendering.check_packages()
 
 
+@pytest.mark.slow
 def test_names_from_outside_are_text_in_the_page(report):
     evil = "</script><script>alert('evil')</script>"
     names = [f"{evil}{name}" for name in report["classes"]]

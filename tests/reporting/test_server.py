@@ -60,6 +60,7 @@ def ask(port, path, host=None):
     return answer.status, answer.read()
 
 
+@pytest.mark.slow
 def test_page_model_and_images_are_served(serve, report):
     port = serve()
     status, body = ask(port, "/?x=1")
@@ -127,6 +128,7 @@ def wait_for(condition, seconds=10):
     return False
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_refused(serve, report, tmp_path):
     with pytest.raises(ValueError, match="--serve must be a free port"):
         server_lib.make_server(report, runtime=tmp_path, port=serve())

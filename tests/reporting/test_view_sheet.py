@@ -18,6 +18,7 @@ def examples(count, *shape, dtype="uint8"):
     return datasets.Examples(images.astype(dtype))
 
 
+@pytest.mark.slow
 def test_the_views_are_those_of_the_training():
     """A sheet of a configuration, cut into its images again."""
     config = config_lib.default_config()

@@ -146,6 +146,7 @@ def test_only_the_wanted_features_are_read(with_features, parts):
         opened.choose([{"teacher": "conv"}])
 
 
+@pytest.mark.slow
 def test_a_damaged_feature_is_written_again(
     with_features, parts, teacher, tmp_path
 ):

@@ -13,6 +13,7 @@ from kd_keras.data.augmentation import table
 from kd_keras.store import manifest as manifest_lib
 
 
+@pytest.mark.slow
 def test_another_plan_is_refused_with_its_differences(
     written, parts, teacher, tmp_path
 ):
@@ -43,6 +44,7 @@ def test_another_plan_is_refused_with_its_differences(
         stores.write(tmp_path, parts, teacher, dtype="float16")
 
 
+@pytest.mark.slow
 def test_another_version_of_an_augmentation_is_refused(
     parts, teacher, tmp_path, monkeypatch
 ):

@@ -43,6 +43,7 @@ def test_tasks_are_numbered_over_all_parts(begun):
             tasks.find(manifest, number)
 
 
+@pytest.mark.slow
 def test_tasks_in_any_order_and_repeated_write_the_same_bytes(begun, written):
     directory, manifest, outputs_of = begun
     left = []
@@ -84,6 +85,7 @@ def test_a_damaged_record_is_that_of_a_task_to_do(begun, written):
     assert stores.contents(directory.path) == stores.contents(written)
 
 
+@pytest.mark.slow
 def test_a_task_reads_its_own_examples_alone(parts, teacher, tmp_path):
     class Recording(PngReader):
         def encoded(self, ids):

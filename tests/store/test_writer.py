@@ -108,6 +108,7 @@ def flip(path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [cut, flip, pathlib.Path.unlink])
 def test_only_damaged_files_are_written_again(
     written, parts, teacher, tmp_path, damage
@@ -132,6 +133,7 @@ def test_each_process_repairs_its_own_files(written, parts, teacher, tmp_path):
     assert stores.contents(tmp_path) == stores.contents(written)
 
 
+@pytest.mark.slow
 def test_an_unfinished_store_is_repaired_too(written, parts, teacher, tmp_path):
     shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     manifest = manifests.read(tmp_path)
@@ -144,6 +146,7 @@ def test_an_unfinished_store_is_repaired_too(written, parts, teacher, tmp_path):
     assert stores.contents(tmp_path) == stores.contents(written)
 
 
+@pytest.mark.slow
 def test_an_unfinished_store_of_version_0_2_is_continued(
     written, parts, teacher, tmp_path
 ):
@@ -234,6 +237,7 @@ def test_a_bar_shows_the_rate_and_the_time_that_is_left(
     assert "s/view" in shown
 
 
+@pytest.mark.slow
 def test_logits_that_do_not_fit_are_refused(parts, teacher, tmp_path):
     def large(images):
         return teacher(images) * 1e6

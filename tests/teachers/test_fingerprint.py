@@ -13,6 +13,7 @@ from kd_keras.teachers.fingerprint import fingerprint
 OLD_RUN = pathlib.Path(__file__).parents[1] / "files" / "run_of_0_1"
 
 
+@pytest.mark.slow
 def test_equal_weights_have_equal_fingerprints(tmp_path):
     network = nets.make_network()
     exports.export_saved_model(network, tmp_path / "a")

@@ -33,6 +33,7 @@ def start():
     distilled.start = nets.make_network()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "teacher",
     [
@@ -51,6 +52,7 @@ def test_a_function_of_arrays_teaches_as_one_of_tensors(teacher):
     )
 
 
+@pytest.mark.slow
 def test_a_function_of_arrays_is_said_to_be_slower(caplog):
     with caplog.at_level(logging.WARNING):
         distilled(in_numpy, epochs=2)
@@ -58,6 +60,7 @@ def test_a_function_of_arrays_is_said_to_be_slower(caplog):
     assert "NotImplementedError" in record.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("teacher", "message"),
     [

@@ -61,6 +61,7 @@ def teacher_of_bytes(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run_eagerly", [False, True])
 def test_fit_says_that_the_images_do_not_fit(teacher_of_bytes, run_eagerly):
     distiller = compiled(nets.make_network(), str(teacher_of_bytes))

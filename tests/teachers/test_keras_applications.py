@@ -114,6 +114,7 @@ def test_a_network_of_images_of_any_size_gets_those_of_the_usual_size(
     assert sizes == [(224, 224)]
 
 
+@pytest.mark.slow
 def test_the_network_is_identified_by_its_weights(softmax, tmp_path):
     softmax.save(tmp_path / "network.keras")
     assert fingerprint.fingerprint(NAME) == fingerprint.fingerprint(

@@ -80,6 +80,7 @@ def test_a_classifier_has_the_logits_of_keras_hub_s_predict(classifier, dtype):
     assert teacher.num_classes == 5
 
 
+@pytest.mark.slow
 def test_a_name_may_be_a_directory(classifier):
     _, directory = classifier
     teacher = kd_keras.load_teacher(f"keras_hub:{directory}")
@@ -88,6 +89,7 @@ def test_a_name_may_be_a_directory(classifier):
     )
 
 
+@pytest.mark.slow
 def test_a_preset_is_measured_like_any_classifier(classifier):
     model, directory = classifier
     loaded = loading.load_classifier(directory)
@@ -117,6 +119,7 @@ def test_features_are_of_the_head_s_input_and_of_layers(classifier):
         kd_keras.load_teacher(directory, features=("vit_enocder",))
 
 
+@pytest.mark.slow
 def test_a_backbone_is_a_teacher_of_its_class_token(backbone):
     model, directory = backbone
     teacher = kd_keras.load_teacher(directory, outputs="features")
@@ -190,6 +193,7 @@ def test_a_classifier_of_the_base_class_that_ends_in_sigmoid(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_preset_is_identified_by_weights_and_preprocessing(
     classifier, tmp_path
 ):
@@ -219,6 +223,7 @@ def test_a_preset_is_identified_by_weights_and_preprocessing(
     assert identify(moved)[0] != weights
 
 
+@pytest.mark.slow
 def test_outputs_must_be_those_of_the_head(classifier):
     _, directory = classifier
     logits = kd_keras.load_teacher(directory)(IMAGES)
@@ -253,6 +258,7 @@ def test_a_missing_package_is_named_with_its_extra(classifier, monkeypatch):
         kd_keras.load_teacher(directory)
 
 
+@pytest.mark.slow
 def test_presets_that_are_damaged_or_of_text_are_refused(classifier, tmp_path):
     _, directory = classifier
     damaged = tmp_path / "damaged"

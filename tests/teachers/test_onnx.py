@@ -52,6 +52,7 @@ def test_logits_and_features_are_those_of_pytorch(name):
     assert_close(relu, EXPECTED["stem"])
 
 
+@pytest.mark.slow
 def test_a_model_runs_inside_a_pipeline_with_static_shapes():
     teacher = kd_keras.load_teacher(FILES / "batch_of_3.onnx", features=("",))
     batches = tf.data.Dataset.from_tensor_slices(IMAGES).batch(4)

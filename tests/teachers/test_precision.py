@@ -56,6 +56,7 @@ def test_logits_are_those_of_float32_up_to_rounding(saved):
     assert 1e-4 < error(rounded, exact) < 0.05
 
 
+@pytest.mark.slow
 @needs_bfloat16
 def test_what_surrounds_the_teacher_stays_in_float32(saved):
     images = tf.constant(nets.make_images(64))
@@ -73,6 +74,7 @@ def test_what_surrounds_the_teacher_stays_in_float32(saved):
     assert not options.get(precision._PASS)
 
 
+@pytest.mark.slow
 @needs_bfloat16
 def test_a_training_step_has_the_logits_of_a_call(saved):
     images = nets.make_images(16)

@@ -57,6 +57,7 @@ def test_our_export_takes_uint8_and_float_images(network, images, tmp_path):
     assert teacher.image_shape == nets.IMAGE_SHAPE
 
 
+@pytest.mark.slow
 def test_arrays_are_taken_like_tensors(network, images, tmp_path):
     exports.export_saved_model(network, tmp_path / "model")
     network.save(tmp_path / "model.keras")
@@ -68,6 +69,7 @@ def test_arrays_are_taken_like_tensors(network, images, tmp_path):
             )
 
 
+@pytest.mark.slow
 def test_the_export_of_keras_has_the_network_s_logits(
     network, images, tmp_path
 ):
@@ -78,6 +80,7 @@ def test_the_export_of_keras_has_the_network_s_logits(
     )
 
 
+@pytest.mark.slow
 def test_probabilities_become_logits(network, images, tmp_path):
     softmax = keras.Sequential([network, keras.layers.Softmax()])
     softmax.build((None, *nets.IMAGE_SHAPE))

@@ -8,6 +8,7 @@ import kd_keras
 from kd_keras.deployment import saved_model as exports
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given", ["path", "loaded", "teacher", "keras path", "keras", "function"]
 )

@@ -3,6 +3,7 @@
 import types
 
 import numpy as np
+import pytest
 from stage_runs import export_dummy_teacher
 
 from kd_keras.teachers import loading
@@ -23,6 +24,7 @@ def ended(name, directory, test, **fields):
     return types.SimpleNamespace(**{**values, **fields})
 
 
+@pytest.mark.slow
 def test_the_exported_models_are_compared(small_mnist, tmp_path):
     test = small_mnist.test
     export_dummy_teacher(tmp_path / "small_student")

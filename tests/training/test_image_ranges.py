@@ -123,6 +123,7 @@ def test_data_of_another_range_are_refused(trained, tmp_path, transform):
     assert not list(tmp_path.rglob("*.tflite"))
 
 
+@pytest.mark.slow
 def test_a_teacher_of_bytes_refuses_floats_in_0_to_1(tmp_path):
     path = tmp_path / "teacher"
     stage_runs.export_dummy_teacher(path, shape=(6, 6, 2), classes=CLASSES)

@@ -60,6 +60,7 @@ def test_a_finished_stage_is_not_trained_again(
     assert (place / "work" / stage / "config.json").read_text() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["teacher", "student"])
 def test_a_lost_export_is_written_again_with_its_card(
     place, no_training, stage

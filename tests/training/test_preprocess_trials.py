@@ -46,6 +46,7 @@ def check(teacher, examples):
     teacher_measure.check(answer, {"train": examples})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labelled", "words"),
     [
@@ -61,6 +62,7 @@ def test_a_wrong_preprocessing_is_refused_with_the_right_one(labelled, words):
     check(wrong.preprocessed_by("tf"), examples(labelled=labelled))
 
 
+@pytest.mark.slow
 def test_check_teacher_takes_what_a_distiller_takes(tmp_path):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((4, 4, 3))
@@ -93,6 +95,7 @@ def find(teacher, examples):
     )
 
 
+@pytest.mark.slow
 def test_a_good_or_equally_poor_teacher_is_left_alone():
     good = wrapping.as_teacher(by_brightness).preprocessed_by("tf")
     for labelled in (True, False):
@@ -113,6 +116,7 @@ def test_a_good_or_equally_poor_teacher_is_left_alone():
     assert find(poor, examples(labels)) is None
 
 
+@pytest.mark.slow
 def test_a_right_teacher_of_uneven_data_is_left_alone():
     good = wrapping.as_teacher(by_brightness).preprocessed_by("tf")
     for labels in (np.full(200, 2), np.arange(200) % 10 // 9):

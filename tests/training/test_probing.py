@@ -17,6 +17,7 @@ def separable(count, *, classes=3, views=2, seed=0):
     return (centres[labels][:, np.newaxis] + noise) * scales + 5, labels
 
 
+@pytest.mark.slow
 def test_the_head_is_the_regression_on_standardised_embeddings():
     values, labels = separable(60, views=1)
     fitted = probing.fit(values, labels, num_classes=3, seed=0)
@@ -32,6 +33,7 @@ def test_the_head_is_the_regression_on_standardised_embeddings():
     assert fitted.chosen_by == "cross-validation"
 
 
+@pytest.mark.slow
 def test_the_strength_is_the_likeliest_for_held_out_images():
     values, labels = separable(60)
     held_out, held_out_labels = separable(300, views=1, seed=1)
@@ -58,6 +60,7 @@ def test_the_strength_is_the_likeliest_for_held_out_images():
     assert fitted.chosen_by == "validation" and 0.5 < fitted.accuracy <= 1
 
 
+@pytest.mark.slow
 def test_views_of_an_image_stay_in_one_fold():
     # Noise alone: an image's other view would give its label away.
     generator = np.random.default_rng(0)
@@ -75,6 +78,7 @@ def test_of_many_images_one_fold_chooses(monkeypatch):
     assert (fitted.accuracy * 12) % 1 == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_two_classes_have_two_logits():
     values, labels = separable(40, classes=2)
     fitted = probing.fit(values, labels, num_classes=2, seed=0)

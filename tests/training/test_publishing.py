@@ -109,6 +109,7 @@ def test_a_damaged_export_is_made_again(
     assert is_lost or aside.read_bytes() == damaged
 
 
+@pytest.mark.slow
 def test_a_damaged_network_is_made_again_without_training(
     place, finished, train, no_training, caplog
 ):

@@ -118,6 +118,7 @@ def heeded():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("heeded")
 def test_an_interruption_saves_the_state_at_its_step(run, tmp_path):
     config = config_of("teacher", checkpoint_minutes=0.0)
@@ -179,6 +180,7 @@ class Spy(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [None, 1])
 def test_the_rest_of_an_epoch_is_followed_by_whole_ones(stop_after):
     steps, first_step, rest = 4, 3, [3, 0, 1, 2, 3]

@@ -106,6 +106,7 @@ def test_the_same_command_gives_the_same_bits_and_another_seed_others(
     )
 
 
+@pytest.mark.slow
 def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
     first = run("teacher", command="the first command")
     monkeypatch.setattr(keras.Model, "fit", None)

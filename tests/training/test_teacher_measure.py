@@ -67,6 +67,7 @@ def check(caplog):
     return check
 
 
+@pytest.mark.slow
 def test_a_good_teacher_is_one_line(check):
     assert check(teacher(), train=examples()) == [
         "teacher: 100.0 % right on 200 training images"

@@ -68,12 +68,14 @@ def fit(strategy):
     return model.called, history
 
 
+@pytest.mark.slow
 def test_fit_takes_an_epoch_s_logs_from_the_hook():
     called, history = fit(tf.distribute.get_strategy())
     assert called == ["logs"], "Keras calls other methods in this version"
     assert history["epoch_loss"] == [7.0]
 
 
+@pytest.mark.slow
 def test_fit_builds_under_a_strategy_by_the_hook():
     # Without collectives, which a second strategy in a process confuses.
     called, _ = fit(tf.distribute.OneDeviceStrategy("CPU:0"))

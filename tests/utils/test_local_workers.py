@@ -60,6 +60,7 @@ def test_one_that_ends_well_leaves_the_others_running(capfd):
     assert capfd.readouterr().out == "end\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("end", "code", "words"),
     [
@@ -86,6 +87,7 @@ time.sleep(600)
     assert f"launch: worker 1 ended with {words}" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_a_worker_has_started_is_ended_with_it():
     body = """
 import subprocess
@@ -151,6 +153,7 @@ pathlib.Path(f"{{index}}.count").write_text(str(count))
             assert file.read() == "1"
 
 
+@pytest.mark.slow
 def test_workers_that_ignore_a_signal_are_killed_by_the_second(monkeypatch):
     monkeypatch.setattr(local_workers, "_GRACE_SECONDS", 600)
     body = """

@@ -59,6 +59,7 @@ def test_all_meet_and_their_ports_are_free_again(threads, count):
         socket.create_server(tf_config.address(host)).close()
 
 
+@pytest.mark.slow
 def test_a_late_worker_is_waited_for(threads, caplog, monkeypatch):
     monkeypatch.setattr(rendezvous, "_QUIET_SECONDS", 0.0)
     hosts = local_hosts(2)

@@ -10,6 +10,7 @@ from kd_keras.deployment.formats import FORMATS
 from kd_keras.teachers import loading
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_computes_what_the_model_does(exported, output, data, name):
     student, _, rows = exported
@@ -36,6 +37,7 @@ def test_a_format_computes_what_the_model_does(exported, output, data, name):
         np.testing.assert_allclose(logits, expected, atol=6 * step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 7])
 @pytest.mark.parametrize("name", FORMATS)
 def test_logits_do_not_depend_on_the_batch_size(output, data, name, batch):

@@ -1,8 +1,10 @@
 """The int8 file computes in integers."""
 
 import numpy as np
+import pytest
 
 
+@pytest.mark.slow
 def test_int8_uses_integers_from_image_to_logits(output):
     from ai_edge_litert import interpreter as litert
 

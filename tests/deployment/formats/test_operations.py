@@ -72,6 +72,7 @@ def test_a_missing_operation_is_named(layer, format, words, dataset, tmp_path):
     assert not [*(tmp_path / "out").glob("*")]
 
 
+@pytest.mark.slow
 def test_onnx_computes_gelu_by_erf(dataset, tmp_path):
     layer = keras.layers.Activation("gelu")
     assert _export(layer, "onnx", dataset, tmp_path)["agreement"] == 1

@@ -23,6 +23,7 @@ def make_trainer(network, generalist, **options):
     return model
 
 
+@pytest.mark.slow
 def test_the_loss_of_classes_dustbin_and_soft_targets_by_hand():
     network, generalist = nets.make_network(), nets.make_network()
     images, labels = nets.make_images(), nets.make_labels()

@@ -80,6 +80,7 @@ def test_a_hard_loss_is_refused_with_few_labels(small_mnist, tmp_path):
         stages_of(config, small_mnist, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_epoch_of_several_passes_shows_a_view_in_each(small_mnist, tmp_path):
     config = few(**{"data.labelled_passes": 3, "student.epochs": 2})
     stages = stages_of(config, small_mnist, tmp_path)

@@ -1,11 +1,11 @@
 """Measures a store of a billion images: plan, start, random reads, memory.
 
-    python -m benchmarks.big_store
+    python -m benchmarks.big_store [--shard_views=50000]
 
 The store has the logits of one view of each image, 1,000 classes in float16:
-2 TB in files of 100 MB, which are sparse, so that they take about 200 MB of
-the disk. In those rows that are read, the first logit is a number that tells
-whether the right row was read. Prints JSON:
+2 TB in files of 100 MB by default, which are sparse, so that they take about
+200 MB of the disk. In those rows that are read, the first logit is a number
+that tells whether the right row was read. Prints JSON:
 
 - `files`, and `manifest_mb`, the size of the manifest.
 - `plan_seconds`, and `open_seconds` to open the store, best of three;
@@ -28,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from benchmarks import scale
+from benchmarks import commands, scale
 from kd_keras import store
 from kd_keras.data import augmentation
 from kd_keras.store import layout, records
@@ -42,9 +42,10 @@ _NUMBERS = 2048
 
 
 def main():
+    options = commands.numbers(__doc__, shard_views=SHARD_VIEWS)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "store")
-        print(json.dumps(measure(path, EXAMPLES), indent=2))
+        print(json.dumps(measure(path, EXAMPLES, **vars(options)), indent=2))
 
 
 def measure(path, examples, *, shard_views=SHARD_VIEWS):

@@ -1,6 +1,6 @@
 """Measures `Distiller.fit` on a user's own arrays and tf.data datasets.
 
-    python -m benchmarks.own_data [--epochs=12] [--images=8192]
+    python -m benchmarks.own_data [--epochs=12] [--images=16384]
 
 A small student of random images of 16 x 16, so that an epoch takes about a
 second. TensorFlow's autotuning sleeps between its checks for 10, 20, 40 ms and
@@ -27,7 +27,7 @@ ASKED_FOR = "dataset that asks for autotuning"
 
 
 def main():
-    options = commands.numbers(__doc__, epochs=12, images=8192)
+    options = commands.numbers(__doc__, epochs=12, images=16384)
     random = np.random.default_rng(0)
     shape = (options.images, 16, 16, 3)
     images = random.integers(0, 256, shape).astype("float32")

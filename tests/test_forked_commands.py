@@ -1,3 +1,5 @@
+"""Commands in forked processes."""
+
 import commands
 import pytest
 

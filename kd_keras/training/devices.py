@@ -22,8 +22,9 @@ def resolve_precision(precision):
         return precision
     if tf.config.list_physical_devices("GPU"):
         return "float32"
-    fast = processor.is_faster_in_bfloat16()
-    return "mixed_bfloat16" if fast else "float32"
+    if processor.is_faster_in_bfloat16():
+        return "mixed_bfloat16"
+    return "float32"
 
 
 @functools.cache

@@ -12,6 +12,7 @@ STUDENT_FIELDS = (
     "preprocess",
     "resize",
     "classes",
+    "precision",
     "mean",
     "weights",
     "backbone",

@@ -9,6 +9,7 @@ from stage_runs import small_config
 
 from kd_keras import config as config_lib
 from kd_keras.data.augmentation import ViewSpec, table
+from kd_keras.teachers.options import TeacherOptions
 from kd_keras.training import stages
 from kd_keras.training.stages import base, student, teacher
 
@@ -20,6 +21,17 @@ def test_stages_depend_on_their_own_augmentation_alone():
     fields = student.StudentStage.depends_on(config)
     assert fields["data.augment.translate"] == 1
     assert not any(field.startswith("teacher.augment") for field in fields)
+
+
+def test_only_students_depend_on_how_a_teacher_is_read():
+    config = small_config().copy_and_resolve_references()
+    of_teacher = teacher.TeacherStage.depends_on(config)
+    of_student = student.StudentStage.depends_on(config)
+    names = {field.name for field in dataclasses.fields(TeacherOptions)}
+    # Inner features have fields of their own. The size is also the network's.
+    for name in names - {"features", "image_size"}:
+        assert f"teacher.{name}" not in of_teacher
+        assert f"teacher.{name}" in of_student
 
 
 def test_a_run_depends_on_the_versions_of_its_augmentations(monkeypatch):

@@ -84,6 +84,15 @@ class StoreJob:
                 verbose=progress.verbosity(),
             )
 
+    def load(self):
+        """Loads what the outputs are from, unless the store is finished.
+
+        Raises:
+            ValueError: as `store.write`.
+        """
+        if not store.is_finished(self.path, self.manifest, verify=False):
+            self._outputs_of(measured=True)
+
     def begin(self, *, shard=0, num_shards=1):
         """Begins to write the store by `run`, in several processes.
 

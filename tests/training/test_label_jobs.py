@@ -72,3 +72,25 @@ def test_a_task_that_does_not_exist_is_refused(opened, tmp_path):
         with pytest.raises(ValueError, match="to 2, .*Received: 3"):
             job.run(3)
         assert not job.path.exists()
+
+
+@pytest.mark.parametrize("opened", ["a teacher"], indirect=True)
+def test_a_teacher_is_loaded_ahead_of_its_tasks_unless_none_is_left(
+    opened, monkeypatch
+):
+    loaded = []
+    load = teacher_files.load
+    monkeypatch.setattr(
+        teacher_files,
+        "load",
+        lambda *args, **fields: loaded.append(fields) or load(*args, **fields),
+    )
+    with opened("work") as job:
+        job.load()
+        # Whoever begins the store measures it.
+        assert loaded == [{"measured": True}]
+        assert job.write()
+        assert len(loaded) == 1
+    with opened("work") as job:
+        job.load()
+    assert len(loaded) == 1

@@ -42,13 +42,20 @@ def run(crew):
         ValueError: as `engines.label`.
     """
     labelling = _Labelling(crew)
-    worker, begun = labelling.on_one("begin")
-    for line in begun["log"]:
-        _log.info("%s", line)
+    # The others find in the cache what the first one computes of a new set.
+    worker, lines = labelling.on_one("open", others="start")
+    _log_lines(lines)
+    _, begun = labelling.on_one("begin", preferred=worker, others="load")
+    _log_lines(begun["log"])
     labelling.all_tasks(begun["path"], dict(begun["tasks"]))
     # It holds the lock of the store.
     _, left = labelling.on_one("finish", preferred=worker)
     return begun["path"], left
+
+
+def _log_lines(lines):
+    for line in lines:
+        _log.info("%s", line)
 
 
 class _Labelling:
@@ -58,20 +65,30 @@ class _Labelling:
         self._crew = crew
         # What each busy worker was asked: a method and its arguments.
         self._asked = {}
-        for worker in crew.workers[1:]:
-            self._ask(worker, "start")
 
-    def on_one(self, method, preferred=None):
+    def on_one(self, method, *, preferred=None, others=""):
         """Asks one worker for something, or the next one if it is lost.
+
+        Args:
+            method: str, of `worker.Worker`.
+            preferred: worker that is asked first, or None.
+            others: str, a method that each of the other workers is asked for
+                once meanwhile, or empty.
 
         Returns:
             `(worker, answer)`.
         """
+        resting = set() if others else {*self._crew.workers}
         while True:
             idle = [w for w in self._crew.workers if w not in self._asked]
             asked = [w for w, call in self._asked.items() if call[0] == method]
             if idle and not asked:
-                self._ask(preferred if preferred in idle else idle[0], method)
+                chosen = preferred if preferred in idle else idle[0]
+                self._ask(chosen, method)
+                idle.remove(chosen)
+            for worker in (w for w in idle if w not in resting):
+                self._ask(worker, others)
+                resting.add(worker)
             event, call = self._next()
             if event.kind == "answer" and call[0] == method:
                 return event.worker, event.value

@@ -43,7 +43,7 @@ class Worker:
         """Calls a method of this worker.
 
         Args:
-            method: str, `start`, `begin`, `run` or `finish`.
+            method: str, `start`, `open`, `load`, `begin`, `run` or `finish`.
             arguments: sequence of its arguments.
             report: function that is called with each number of views that
                 were labelled, or None.
@@ -72,6 +72,17 @@ class Worker:
         _use_one_gpu(self._index)
         for name in self._work["import"]:
             importlib.import_module(name)
+
+    def open(self):
+        """Loads the data; returns lines for the log: list of str."""
+        lines = []
+        with _collecting(lines):
+            self._opened()
+        return lines
+
+    def load(self):
+        """Loads the teacher, as all workers but the first do at once."""
+        self._opened().load()
 
     def begin(self):
         """Writes the plan of the store, unless it is there.

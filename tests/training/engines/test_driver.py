@@ -30,6 +30,7 @@ class Crew:
         if kind in ("lost", "restarted") and method == "run":
             self._events.append(Event(worker, "views", 3))
         value = {
+            "open": ["data"],
             "begin": {"path": "s", "tasks": [(4, 10), (7, 20)], "log": []},
             "run": f"file-{arguments}",
             "finish": 5,
@@ -57,6 +58,19 @@ def test_the_tasks_are_divided_and_one_worker_ends_the_store():
     assert crew.asked[-1] == (0, "finish")
 
 
+def test_all_load_the_teacher_at_once_when_one_has_opened_the_data():
+    crew = Crew(3)
+    driver.run(crew)
+    assert crew.asked[:6] == [
+        (0, "open"),
+        (1, "start"),
+        (2, "start"),
+        (0, "begin"),
+        (1, "load"),
+        (2, "load"),
+    ]
+
+
 @pytest.mark.parametrize("kind", ["lost", "restarted"])
 def test_the_task_of_a_worker_that_ends_is_done_again(kind, caplog):
     crew = Crew(2, {(1, "run", 7): kind})
@@ -67,8 +81,9 @@ def test_the_task_of_a_worker_that_ends_is_done_again(kind, caplog):
     assert restarts == (2 if kind == "restarted" else 1)
 
 
-def test_another_worker_begins_if_the_first_one_ends():
-    crew = Crew(2, {(0, "begin"): "lost"})
+@pytest.mark.parametrize("method", ["open", "begin"])
+def test_another_worker_begins_if_the_first_one_ends(method):
+    crew = Crew(2, {(0, method): "lost"})
     assert driver.run(crew) == ("s", 5)
     assert {worker for worker, *_ in crew.runs()} == {1}
 

@@ -1,6 +1,7 @@
 """Workers get the configuration as JSON."""
 
 import json
+from unittest import mock
 
 import pytest
 
@@ -16,3 +17,11 @@ def test_the_configuration_of_a_recipe_comes_back(name):
     assert values == flat.flatten(config)
     # Equal numbers may be of two types.
     assert repr(values) == repr(flat.flatten(config))
+
+
+def test_a_worker_loads_what_labels_when_it_is_asked_to(monkeypatch):
+    job = mock.Mock()
+    one = worker.Worker({})
+    monkeypatch.setattr(one, "_opened", lambda: job)
+    assert one.answer("load") == ("answer", None)
+    job.load.assert_called_once_with()

@@ -32,7 +32,11 @@ def get_config():
     config.student.batch_size = 256
     config.student.optimizer.learning_rate = 1e-2
     config.student.optimizer.warmup_epochs = 0.5
-    config.baseline.optimizer = (
-        config.student.optimizer.copy_and_resolve_references()
-    )
+
+    config.baseline.labels_per_class = 100
+    # As many steps as the student takes.
+    config.baseline.labelled_passes = 55
+    config.baseline.optimizer.learning_rate = 5e-3
+    config.baseline.optimizer.weight_decay = 3.0
+    config.baseline.optimizer.warmup_epochs = 0.5
     return config

@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 # See `plan.fields_of`.
 _NEWER = re.compile(
     r"data\.labelled_passes|student\.quantize|teacher\.precision"
+    r"|baseline\.(labels_per_class|labelled_passes)"
 )
 
 

@@ -57,6 +57,7 @@ _NEWER = re.compile(
     r"|teacher\.(backbone|backbone_layer|classes|image_sizes|precision|preprocess"
     r"|resize|signature)"
     r"|distill\.features\..*|cluster\..*"
+    r"|baseline\.(labels_per_class|labelled_passes)"
 )
 
 

@@ -44,5 +44,24 @@ BASELINE = Section(
     "The student's network, trained on labels for as many epochs and in "
     "batches of the same size. Its optimizer can be tuned separately, so that "
     "the comparison is fair.",
-    (optimizer.SECTION,),
+    (
+        Field(
+            "labels_per_class",
+            0,
+            "Training images of each class that the baseline alone learns "
+            "from, as where a teacher is given and you have fewer labels than "
+            "it had. 0 for all. Where data.labels_per_class or "
+            "data.labelled_ids is set, that chooses for the baseline, too.",
+            field.COUNT_OR_ZERO,
+        ),
+        Field(
+            "labelled_passes",
+            1,
+            "Passes over the images of baseline.labels_per_class that are one "
+            "epoch. 55, with 1,000 labels of 55,000 images: an epoch has as "
+            "many steps as one of the student.",
+            field.number(least=1, most=1_000_000),
+        ),
+        optimizer.SECTION,
+    ),
 )

@@ -1,41 +1,64 @@
 """Selects the training examples whose labels are used, where few are."""
 
+import dataclasses
+
 import numpy as np
 
 from kd_keras.data import datasets, listed_ids, order
 
 
-def is_asked_for(fields):
-    """Whether `config.data` leaves only some training examples their labels."""
-    return bool(fields.labels_per_class or fields.labelled_ids)
+@dataclasses.dataclass(frozen=True)
+class FewLabels:
+    """Which training examples keep their labels; false if all do.
+
+    Attributes:
+        per_class: int, how many of each class; 0 for all, or for those of a
+            list.
+        listed: str, path of a file that lists them, or empty.
+        passes: int, the passes over them that are one epoch.
+        section: str, the section of the configuration, for errors.
+    """
+
+    per_class: int = 0
+    listed: str = ""
+    passes: int = 1
+    section: str = "data"
+
+    def __bool__(self):
+        return bool(self.per_class or self.listed)
+
+    def __str__(self):
+        chosen = f"{self.per_class:,} of each class"
+        return chosen if self.per_class else "those of a list"
 
 
-def labelled(examples, fields, *, seed):
-    """Selects the examples that teacher and baseline learn from.
+def labelled(examples, few, *, seed):
+    """Selects the examples that a network learns from with their labels.
 
     Args:
         examples: `Examples` with labels.
-        fields: `config.data`; see `labels_per_class` and `labelled_ids`.
-        seed: int, for the choice of `labels_per_class`.
+        few: `FewLabels`, true.
+        seed: int, for the choice of those of each class.
 
     Returns:
         Subset of `examples`, in their order.
 
     Raises:
-        ValueError: if labels are missing, a class has too few, or the file of
-            `labelled_ids` cannot be used.
+        ValueError: if labels are missing, a class has too few, or the file
+            cannot be used.
     """
+    field = (
+        f"{few.section}.{'labelled_ids' if few.listed else 'labels_per_class'}"
+    )
     if not examples.labelled:
         raise ValueError(
-            "data.labels_per_class and data.labelled_ids need labels to choose "
-            "from. Received: examples without labels"
+            f"{field} needs labels to choose from. Received: examples without "
+            "labels"
         )
-    if fields.labelled_ids:
-        positions = listed_ids.positions(
-            examples, fields.labelled_ids, field="data.labelled_ids"
-        )
+    if few.listed:
+        positions = listed_ids.positions(examples, few.listed, field=field)
     else:
-        positions = _of_each_class(examples, fields.labels_per_class, seed)
+        positions = _of_each_class(examples, few.per_class, seed, field)
     return examples.subset(np.sort(positions))
 
 
@@ -46,7 +69,7 @@ def unlabelled(examples):
     )
 
 
-def _of_each_class(examples, count, seed):
+def _of_each_class(examples, count, seed, field):
     """Selects the first `count` of each class, by a hash of seed and id.
 
     An example's place does not depend on the others: the examples of a smaller
@@ -58,8 +81,8 @@ def _of_each_class(examples, count, seed):
     counts = np.bincount(examples.labels, minlength=examples.num_classes)
     if counts.min() < count:
         raise ValueError(
-            "data.labels_per_class must be at most the number of training "
-            f"images of each class. Received: {count}, and class "
+            f"{field} must be at most the number of training images of each "
+            f"class. Received: {count}, and class "
             f"{counts.argmin()} with {counts.min()}"
         )
     ranks = np.arange(len(by_class)) - np.repeat(

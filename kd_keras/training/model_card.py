@@ -2,7 +2,6 @@
 
 import json
 
-from kd_keras.data import few_labels
 from kd_keras.models import class_names
 from kd_keras.training import extension
 from kd_keras.utils import tables
@@ -17,6 +16,7 @@ def model_card(
     config,
     dataset,
     train,
+    few_labels,
     report,
     versions,
     command,
@@ -32,6 +32,7 @@ def model_card(
         config: the resolved configuration.
         dataset: `datasets.Dataset`.
         train: `Examples` that it was trained on.
+        few_labels: `few_labels.FewLabels`, which of them have labels.
         report: dict, as in `report.json`.
         versions: dict, as in `versions.json`.
         command: str, the command of the training.
@@ -50,7 +51,7 @@ def model_card(
 {spec.low:g} to {spec.high:g};
   the normalisation{_resizing(image_size)} inside.
 - Output: `logits` and `probabilities`, float32{_classes(report)}.
-- Data: {text(dataset.name)}, {_examples(config, train)}, from
+- Data: {text(dataset.name)}, {_examples(train, few_labels)}, from
   {text(dataset.source)}; the test set was read once, after training.
 - Network: {text(network)}
 
@@ -80,16 +81,14 @@ def _warned(training, report):
     return training
 
 
-def _examples(config, train):
+def _examples(train, few_labels):
     """The number of training examples, and which had labels if few had."""
     counted = f"{len(train):,} training examples"
-    if not few_labels.is_asked_for(config.data):
+    if not few_labels:
         return counted
     if not train.labelled:
         return f"{counted} without labels"
-    count = config.data.labels_per_class
-    chosen = f"{count:,} of each class" if count else "those of a list"
-    return f"{counted} ({chosen})"
+    return f"{counted} ({few_labels})"
 
 
 def _resizing(image_size):

@@ -215,6 +215,7 @@ def _export(stage, model, report):
         config=stage.config,
         dataset=stage.context.dataset,
         train=stage.train,
+        few_labels=stage.few_labels,
         report=report,
         command=provenance["command"],
         versions=provenance["versions"],

@@ -1,25 +1,22 @@
 """The training examples whose labels are used."""
 
-import types
-
 import numpy as np
 import pytest
 from example_sets import encoded, numbered
 
 from kd_keras.data import few_labels
-
-
-def fields(count=0, path=""):
-    return types.SimpleNamespace(labels_per_class=count, labelled_ids=str(path))
+from kd_keras.data.few_labels import FewLabels
 
 
 def chosen_ids(count, *, seed=0, examples=None):
     examples = examples or numbered(100)
-    return few_labels.labelled(examples, fields(count), seed=seed).ids.tolist()
+    return few_labels.labelled(
+        examples, FewLabels(count), seed=seed
+    ).ids.tolist()
 
 
 def test_equally_many_of_each_class_are_chosen_in_order():
-    chosen = few_labels.labelled(numbered(100), fields(3), seed=0)
+    chosen = few_labels.labelled(numbered(100), FewLabels(3), seed=0)
     assert np.bincount(chosen.labels).tolist() == [3] * 10
     assert chosen.ids.tolist() == sorted(chosen.ids)
     assert chosen.num_classes == 10
@@ -41,22 +38,24 @@ def test_a_smaller_number_is_among_a_larger_one_and_of_a_larger_set():
 
 def test_a_class_with_too_few_images_is_named():
     examples = numbered(100).subset(np.arange(95))
-    with pytest.raises(ValueError, match="Received: 10, and class 5 with 9"):
-        few_labels.labelled(examples, fields(10), seed=0)
+    few = FewLabels(10, section="baseline")
+    text = "^baseline.labels_per_class .* Received: 10, and class 5 with 9"
+    with pytest.raises(ValueError, match=text):
+        few_labels.labelled(examples, few, seed=0)
 
 
 def test_a_file_lists_the_labelled_examples(tmp_path):
     np.save(tmp_path / "ids.npy", [7, 3])
     chosen = few_labels.labelled(
-        numbered(10), fields(path=tmp_path / "ids.npy"), seed=0
+        numbered(10), FewLabels(listed=tmp_path / "ids.npy"), seed=0
     )
     assert chosen.ids.tolist() == [3, 7] and chosen.labels.tolist() == [3, 7]
 
 
 def test_examples_without_labels_are_refused():
-    with pytest.raises(ValueError, match="need labels"):
+    with pytest.raises(ValueError, match="needs labels"):
         few_labels.labelled(
-            few_labels.unlabelled(numbered(10)), fields(1), seed=0
+            few_labels.unlabelled(numbered(10)), FewLabels(1), seed=0
         )
 
 

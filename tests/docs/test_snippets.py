@@ -39,6 +39,7 @@ SHORTER = {
         "--config.data.validation_examples=200",
         "--config.student.epochs=2",
         "--config.student.batch_size=32",
+        "--config.baseline.labels_per_class=0",
     ],
 }
 # Pages with another test for their snippets.

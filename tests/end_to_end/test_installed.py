@@ -97,8 +97,8 @@ def test_the_quickstart_trains_in_an_empty_directory(installed, tmp_path):
     flags = [
         "--config.data.max_train_examples=640",
         "--config.data.validation_examples=64",
-        "--config.data.labelled_passes=2",
-        "--config.data.labels_per_class=20",
+        "--config.baseline.labelled_passes=2",
+        "--config.baseline.labels_per_class=20",
         "--config.teacher.epochs=1",
         "--config.student.epochs=1",
         "--config.teacher.batch_size=64",

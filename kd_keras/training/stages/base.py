@@ -64,7 +64,7 @@ class Stage(abc.ABC):
         self.parts = context.parts
         if self.uses_transfer_set:
             self.parts = context.transfer_parts
-        if few_labels.is_asked_for(config.data):
+        if self.few_labels:
             self.parts = self._with_few_labels()
         self.train = self.parts["train"]
         self.model_name = f"{config.name}_{self.name}"
@@ -78,11 +78,18 @@ class Stage(abc.ABC):
         return cluster.is_chief(self.context.strategy)
 
     @property
+    def few_labels(self):
+        """`few_labels.FewLabels`: which training examples have labels."""
+        data = self.config.data
+        return few_labels.FewLabels(
+            data.labels_per_class, data.labelled_ids, data.labelled_passes
+        )
+
+    @property
     def passes(self):
         """Passes over the training examples that are one epoch: int."""
-        data = self.config.data
-        if self.uses_labels and few_labels.is_asked_for(data):
-            return data.labelled_passes
+        if self.uses_labels and self.few_labels:
+            return self.few_labels.passes
         return 1
 
     @property
@@ -318,10 +325,12 @@ class Stage(abc.ABC):
 
     def _with_few_labels(self):
         """The parts, with the labelled ones or unlabelled ones to train on."""
-        fields, train = self.config.data, self.parts["train"]
+        train = self.parts["train"]
         if not self.uses_labels:
             return {**self.parts, "train": few_labels.unlabelled(train)}
-        chosen = few_labels.labelled(train, fields, seed=self.config.seed)
+        chosen = few_labels.labelled(
+            train, self.few_labels, seed=self.config.seed
+        )
         return {**self.parts, "train": chosen}
 
     def write_export(self, network, directory):

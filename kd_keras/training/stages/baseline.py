@@ -1,6 +1,6 @@
 """The baseline stage: the student's network, trained on labels."""
 
-from kd_keras.data import augmentation
+from kd_keras.data import augmentation, few_labels
 from kd_keras.distillation import trainer
 from kd_keras.training.stages import base, training_stage
 
@@ -22,6 +22,15 @@ class BaselineStage(training_stage.TrainingStage):
             "student": base.without(config.student, "optimizer", "weights"),
             "baseline": config.baseline,
         }
+
+    @property
+    def few_labels(self):
+        own, of_all = self.config.baseline, super().few_labels
+        if of_all or not own.labels_per_class:
+            return of_all
+        return few_labels.FewLabels(
+            own.labels_per_class, passes=own.labelled_passes, section=self.name
+        )
 
     @property
     def view_spec(self):

@@ -7,7 +7,7 @@ import pytest
 from stage_runs import small_config
 
 from kd_keras.training import prepare
-from kd_keras.training.stages import stage_class
+from kd_keras.training.stages import base, stage_class
 
 
 def few(**overrides):
@@ -43,6 +43,36 @@ def test_all_stages_but_the_student_learn_from_the_same_labels(
     for stage in (student, *stages.values()):
         assert stage.parts["validation"].labelled
         assert stage.train.num_classes == 10
+
+
+def test_the_baseline_alone_may_have_few_labels(small_mnist, tmp_path):
+    given = {"data.labels_per_class": 0, "baseline.labels_per_class": 6}
+    config = few(**given, **{"baseline.labelled_passes": 5})
+    stages = stages_of(config, small_mnist, tmp_path)
+    counts = {name: len(stage.train) for name, stage in stages.items()}
+    assert counts.pop("baseline") == 60
+    assert set(counts.values()) == {400}
+    passes = {name: stage.passes for name, stage in stages.items()}
+    assert passes.pop("baseline") == 5
+    assert set(passes.values()) == {1}
+    # It chooses them as it does where all have few.
+    same = few(**{"data.labels_per_class": 6})
+    all_few = stages_of(same, small_mnist, tmp_path)["baseline"]
+    assert stages["baseline"].train.ids.tolist() == all_few.train.ids.tolist()
+    # What the others depend on stays as it was.
+    without = few(**{"data.labels_per_class": 0})
+    for name, stage in stages_of(without, small_mnist, tmp_path).items():
+        records = [
+            {**x.depends_on(x.config), **base.Stage.find_inputs(x)}
+            for x in (stage, stages[name])
+        ]
+        assert (records[0] == records[1]) is (name != "baseline")
+
+
+def test_few_labels_of_all_are_those_of_the_baseline(small_mnist, tmp_path):
+    config = few(**{"baseline.labels_per_class": 6})
+    stages = stages_of(config, small_mnist, tmp_path)
+    assert len(stages["baseline"].train) == len(stages["teacher"].train) == 120
 
 
 @pytest.mark.slow

@@ -1,0 +1,38 @@
+"""CIFAR-10 students without a label that train for many epochs.
+
+    python -m kd_keras.train --config=cifar10_long --stage=student
+    python -m kd_keras.train --config=cifar10_long --stage=baseline
+    python -m kd_keras.train --config=cifar10_long:resnet8 --stage=student
+    python -m kd_keras.train --config=cifar10_long:resnet8 --stage=baseline
+
+The networks are those of `cifar10` (0.3 M parameters) and `cifar10_resnet8`.
+The first command for a student stores ten views of each image, labelled by the
+shipped teacher in bfloat16, in `<workdir>/store`.
+
+Results, and what was tried: `docs/experiments/cifar10_long.md`.
+"""
+
+from kd_keras.config import recipes
+from kd_keras.utils.suggestions import check_choice
+
+# The recipe and the epochs of each network.
+_NETWORKS = {"airbench": ("cifar10", 80), "resnet8": ("cifar10_resnet8", 100)}
+
+
+def get_config(network="airbench"):
+    check_choice(network, _NETWORKS, what="the network")
+    recipe, epochs = _NETWORKS[network]
+    config = recipes.load(recipe)
+    config.name = recipe.replace("cifar10", "cifar10_long")
+    config.teacher.path = "savedmodels/cifar10_teacher"
+    config.teacher.precision = "bfloat16"
+    config.store.path = "auto"
+    # Runs of all seeds see the same views, so they can share a store.
+    config.data.augment.seed = 0
+    config.data.augment.translate = 4
+    if network == "airbench":
+        config.data.mixup = config.data.cutmix = 0.25
+    config.student.epochs = epochs
+    for role in ("student", "baseline"):
+        config[role].optimizer.warmup_epochs = 5.0
+    return config

@@ -14,9 +14,10 @@ def entries(stages):
         stages: list of `stages.base.Stage` that have ended.
 
     Returns:
-        dict of JSON values: the results of `metrics.compare`, and `student`
-        and `baseline`, dicts of `examples`, the number of training examples,
-        and `labelled`, whether their labels were used. Empty where a stage,
+        dict of JSON values: the results of `metrics.compare`, and `student`,
+        `baseline` and, if it was trained, `teacher`: dicts of `examples`, the
+        number of training examples, and `labelled`, whether their labels were
+        used. Empty where a stage,
         the labels of the test images or the student's classifier is missing.
     """
     found = {stage.name: stage for stage in stages}
@@ -41,9 +42,10 @@ def entries(stages):
         ),
         **{
             name: {
-                "examples": len(stage.train),
-                "labelled": bool(stage.uses_labels),
+                "examples": len(found[name].train),
+                "labelled": bool(found[name].uses_labels),
             }
-            for name, stage in chosen.items()
+            for name in ("teacher", *chosen)
+            if name in found
         },
     }

@@ -108,8 +108,11 @@ def _against_baseline(compared):
     gain = compared["only_right"] - compared["only_other_right"]
     p_value = compared["p_value"]
     beyond = "beyond chance" if p_value < _SIGNIFICANT else "not beyond chance"
+    taught_by = ""
+    if "teacher" in compared:
+        taught_by = f"; its teacher had {_trained_on(compared['teacher'])}"
     return (
-        f"The student ({_trained_on(compared['student'])}) makes "
+        f"The student ({_trained_on(compared['student'])}{taught_by}) makes "
         f"{_difference(gain)} the baseline (the same network, "
         f"{_trained_on(compared['baseline'])}): {beyond} "
         f"(McNemar's test, p = {p_value:.2g})."

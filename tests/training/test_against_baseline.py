@@ -43,6 +43,7 @@ def test_the_exported_models_are_compared(small_mnist, tmp_path):
         [
             ended("baseline", tmp_path, test, train=range(3)),
             ended("student", tmp_path, test),
+            ended("teacher", tmp_path, None, train=range(5), uses_labels=True),
         ]
     )
     gain = compared["only_right"] - compared["only_other_right"]
@@ -53,6 +54,7 @@ def test_the_exported_models_are_compared(small_mnist, tmp_path):
     assert compared["p_value"] < 1e-6
     assert compared["student"] == {"examples": 7, "labelled": False}
     assert compared["baseline"] == {"examples": 3, "labelled": True}
+    assert compared["teacher"] == {"examples": 5, "labelled": True}
 
 
 def test_nothing_is_said_without_both_or_labels(small_mnist, tmp_path):

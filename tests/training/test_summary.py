@@ -66,6 +66,11 @@ def test_a_sentence_compares_student_and_baseline(counts, p_value, said):
         f"(McNemar's test, p = {p_value:.2g})."
     ) in text
     assert "McNemar" not in text_of([report("student")])
+    compared["teacher"] = {"examples": 55000, "labelled": True}
+    assert (
+        "The student (55,000 images without labels; its teacher had 55,000 "
+        f"images with labels) makes {said}"
+    ) in text_of(reports)
 
 
 def test_without_a_student_the_last_model_is_the_example():

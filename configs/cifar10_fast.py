@@ -21,6 +21,7 @@ def get_config():
     config = recipes.load("cifar10")
     config.name = "cifar10_fast"
     config.teacher.path = "savedmodels/cifar10_teacher"
+    config.teacher.precision = "auto"
     config.store.path = "auto"
     config.store.views = 2
     config.student.epochs = 4

@@ -7,7 +7,7 @@
 
 The networks are those of `cifar10` (0.3 M parameters) and `cifar10_resnet8`.
 The first command for a student stores ten views of each image, labelled by the
-shipped teacher in bfloat16, in `<workdir>/store`.
+shipped teacher, in `<workdir>/store`.
 
 Results, and what was tried: `docs/experiments/cifar10_long.md`.
 """
@@ -25,7 +25,7 @@ def get_config(network="airbench"):
     config = recipes.load(recipe)
     config.name = recipe.replace("cifar10", "cifar10_long")
     config.teacher.path = "savedmodels/cifar10_teacher"
-    config.teacher.precision = "bfloat16"
+    config.teacher.precision = "auto"
     config.store.path = "auto"
     # Runs of all seeds see the same views, so they can share a store.
     config.data.augment.seed = 0

@@ -172,8 +172,10 @@ SECTION = Section(
             "float32",
             "What the teacher computes in when it teaches. bfloat16 is for "
             "networks of TensorFlow and Keras on processors with AMX or "
-            "AVX512-BF16: several times faster, and logits are less exact.",
-            field.one_of(TEACHER_PRECISIONS),
+            "AVX512-BF16: several times faster, and logits are less exact. "
+            "auto is bfloat16 for such networks where precision=auto is, else "
+            "float32.",
+            field.one_of((*TEACHER_PRECISIONS, "auto")),
         ),
         Section(
             "augment",

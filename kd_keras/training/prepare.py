@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kd_keras import config as config_lib
 from kd_keras.data import datasets, sources, splits
-from kd_keras.training import cluster, devices
+from kd_keras.training import cluster, devices, teacher_paths
 from kd_keras.utils import provenance
 
 _log = logging.getLogger(__name__)
@@ -87,6 +87,12 @@ def prepare(
     else:
         _meet(config, workers, facts)
     config.precision = devices.resolve_precision(config.precision)
+    if config.teacher.precision == "auto":
+        config.teacher.precision = devices.teacher_precision(
+            is_graph=teacher_paths.are_graphs(
+                teacher_paths.of(config, savedmodels)
+            )
+        )
     strategy = _make_strategy(config, workers)
     # The same command gives the same bits, on GPUs too.
     tf.config.experimental.enable_op_determinism()

@@ -30,6 +30,24 @@ def default(config, savedmodels):
     return path
 
 
+def are_graphs(paths):
+    """Whether TensorFlow computes all of these teachers: bool.
+
+    Args:
+        paths: as `of` returns them. One that is still to be trained is of a
+            network of this program, which TensorFlow computes.
+
+    Raises:
+        ValueError: if one is of no kind.
+    """
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            kind, _ = loading.find_teacher(path)
+            if not kind.is_graph:
+                return False
+    return True
+
+
 def check_exists(path):
     """Raises a ValueError if a teacher does not exist, or is of no kind.
 

@@ -17,3 +17,6 @@ def test_auto_precision_is_bfloat16_where_it_is_faster(
     )
     assert devices.resolve_precision("auto") == precision
     assert devices.resolve_precision("float32") == "float32"
+    of_teacher = "bfloat16" if is_faster else "float32"
+    assert devices.teacher_precision(is_graph=True) == of_teacher
+    assert devices.teacher_precision(is_graph=False) == "float32"

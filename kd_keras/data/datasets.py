@@ -10,7 +10,7 @@ import tensorflow as tf
 from kd_keras.data import labels as labels_lib
 from kd_keras.data import order, readers
 from kd_keras.models import image_spec as image_specs
-from kd_keras.utils import digests, strategies
+from kd_keras.utils import digests, strategies, tf_data
 
 # What the parts of a dataset are for, in messages.
 _VERBS = {"test": "test", "validation": "validate"}
@@ -164,7 +164,7 @@ class Examples:
             start = step * batch_size
             return start, tf.minimum(start + batch_size, count)
 
-        @tf.autograph.experimental.do_not_convert
+        @tf_data.unconverted
         def rows(number):
             start, stop = bounds(number // share.own)
             replica = share.first + number % share.own
@@ -180,7 +180,7 @@ class Examples:
     def batches(self, batch_size, **options):
         """As `id_batches`, but of `(ids, images[, labels])`."""
 
-        @tf.autograph.experimental.do_not_convert
+        @tf_data.unconverted
         def read(ids, *labels):
             return (ids, self.reader.read(ids), *labels)
 

@@ -63,7 +63,7 @@ def drop_ids(batches, view=0):
     is joined to the images but their own labels.
     """
 
-    @tf.autograph.experimental.do_not_convert
+    @tf_data.unconverted
     def drop(ids, images, *labels):
         return (images, *labels) if labels else images
 
@@ -139,8 +139,7 @@ def training_batches(
         return join(batches, view)
 
     def batches_of(share):
-        # AutoGraph would take half a second, and finds nothing to convert.
-        @tf.autograph.experimental.do_not_convert
+        @tf_data.unconverted
         def batches_of_epoch(epoch):
             return views_of_epoch(epoch, share)
 
@@ -237,11 +236,11 @@ def labelling_batches(examples, chosen, *, batch_size, views_count, spec):
         examples, then all of the next.
     """
 
-    @tf.autograph.experimental.do_not_convert
+    @tf_data.unconverted
     def each_view(ids):
         return tf.data.Dataset.range(views_count).map(lambda view: (ids, view))
 
-    @tf.autograph.experimental.do_not_convert
+    @tf_data.unconverted
     def make_batch(ids, view):
         return view, make_views(examples, ids, view=view, spec=spec)
 

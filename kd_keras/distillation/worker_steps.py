@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kd_keras.utils import strategies
+from kd_keras.utils import strategies, tf_data
 
 
 class WorkerSteps:
@@ -48,7 +48,7 @@ def check_data(strategy, x):
 def _step_function(model, step):
     strategy = model.distribute_strategy
 
-    @tf.autograph.experimental.do_not_convert
+    @tf_data.unconverted
     def run(iterator):
         logs = strategy.run(step, args=(iterator.get_next(),))
         return {

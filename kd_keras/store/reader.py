@@ -11,7 +11,7 @@ from kd_keras.store import ids as ids_lib
 from kd_keras.store import layout, mapped_files, records
 from kd_keras.store import manifest as manifest_lib
 from kd_keras.teachers.outputs import Outputs
-from kd_keras.utils import remote_copies
+from kd_keras.utils import remote_copies, tf_data
 
 
 class LogitStore:
@@ -216,7 +216,7 @@ class LogitStore:
             of `labels` if any.
         """
 
-        @tf.autograph.experimental.do_not_convert
+        @tf_data.unconverted
         def join(ids, images, labels=None):
             logits, features = self.lookup(ids, view, part)
             y = {} if logits is None else {"teacher_logits": logits}

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kd_keras.data import pipeline
 from kd_keras.teachers import outputs as outputs_lib
+from kd_keras.utils import tf_data
 
 
 class LiveAnswers:
@@ -107,7 +108,7 @@ def join_by_id(batches, ids, outputs):
     order = tf.constant(order)
     y = tf.nest.map_structure(tf.constant, outputs_lib.as_targets(outputs))
 
-    @tf.autograph.experimental.do_not_convert
+    @tf_data.unconverted
     def join(ids, images, labels=None):
         rows = tf.gather(order, tf.searchsorted(sorted_ids, ids))
         part = tf.nest.map_structure(lambda values: tf.gather(values, rows), y)

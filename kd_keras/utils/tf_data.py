@@ -1,6 +1,10 @@
-"""Options of `tf.data` datasets."""
+"""Options of `tf.data` datasets, and of the functions that they map."""
 
 import tensorflow as tf
+
+# A decorator of functions without control flow on tensors. AutoGraph would
+# find nothing to convert in them, and take up to half a second each.
+unconverted = tf.autograph.experimental.do_not_convert
 
 
 def without_autotuning(dataset):

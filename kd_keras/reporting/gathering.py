@@ -69,6 +69,7 @@ def gather(
         "recorded": recorded,
         "temperature": config.distill.temperature,
         "labels_used": config_lib.uses_labels(config),
+        "baseline_labels": _baseline_labels(config, len(data["classes"])),
         "models": models_lib.rows(
             models, exported, measures["measured"], timings, config.name
         ),
@@ -80,6 +81,14 @@ def gather(
         "onnx": onnx,
         "versions": provenance.versions(),
     }
+
+
+def _baseline_labels(config, num_classes):
+    """How many labels the baseline learned from; 0 for all or a list."""
+    per_class = config.data.labels_per_class
+    if not (per_class or config.data.labelled_ids):
+        per_class = config.baseline.labels_per_class
+    return per_class * num_classes
 
 
 def _onnx_file(exported, *, needed):

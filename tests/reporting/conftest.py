@@ -37,6 +37,7 @@ def place(tmp_path_factory):
     config.data.data_dir = str(root / "images")
     config.data.channels = nets.IMAGE_SHAPE[-1]
     config.distill.temperature = report_runs.TEMPERATURE
+    config.baseline.labels_per_class = 1
     # A recorded path that no longer exists; the page takes the teacher beside
     # the student.
     config.teacher.path = "no/longer/there"

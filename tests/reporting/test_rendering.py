@@ -125,6 +125,14 @@ def test_the_training_is_described_only_if_it_is_on_record(report, page):
     assert "its training is not on record" in text
 
 
+@pytest.mark.slow
+def test_the_page_tells_how_many_labels_the_baseline_had(report, page):
+    count = len(report_runs.CLASSES)
+    assert f"network trained on {count} labels." in report_runs.text_of(page)
+    page = rendering.render({**report, "baseline_labels": 0})
+    assert "network trained on labels." in report_runs.text_of(page)
+
+
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ValueError, match=r"jinja2.*\[report\]"):

@@ -28,6 +28,8 @@ from kd_keras.config import recipes
 def get_config():
     config = recipes.load("cifar10_fast")
     config.name = "cifar10"
+    # As in all of the paper's experiments.
+    config.teacher.precision = "float32"
     # Students of all seeds see the same views, so they share a store.
     config.data.augment.seed = 0
     specialist = config.specialist

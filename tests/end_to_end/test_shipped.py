@@ -38,6 +38,8 @@ def predict(path, images):
         pytest.param("cifar10_teacher", marks=pytest.mark.slow),
         "cifar10_student",
         "cifar10_few_labels_student",
+        "cifar10_long_student",
+        "cifar10_long_resnet8_student",
     ],
 )
 def test_a_shipped_model_is_as_good_as_its_card_says(name, samples):

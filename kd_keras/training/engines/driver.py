@@ -78,6 +78,7 @@ class _Labelling:
         Returns:
             `(worker, answer)`.
         """
+        # Those that have been asked for it, or all if there is nothing to ask.
         resting = set() if others else {*self._crew.workers}
         while True:
             idle = [w for w in self._crew.workers if w not in self._asked]

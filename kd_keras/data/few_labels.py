@@ -82,7 +82,7 @@ def _of_each_class(examples, count, seed, field):
     if counts.min() < count:
         raise ValueError(
             f"{field} must be at most the number of training images of each "
-            f"class. Received: {count}, and class "
+            f"class, or 0 for all. Received: {count}, and class "
             f"{counts.argmin()} with {counts.min()}"
         )
     ranks = np.arange(len(by_class)) - np.repeat(

@@ -32,6 +32,24 @@ class FewLabels:
         return chosen if self.per_class else "those of a list"
 
 
+def of_all(config):
+    """The `FewLabels` of every stage, from the resolved configuration."""
+    data = config.data
+    return FewLabels(
+        data.labels_per_class, data.labelled_ids, data.labelled_passes
+    )
+
+
+def of_baseline(config):
+    """The `FewLabels` of the baseline: its own, unless all stages have few."""
+    own = config.baseline
+    if of_all(config) or not own.labels_per_class:
+        return of_all(config)
+    return FewLabels(
+        own.labels_per_class, passes=own.labelled_passes, section="baseline"
+    )
+
+
 def labelled(examples, few, *, seed):
     """Selects the examples that a network learns from with their labels.
 

@@ -4,7 +4,7 @@ import logging
 import pathlib
 
 from kd_keras import config as config_lib
-from kd_keras.data import sources
+from kd_keras.data import few_labels, sources
 from kd_keras.evaluation import comparison, metrics, predict
 from kd_keras.reporting import models as models_lib
 from kd_keras.reporting import records
@@ -69,7 +69,9 @@ def gather(
         "recorded": recorded,
         "temperature": config.distill.temperature,
         "labels_used": config_lib.uses_labels(config),
-        "baseline_labels": _baseline_labels(config, len(data["classes"])),
+        # 0 for all labels, or those of a list.
+        "baseline_labels": few_labels.of_baseline(config).per_class
+        * len(data["classes"]),
         "models": models_lib.rows(
             models, exported, measures["measured"], timings, config.name
         ),
@@ -81,14 +83,6 @@ def gather(
         "onnx": onnx,
         "versions": provenance.versions(),
     }
-
-
-def _baseline_labels(config, num_classes):
-    """How many labels the baseline learned from; 0 for all or a list."""
-    per_class = config.data.labels_per_class
-    if not (per_class or config.data.labelled_ids):
-        per_class = config.baseline.labels_per_class
-    return per_class * num_classes
 
 
 def _onnx_file(exported, *, needed):

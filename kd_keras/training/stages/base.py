@@ -80,10 +80,7 @@ class Stage(abc.ABC):
     @property
     def few_labels(self):
         """`few_labels.FewLabels`: which training examples have labels."""
-        data = self.config.data
-        return few_labels.FewLabels(
-            data.labels_per_class, data.labelled_ids, data.labelled_passes
-        )
+        return few_labels.of_all(self.config)
 
     @property
     def passes(self):

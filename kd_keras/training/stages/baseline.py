@@ -25,12 +25,7 @@ class BaselineStage(training_stage.TrainingStage):
 
     @property
     def few_labels(self):
-        own, of_all = self.config.baseline, super().few_labels
-        if of_all or not own.labels_per_class:
-            return of_all
-        return few_labels.FewLabels(
-            own.labels_per_class, passes=own.labelled_passes, section=self.name
-        )
+        return few_labels.of_baseline(self.config)
 
     @property
     def view_spec(self):

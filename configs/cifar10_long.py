@@ -16,7 +16,7 @@ from kd_keras.config import recipes
 from kd_keras.utils.suggestions import check_choice
 
 # The recipe and the epochs of each network.
-_NETWORKS = {"airbench": ("cifar10", 80), "resnet8": ("cifar10_resnet8", 100)}
+_NETWORKS = {"airbench": ("cifar10", 110), "resnet8": ("cifar10_resnet8", 100)}
 
 
 def get_config(network="airbench"):
@@ -30,9 +30,13 @@ def get_config(network="airbench"):
     # Runs of all seeds see the same views, so they can share a store.
     config.data.augment.seed = 0
     config.data.augment.translate = 4
-    if network == "airbench":
-        config.data.mixup = config.data.cutmix = 0.25
     config.student.epochs = epochs
-    for role in ("student", "baseline"):
-        config[role].optimizer.warmup_epochs = 5.0
+    optimizers = [config[role].optimizer for role in ("student", "baseline")]
+    for optimizer in optimizers:
+        optimizer.warmup_epochs = 5.0
+    if network == "airbench":
+        config.teacher.mirrored = True
+        for optimizer in optimizers:
+            optimizer.schedule = "cosine"
+            optimizer.kernel_learning_rate = 0.12
     return config

@@ -26,8 +26,8 @@ _log = logging.getLogger(__name__)
 
 # See `plan.fields_of`.
 _NEWER = re.compile(
-    r"data\.labelled_passes|student\.quantize|teacher\.precision"
-    r"|baseline\.(labels_per_class|labelled_passes)"
+    r"data\.labelled_passes|student\.quantize"
+    r"|teacher\.(mirrored|precision)|baseline\.(labels_per_class|labelled_passes)"
 )
 
 

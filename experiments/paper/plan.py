@@ -54,8 +54,8 @@ _NEWER = re.compile(
     r"|crop_scale|erasing|grey|hue|magnitude|order|rand_augment|saturation"
     r"|trivial_augment)"
     r"|(student|teacher)\.image_size|student\.(quantize|weights)"
-    r"|teacher\.(backbone|backbone_layer|classes|image_sizes|precision|preprocess"
-    r"|resize|signature)"
+    r"|teacher\.(backbone|backbone_layer|classes|image_sizes|mirrored|precision"
+    r"|preprocess|resize|signature)"
     r"|distill\.features\..*|cluster\..*"
     r"|baseline\.(labels_per_class|labelled_passes)"
 )

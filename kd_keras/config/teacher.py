@@ -104,10 +104,16 @@ SECTION = Section(
         Field(
             "mean",
             "arithmetic",
-            "For an ensemble: the mean of probabilities (arithmetic) or of "
-            "their logarithms (geometric).",
+            "For an ensemble, and with teacher.mirrored: the mean of "
+            "probabilities (arithmetic) or of their logarithms (geometric).",
             field.one_of(MEANS),
-            used_with=("path", _SEVERAL),
+        ),
+        Field(
+            "mirrored",
+            False,
+            "Averages the teacher's predictions of an image and of its mirror "
+            "image: better labels in twice the time, for images that may be "
+            "mirrored.",
         ),
         Field(
             "weights",

@@ -42,13 +42,20 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
 
     Raises:
         ValueError: if the members differ in their classes, or take images of
-            different sizes, or if the weights or `mean` are invalid.
+            different sizes, or have features, or if the weights or `mean`
+            are invalid.
 
     Reference:
         - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), section 1
     """
     suggestions.check_choice(mean, config.MEANS, what="mean")
     shares = _shares(weights, len(members))
+    if any(member.feature_shapes for member in members):
+        raise ValueError(
+            "teachers that are combined (several paths, or teacher.mirrored) "
+            "must have no features to match: only predictions have a mean. "
+            f"Received: features of {', '.join(m.path for m in members)}"
+        )
     counts = [member.num_classes for member in members]
     if len(set(counts)) > 1:
         raise ValueError(
@@ -85,6 +92,30 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
         image_spec=known[0].image_spec if known else None,
         class_names=names,
         **_preprocessing(members, weights, mean, activation),
+    )
+
+
+def mirrored(teacher):
+    """Makes a teacher that sees the mirror image of each image.
+
+    Args:
+        teacher: `Teacher`.
+
+    Returns:
+        `Teacher`. With the teacher itself, `combine` makes one whose answers
+        for an image and for its mirror image are alike.
+    """
+
+    def function(images):
+        return teacher.function(tf.reverse(images, [2]))
+
+    def preprocessed_by(name):
+        return mirrored(teacher.preprocessed_by(name))
+
+    return teacher.replaced(
+        function=function,
+        path=f"{teacher.path} (mirrored)",
+        preprocessed_by=teacher.preprocessed_by and preprocessed_by,
     )
 
 
@@ -184,6 +215,8 @@ class TeacherFiles:
             are read as `load_teacher` does.
         weights: tuple of floats; see `combine`.
         mean: str; see `combine`.
+        mirrored: bool, whether each teacher's answers are averaged over an
+            image and its mirror image, in twice the time.
         activation: `softmax` or `sigmoid`; see `combine`.
 
     Attributes:
@@ -205,6 +238,7 @@ class TeacherFiles:
         options=None,
         weights=(),
         mean="arithmetic",
+        mirrored=False,
         activation="softmax",
     ):
         _shares(weights, len(paths))
@@ -216,6 +250,7 @@ class TeacherFiles:
         ]
         self._weights = weights
         self._mean = mean
+        self._mirrored = mirrored
         self.activation = activation
         self.class_names = self._find_class_names()
         self.record = {
@@ -226,7 +261,9 @@ class TeacherFiles:
             ),
             **_together([wrapping.record(one) for one in self.options]),
         }
-        if len(paths) > 1:
+        if mirrored:
+            self.record["mirrored"] = True
+        if len(paths) > 1 or mirrored:
             self.record |= {"mean": mean, "weights": list(weights)}
             if activation != "softmax":
                 self.record["activation"] = activation
@@ -251,11 +288,15 @@ class TeacherFiles:
             loading.load(path, options, field="teacher.image_size")
             for path, options in zip(self.paths, self.options)
         ]
+        weights = list(self._weights)
+        if self._mirrored:
+            members += list(map(mirrored, members))
+            weights *= 2
         if len(members) == 1:
             return members[0]
         return combine(
             members,
-            weights=self._weights,
+            weights=weights,
             mean=self._mean,
             activation=self.activation,
         )

@@ -46,6 +46,7 @@ def find(
         ],
         weights=fields.weights,
         mean=fields.mean,
+        mirrored=fields.mirrored,
         activation=activation or losses.activation_of(config.distill.loss),
     )
     if files.has_logits:

@@ -14,6 +14,7 @@ STUDENT_FIELDS = (
     "classes",
     "precision",
     "mean",
+    "mirrored",
     "weights",
     "backbone",
     "backbone_layer",

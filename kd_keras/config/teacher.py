@@ -47,6 +47,14 @@ def _check(config):
         "empty with teacher.backbone: its head has the classes of the data",
     )
     weights, path = config.teacher.weights, config.teacher.path
+    field.require(
+        config.teacher.mean == MEANS[0]
+        or config.teacher.mirrored
+        or _SEVERAL.holds(path),
+        config,
+        "teacher.mean",
+        f"{MEANS[0]} without teacher.mirrored and for a single teacher",
+    )
     count = len([part for part in path.split(",") if part.strip()]) or 1
     field.require(
         len(weights) in (0, count),

@@ -105,6 +105,46 @@ def test_files_are_identified_before_they_are_loaded(tmp_path):
     )
 
 
+@pytest.mark.parametrize("weights", [(), (1.0, 3.0)])
+def test_mirrored_predictions_are_averaged(weights, tmp_path):
+    paths = [tmp_path / "a.keras", tmp_path / "b.keras"][: len(weights) or 1]
+    networks = [nets.make_network() for _ in paths]
+    for network, path in zip(networks, paths):
+        network.save(path)
+    files = ensemble.TeacherFiles(paths, weights=weights, mirrored=True)
+    assert files.record == {
+        **ensemble.TeacherFiles(paths).record,
+        "mirrored": True,
+        "mean": "arithmetic",
+        "weights": list(weights),
+    }
+    images = np.float32(nets.make_images(4))
+    shares = np.float64(weights or [1.0]) / sum(weights or [1.0])
+    expected = sum(
+        share * (tf.nn.softmax(network(x)).numpy() / 2)
+        for share, network in zip(shares, networks)
+        for x in (images, images[:, :, ::-1])
+    )
+    teacher = files.teacher
+    p = tf.nn.softmax(teacher(images))
+    np.testing.assert_allclose(p, expected, atol=1e-6)
+    np.testing.assert_allclose(
+        teacher(images), teacher(images[:, :, ::-1]), atol=1e-5
+    )
+    np.testing.assert_array_equal(
+        teacher(images), teacher.preprocessed_by("none")(images)
+    )
+
+
+def test_features_of_several_teachers_are_refused(tmp_path):
+    path = tmp_path / "a.keras"
+    nets.make_network().save(path)
+    options = [TeacherOptions(features=("",))]
+    files = ensemble.TeacherFiles([path], options=options, mirrored=True)
+    with pytest.raises(ValueError, match="no features.*Received:.*a.keras"):
+        _ = files.teacher
+
+
 @pytest.mark.parametrize("num_labels", [1, 3])
 @pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
 def test_sigmoids_are_combined_for_each_label(num_labels, mean):

@@ -107,6 +107,7 @@ def test_several_teachers_are_an_ensemble(run, tmp_path, taught):
         student("first", **{"teacher.path": paths[0]}),
         student("arithmetic", **{"teacher.path": both}),
         student("weighted", **{**options, "teacher.weights": (1.0, 3.0)}),
+        student("mirrored", **{**options, "teacher.mirrored": True}),
     ]
     for other in others:
         assert not np.allclose(live[0], other[0], atol=1e-5)

@@ -89,3 +89,16 @@ def test_another_number_of_options_is_refused(paths, fields, words):
 def test_a_class_map_of_sigmoids_may_not_merge(paths):
     with pytest.raises(ValueError, match="may occur together.*a.keras"):
         find(paths[:1], {"classes": "0+1"}, activation="sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("fields", "recorded"),
+    [
+        ({"mean": "geometric"}, {"mean": "geometric", "weights": []}),
+        ({"weights": (1.0, 3.0)}, {"weights": [1.0, 3.0]}),
+        ({"mirrored": True}, {"mirrored": True, "mean": "arithmetic"}),
+    ],
+)
+def test_how_teachers_are_combined_is_recorded(paths, fields, recorded):
+    record = find(paths, fields).record
+    assert record == {**find(paths, {}).record, **recorded}

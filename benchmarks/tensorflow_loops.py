@@ -12,7 +12,6 @@ from kd_keras.data import augmentation, datasets, pipeline
 from kd_keras.deployment import saved_model
 from kd_keras.models import build
 from kd_keras.store import answers
-from kd_keras.training import devices
 
 TEMPERATURE = 4.0
 # Teacher and student: name and widths.
@@ -38,10 +37,15 @@ class Loops:
         labels = np.arange(len(images)) % 10
         self._examples = datasets.Examples(images, labels=labels)
         self._spec = augmentation.ViewSpec(translate=2, mirror="alternating")
-        teacher, student = NETS[nets]
         self._teacher, self._student = (
-            self._build(teacher),
-            self._build(student),
+            build.build_model(
+                name,
+                image_shape=(32, 32, 3),
+                num_classes=10,
+                images=images[:1000],
+                widths=widths,
+            )
+            for name, widths in NETS[nets]
         )
         path = f"{self._folder.name}/teacher"
         saved_model.export_saved_model(self._teacher, path)
@@ -54,9 +58,6 @@ class Loops:
         self._theirs = self._keras_distiller()
         self._live = self._distiller(self._loaded)
         self._stored = self._distiller(None)
-        with devices.precision_policy("mixed_bfloat16"):
-            in_bfloat16 = self._build(student)
-        self._stored_in_bfloat16 = self._distiller(None, student=in_bfloat16)
         self._answers = None
         self._num_stores = 0
 
@@ -65,10 +66,7 @@ class Loops:
         return {
             "plain": lambda: self._fit(self._plain, labels=True),
             "live": lambda: self._fit(self._live, labels=False),
-            "stored": lambda: self._fit_from_store(self._stored),
-            "stored, bfloat16": lambda: self._fit_from_store(
-                self._stored_in_bfloat16
-            ),
+            "stored": self._fit_from_store,
             "keras.distillation": lambda: self._fit(self._theirs, labels=True),
             "inference": self._inference,
             "label": self._label,
@@ -76,26 +74,14 @@ class Loops:
             "pipeline": self._pipeline,
         }
 
-    def _build(self, network):
-        name, widths = network
-        return build.build_model(
-            name,
-            image_shape=(32, 32, 3),
-            num_classes=10,
-            images=self._images[:1000],
-            widths=widths,
-        )
-
     def _copy_of_student(self):
         clone = keras.models.clone_model(self._student)
         clone.set_weights(self._student.get_weights())
         return clone
 
-    def _distiller(self, teacher, student=None):
+    def _distiller(self, teacher):
         distiller = kd_keras.Distiller(
-            student or self._copy_of_student(),
-            teacher,
-            temperature=TEMPERATURE,
+            self._copy_of_student(), teacher, temperature=TEMPERATURE
         )
         distiller.compile(optimizer=_sgd())
         return distiller
@@ -141,14 +127,14 @@ class Loops:
         model.fit(self._batches(**options), shuffle=False, verbose=0)
         return len(self._images)
 
-    def _fit_from_store(self, distiller):
+    def _fit_from_store(self):
         if self._answers is None:
             opened = kd_keras.LogitStore.open(self._make_store(1))
             self._answers = answers.StoredAnswers(
                 lambda: opened, manifest=opened.manifest
             )
         return self._fit(
-            distiller,
+            self._stored,
             labels=False,
             view_of=self._answers.view_of,
             join=self._answers.join,

@@ -90,9 +90,10 @@ class Muon(keras.optimizers.SGD):
     direction that the filters share dominates the others. All other
     variables are trained by SGD.
 
-    Convolutions need no weight decay: where a kernel's norm has no effect,
-    as before BatchNorm, decay controls the size of the step relative to the
-    weights, which is the learning rate here.
+    Kernels keep their norms, and weight decay leaves them out. Where a norm
+    has no effect, as before BatchNorm, it would drift: steps in proportion
+    to a kernel make it longer, and decay makes it shorter, until the epsilon
+    of the BatchNorm outweighs the variance of what it normalises.
 
     `keras.optimizers.Muon` trains convolutions by Adam instead.
 
@@ -104,9 +105,7 @@ class Muon(keras.optimizers.SGD):
         **kwargs: as for `keras.optimizers.SGD`.
 
     Reference:
-        - [Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/),
-          which keeps the kernels' norms instead of taking steps in
-          proportion to them
+        - [Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/)
     """
 
     def __init__(
@@ -120,9 +119,23 @@ class Muon(keras.optimizers.SGD):
         super().__init__(learning_rate, **kwargs)
         self.kernel_learning_rate = kernel_learning_rate
         self.kernel_momentum = kernel_momentum
+        self._not_decayed = ((), ())
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        self._not_decayed = (tuple(var_list or ()), tuple(var_names or ()))
+        super().exclude_from_weight_decay(var_list, var_names)
+
+    def build(self, variables):
+        if not self.built:
+            variables_given, names = self._not_decayed
+            kernels = filter(_is_convolution, variables)
+            super().exclude_from_weight_decay(
+                [*variables_given, *kernels], names
+            )
+        super().build(variables)
 
     def update_step(self, gradient, variable, learning_rate):
-        if len(variable.shape) != 4 or variable.shape[-1] == 1:
+        if not _is_convolution(variable):
             super().update_step(gradient, variable, learning_rate)
             return
         gradient = tf.cast(gradient, variable.dtype)
@@ -134,12 +147,14 @@ class Muon(keras.optimizers.SGD):
         step = tf.reshape(
             orthogonal(tf.reshape(ahead, (-1, ahead.shape[-1]))), ahead.shape
         )
-        length = (
-            tf.cast(learning_rate, variable.dtype)
-            * self.kernel_learning_rate
-            * tf.norm(tf.convert_to_tensor(variable))
-        )
-        self.assign_sub(variable, step * length / tf.norm(step))
+        kernel = tf.convert_to_tensor(variable)
+        norm = tf.norm(kernel)
+        rate = tf.cast(learning_rate, kernel.dtype) * self.kernel_learning_rate
+        # Neither a gradient nor a kernel of zeros may become NaN.
+        share = tf.math.divide_no_nan(rate * norm, tf.norm(step))
+        moved = kernel - step * share
+        kept = tf.math.divide_no_nan(norm, tf.norm(moved))
+        self.assign(variable, moved * kept)
 
     def get_config(self):
         return {
@@ -147,6 +162,11 @@ class Muon(keras.optimizers.SGD):
             "kernel_learning_rate": self.kernel_learning_rate,
             "kernel_momentum": self.kernel_momentum,
         }
+
+
+def _is_convolution(variable):
+    """Whether Muon takes orthogonal steps for it: not for depthwise kernels."""
+    return len(variable.shape) == 4 and variable.shape[-1] != 1
 
 
 def orthogonal(matrix):

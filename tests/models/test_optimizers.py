@@ -155,12 +155,45 @@ def test_muon_steps_of_convolutions_are_orthogonal():
     # The length of a gradient has no effect.
     steps, before = step_twice(muon(), 1e3 * gradients, shape)
     length = 0.5 * 0.2 * np.linalg.norm(before)
-    assert np.linalg.norm(steps[1]) == pytest.approx(length, rel=1e-5)
     # Nesterov's: 0.6 (0.6 g1 + g2) + g2.
     ahead = 0.36 * gradients[0] + 1.6 * gradients[1]
     expected = optimizers.orthogonal(ahead.reshape(36, 8)).numpy()
     expected *= -length / np.linalg.norm(expected)
-    np.testing.assert_allclose(steps[1].reshape(36, 8), expected, atol=1e-5)
+    moved = before.reshape(36, 8) + expected
+    # The kernel keeps its norm.
+    moved *= np.linalg.norm(before) / np.linalg.norm(moved)
+    after = (before + steps[1]).reshape(36, 8)
+    np.testing.assert_allclose(after, moved, atol=1e-5)
+
+
+def test_muon_keeps_the_norm_of_convolutions():
+    kernel, quarter_turn = np.eye(2), np.array([[0.0, 1.0], [-1.0, 0.0]])
+    variable = keras.Variable(kernel.reshape(1, 1, 2, 2).astype("float32"))
+    other = keras.Variable(np.ones((2, 2), "float32"), name="other")
+    shift = keras.Variable(np.ones(2, "float32"), name="bias")
+    optimizer = muon(weight_decay=0.1)
+    for _ in range(100):
+        # At right angles to the kernel, as behind BatchNorm.
+        turned = variable.numpy().reshape(2, 2) @ quarter_turn
+        gradient = keras.ops.array(turned.reshape(1, 1, 2, 2), "float32")
+        nothing = keras.ops.zeros((2, 2)), keras.ops.zeros(2)
+        optimizer.apply_gradients(
+            zip((gradient, *nothing), (variable, other, shift))
+        )
+    assert np.linalg.norm(variable) == pytest.approx(np.sqrt(2), rel=1e-5)
+    # Others decay: by 0.5 * 0.1 of them a step.
+    np.testing.assert_allclose(other, 0.95**100, rtol=1e-4)
+    np.testing.assert_allclose(shift, 1.0)
+
+
+@pytest.mark.parametrize("kernel", [0.0, 1.0])
+@pytest.mark.parametrize("gradient", [0.0, 1.0])
+def test_muon_makes_no_nan_of_zeros(kernel, gradient):
+    variable = keras.Variable(np.full((1, 1, 2, 3), kernel, "float32"))
+    gradients = keras.ops.full((1, 1, 2, 3), gradient)
+    muon().apply_gradients([(gradients, variable)])
+    assert np.isfinite(variable).all()
+    assert np.linalg.norm(variable) == pytest.approx(kernel * np.sqrt(6))
 
 
 @pytest.mark.parametrize("shape", [(36, 8), (8,), (3, 3, 8, 1)])

@@ -18,7 +18,7 @@ from kd_keras.utils.suggestions import check_choice
 
 # The recipe and the epochs of each network.
 _NETWORKS = {
-    "airbench": ("cifar10", 110),
+    "airbench": ("cifar10", 40),
     "resnet8": ("cifar10_resnet8", 100),
     "resnet20": ("cifar10_resnet8", 50),
 }

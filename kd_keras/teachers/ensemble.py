@@ -42,20 +42,13 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
 
     Raises:
         ValueError: if the members differ in their classes, or take images of
-            different sizes, or have features, or if the weights or `mean`
-            are invalid.
+            different sizes, or if the weights or `mean` are invalid.
 
     Reference:
         - [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), section 1
     """
     suggestions.check_choice(mean, config.MEANS, what="mean")
     shares = _shares(weights, len(members))
-    if any(member.feature_shapes for member in members):
-        raise ValueError(
-            "teachers that are combined (several paths, or teacher.mirrored) "
-            "must have no features to match: only predictions have a mean. "
-            f"Received: features of {', '.join(m.path for m in members)}"
-        )
     counts = [member.num_classes for member in members]
     if len(set(counts)) > 1:
         raise ValueError(
@@ -283,7 +276,19 @@ class TeacherFiles:
 
     @functools.cached_property
     def teacher(self):
-        """The `Teacher`, loaded on first use."""
+        """The `Teacher`, loaded on first use.
+
+        Raises:
+            ValueError: if features of several predictions are asked for.
+        """
+        is_combined = len(self.paths) > 1 or self._mirrored
+        if is_combined and any(one.features for one in self.options):
+            raise ValueError(
+                "teachers that are combined (several paths, or "
+                "teacher.mirrored) must have no features to match: only "
+                "predictions have a mean. Received: features of "
+                f"{', '.join(self.paths)}"
+            )
         members = [
             loading.load(path, options, field="teacher.image_size")
             for path, options in zip(self.paths, self.options)

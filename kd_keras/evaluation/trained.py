@@ -13,8 +13,8 @@ def test_results(network, test, *, answers=None):
 
     Returns:
         Dict of `test_examples`, `test_errors`, `test_accuracy`, `test_nll`
-        and, with a teacher, the `agreement` with it; None where no test set
-        exists, or no answers for it.
+        and, with a teacher, `teacher_errors` and the `agreement` with it;
+        None where no test set exists, or no answers for it.
     """
     has_teacher = answers is not None
     if has_teacher:
@@ -27,10 +27,13 @@ def test_results(network, test, *, answers=None):
         )
     results = test_measures(labels, logits=logits)
     if has_teacher:
-        results["agreement"] = None
+        results |= {"agreement": None, "teacher_errors": None}
     if teacher_logits is not None:
         results["agreement"] = metrics.agreement(
             teacher_logits=teacher_logits, student_logits=logits
+        )
+        results["teacher_errors"] = metrics.errors(
+            logits=teacher_logits, labels=labels
         )
     return results
 

@@ -123,6 +123,9 @@ def _measures(config, report):
     if report.get("agreement") is not None:
         agreement = f"{report['agreement']:.2%}"
         rows.append(("agreement with the teacher", agreement))
+    if report.get("teacher_errors") is not None:
+        errors = f"{report['teacher_errors']} of {report['test_examples']}"
+        rows.append(("test errors of the teacher", errors))
     if "probe" in report:
         rows += _probe_rows(report["probe"])
     rows += [

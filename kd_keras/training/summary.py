@@ -70,21 +70,29 @@ def _stages_table(reports):
     rows = [
         ["", "parameters", "MACs", "test errors", "agreement", "seconds"],
     ]
+    # A teacher that was given has no report of its own.
+    if reports[0].get("teacher_errors") is not None:
+        errors = _errors(reports[0], "teacher_errors")
+        rows.append(["teacher", "-", "-", errors, "-", "-"])
     for report in reports:
-        errors = _cell(report["test_errors"], ",")
-        if report["test_examples"]:
-            errors += f" of {report['test_examples']:,}"
         rows.append(
             [
                 report["stage"],
                 f"{report['parameters']:,}",
                 _cell(report["macs"], ","),
-                errors,
+                _errors(report, "test_errors"),
                 _cell(report.get("agreement"), ".2%"),
                 f"{report['seconds']:.0f}",
             ]
         )
     return tables.aligned(rows)
+
+
+def _errors(report, key):
+    errors = _cell(report[key], ",")
+    if report["test_examples"]:
+        errors += f" of {report['test_examples']:,}"
+    return errors
 
 
 def _comparison(reports):

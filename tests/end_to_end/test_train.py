@@ -1,6 +1,7 @@
 """`train` and `label` run whole, killed, on a full disk and in parts."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from commands import (
     REPOSITORY,
+    Forked,
     assert_one_line,
     command,
     environment,
@@ -98,7 +100,7 @@ def stop_in_epoch(
     ):
         pass
     time.sleep(0.3)
-    process.send_signal(by)
+    os.kill(process.pid, by)
     process.wait()
 
 
@@ -111,27 +113,26 @@ def test_a_run_killed_twice_ends_in_the_same_bits(tmp_path):
         # Several states an epoch.
         "--config.checkpoint_minutes=2e-3",
     ]
-    whole = run(*flags, "--workdir=whole", "--savedmodels=a", cwd=tmp_path)
-    assert whole.returncode == 0, whole.stderr
-    log = tmp_path / "log"
+    whole = [*flags, "--workdir=whole", "--savedmodels=a"]
+    killed = [*flags, "--workdir=killed", "--savedmodels=b"]
+    run_dir = tmp_path / "killed" / "teacher"
     for epoch in (1, 3):
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                command(*flags, "--workdir=killed", "--savedmodels=b"),
-                cwd=tmp_path,
-                env=environment(),
-                stdout=output,
-                stderr=subprocess.DEVNULL,
-            )
-            run_dir = tmp_path / "killed" / "teacher"
-            stop_in_epoch(process, log, epoch, run_dir=run_dir)
-        assert not (tmp_path / "killed/teacher/report.json").exists()
+        process = Forked(
+            command(*killed),
+            cwd=tmp_path,
+            env=environment(),
+            outputs=tmp_path / f"{epoch}",
+        )
+        log = tmp_path / f"{epoch}.stdout"
+        stop_in_epoch(process, log, epoch, run_dir=run_dir)
+        assert not (run_dir / "report.json").exists()
     *_, last = checkpoints.saved_positions(run_dir / "checkpoints")
-    rest = run(*flags, "--workdir=killed", "--savedmodels=b", cwd=tmp_path)
-    assert rest.returncode == 0, rest.stderr
+    cases = [[str(tmp_path), flags] for flags in (killed, whole)]
+    (code, rest), (whole_code, _) = run_forked("kd_keras.train", cases)
+    assert code == whole_code == 0, rest
     step = f", step {last.steps} of 100" if last.steps else ""
     resumed = f"resumes after epoch {last.epochs} of 4{step}, from"
-    assert resumed in rest.stderr
+    assert resumed in rest
     networks = [
         keras.models.load_model(tmp_path / f"{name}/teacher/teacher.keras")
         for name in ("whole", "killed")

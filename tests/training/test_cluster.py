@@ -142,7 +142,9 @@ def test_a_killed_worker_ends_the_other_and_all_resume_bit_for_bit(
     assert "Received: worker 1 (127.0.0.1:" in last
     assert "Traceback" not in chief.stderr
 
-    chief, other = many_workers.run(argv, cwd=resumed, limit=_LIMIT)
+    chief, other = many_workers.run(
+        argv, cwd=resumed, limit=_LIMIT, forked=True
+    )
     assert chief.returncode == other.returncode == 0, chief.stderr
     assert "student: resumes after epoch 1 of 2, step" in chief.stderr
     assert "test errors" in chief.stdout and "test errors" not in other.stdout

@@ -78,7 +78,10 @@ def test_every_stage_writes_its_records(run, tmp_path, small_mnist):
         == student_model.predict(small_mnist.test.images, verbose=0).argmax(-1)
     )
     assert student["agreement"] == pytest.approx(agreement, abs=1e-6)
-    assert "agreement" not in teacher
+    assert student["teacher_errors"] == teacher["test_errors"]
+    card = (tmp_path / "models/small_student/model_card.md").read_text()
+    assert f"of the teacher | {teacher['test_errors']} of 300 |" in card
+    assert not {"agreement", "teacher_errors"} & set(teacher)
     # It learns: chance is 270 errors.
     assert teacher["test_errors"] < 200
 

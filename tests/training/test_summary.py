@@ -40,6 +40,18 @@ def test_a_row_a_stage_and_the_student_as_the_example():
     assert "images=uint8_images)['features']" in of_features
 
 
+def test_a_teacher_that_was_given_has_a_row_with_its_errors():
+    reports = [report("student", teacher_errors=1234, test_examples=10000)]
+    rows = [line.split() for line in text_of(reports).splitlines()]
+    row = ["teacher", "-", "-", "1,234", "of", "10,000", "-", "-"]
+    assert rows.index(row) + 1 == rows.index(
+        next(row for row in rows if row[:1] == ["student"])
+    )
+    trained = [report("teacher"), *reports]
+    rows = [line.split() for line in text_of(trained).splitlines()]
+    assert [row[0] for row in rows if row[:1] == ["teacher"]] == ["teacher"]
+
+
 @pytest.mark.parametrize(
     "counts, p_value, said",
     [

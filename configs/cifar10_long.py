@@ -18,9 +18,9 @@ from kd_keras.utils.suggestions import check_choice
 
 # The recipe and the epochs of each network.
 _NETWORKS = {
-    "airbench": ("cifar10", 40),
+    "airbench": ("cifar10", 120),
     "resnet8": ("cifar10_resnet8", 100),
-    "resnet20": ("cifar10_resnet8", 50),
+    "resnet20": ("cifar10_resnet8", 60),
 }
 
 

@@ -16,8 +16,8 @@ import pytest
 
 
 def pytest_xdist_auto_num_workers():
-    # Two more than cores: some tests wait for processes of their own.
-    return (os.cpu_count() or 1) + 2
+    # One more than cores: some tests wait for processes of their own.
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collectstart():

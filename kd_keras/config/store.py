@@ -46,11 +46,12 @@ SECTION = Section(
         ),
         Field(
             "shard_views",
-            5_000,
+            0,
             "Approximate number of views in a file, which is the most that "
             "an interruption can lose. Fewer if they are large: a file is of "
-            "about 256 MB at most.",
-            field.number(least=1, most=10**9),
+            "about 256 MB at most. 0 takes 5,000, or more such that 128 files "
+            "hold all views of the training images.",
+            field.number(least=0, most=10**9),
         ),
     ),
 )

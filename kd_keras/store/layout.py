@@ -1,6 +1,10 @@
 """Which files a store has, and how many examples each of them holds."""
 
 BATCH_SIZE = 500
+# Of files whose size is not chosen. They are read at random, and stay open:
+# where more of them are read than may be open, reading is far slower.
+_LEAST_SHARD_VIEWS = 5000
+_MOST_SHARDS = 128
 # A file is made in memory.
 _FILE_BYTES = 2**28
 # A file holds a whole batch of the teacher's, unless that is larger.
@@ -111,7 +115,8 @@ def shard_examples(count, *, views, shard_views, row_bytes):
     Args:
         count: int, number of examples of the part.
         views: int, number of views of each of them.
-        shard_views: int, approximate number of views in a file.
+        shard_views: int, approximate number of views in a file; 0 for
+            5,000, or more such that 128 files hold all.
         row_bytes: int, most bytes that a file holds of a view.
 
     Returns:
@@ -121,6 +126,8 @@ def shard_examples(count, *, views, shard_views, row_bytes):
     most = _MOST_FILE_BYTES // (views * row_bytes)
     if most < BATCH_SIZE:
         return max(most, 1)
+    if not shard_views:
+        shard_views = max(_LEAST_SHARD_VIEWS, count * views // _MOST_SHARDS)
     shard_views = min(shard_views, max(_FILE_BYTES // row_bytes, 1))
     shards = -(-count * views // shard_views)
     examples = -(-count // shards)

@@ -56,7 +56,7 @@ def plan(
     views_count,
     dtype="float16",
     top_k=0,
-    shard_views=5_000,
+    shard_views=0,
     names=None,
     features=(),
 ):
@@ -73,7 +73,8 @@ def plan(
         top_k: int, the number of classes whose logits are kept, the most
             likely ones; 0 for all.
         shard_views: int, approximate number of views in a file. A file of
-            large ones has fewer, about 256 MB of logits or of a feature.
+            large ones has fewer, about 256 MB of logits or of a feature. 0
+            takes 5,000, or more such that 128 files hold a part.
         names: list of str, the classes in the order of the logits, or None if
             they are unknown.
         features: list of dicts of JSON values, one for each feature that is

@@ -16,7 +16,7 @@ except ImportError:
     resource = None
 
 # Most files that are mapped at once, of all stores.
-_MOST_FILES = 256
+_MOST_FILES = 4096
 # Bytes after which a store releases the pages of its mapped files. Until then
 # the pages count as memory of this process.
 _BYTES_BEFORE_RELEASE = 2**28

@@ -161,7 +161,7 @@ def test_the_defaults_are_valid():
         ("specialist.temperature", (0.0,), TEMPERATURE),
         ("specialist.only", (-2, 3), "-1 for all, or less than 3"),
         ("store.views", (0,), ">= 1 and <= 1,000,000"),
-        ("store.shard_views", (0,), ">= 1 and <= 1,000,000,000"),
+        ("store.shard_views", (-1,), ">= 0 and <= 1,000,000,000"),
         ("store.top_k", (-1,), ">= 0 and <= 1,000,000"),
     ],
 )

@@ -19,6 +19,11 @@ from kd_keras.store import layout, records
         # There may be many of them.
         (10**9, 1, 50_000, 2000, 50_000),
         (1_280_000, 300, 50_000, 2000, 500),
+        # Not chosen: 5,000 views, or more such that the files stay open.
+        (1200, 3, 0, 20, 1500),
+        (50_000, 10, 0, 20, 500),
+        (50_000, 40, 0, 20, 500),
+        (10**6, 10, 0, 20, 8000),
         # Large rows: files of about 256 MB, 131 views of 2 MB.
         (10**6, 1, 10**9, 2**21, 500),
         (10**6, 1, 10**9, 2**16, 4500),

@@ -71,7 +71,7 @@ def test_only_so_many_files_of_all_stores_are_open(
 
 @pytest.mark.parametrize(
     "allowed, expected",
-    [(1024, 256), (256, 64), (10**6, 256), (2, 1), (-1, 256)],
+    [(1024, 256), (256, 64), (10**6, 4096), (2, 1), (-1, 4096)],
 )
 def test_few_files_are_open_where_the_system_allows_few(
     monkeypatch, allowed, expected

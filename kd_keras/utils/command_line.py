@@ -14,7 +14,13 @@ import textwrap
 from absl import app, flags
 from absl import logging as absl_logging
 
-from kd_keras.utils import arguments, interruption, processes, quiet
+from kd_keras.utils import (
+    arguments,
+    error_lines,
+    interruption,
+    processes,
+    quiet,
+)
 
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
 _IMPORT = flags.DEFINE_list(
@@ -149,7 +155,7 @@ def one_line(error):
 
 
 def _fail(message, on_error=lambda line: None):
-    print(f"error: {message}", file=sys.stderr)
+    error_lines.write(f"error: {message}")
     on_error(message)
     sys.exit(1)
 
@@ -179,7 +185,7 @@ def _guarded(main, argv, on_error):
 
 def _end_interrupted():
     interruption.exit_at_once()
-    print(f"\n{interruption.MESSAGE}", file=sys.stderr)
+    error_lines.write(f"\n{interruption.MESSAGE}")
     sys.exit(interruption.EXIT_CODE)
 
 

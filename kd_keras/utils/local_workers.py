@@ -4,11 +4,10 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
-from kd_keras.utils import guard, ports, tf_config
+from kd_keras.utils import error_lines, guard, ports, tf_config
 
 _POLL_SECONDS = 0.05
 # For the others to end by themselves, with lines of their own.
@@ -136,7 +135,7 @@ class _Workers:
         if code < 0:
             ended = f"signal {-code} ({signal.Signals(-code).name})"
             code = 128 - code
-        print(f"launch: worker {index} ended with {ended}", file=sys.stderr)
+        error_lines.write(f"launch: worker {index} ended with {ended}")
         return code
 
     def _send(self, number):
@@ -151,7 +150,7 @@ def _show(pipe, index):
     for line in pipe:
         text = line.decode(errors="backslashreplace").rstrip()
         if text:
-            print(f"[worker {index}] {text}", file=sys.stderr, flush=True)
+            error_lines.write(f"[worker {index}] {text}")
 
 
 @contextlib.contextmanager

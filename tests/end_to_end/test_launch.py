@@ -1,5 +1,6 @@
 """Errors of `launch` and of TF_CONFIG, without TensorFlow."""
 
+import socket
 import subprocess
 import sys
 
@@ -53,9 +54,11 @@ def test_a_malformed_tf_config_ends_a_training_before_tensorflow_starts(
 @pytest.mark.slow
 def test_an_error_of_the_workers_is_the_commands(tmp_path):
     flags = ["--workers=2", "--", "train", "--stage=studnet"]
-    result = run(*flags, cwd=tmp_path, module="launch", timeout=120)
-    assert result.returncode == 1
-    lines = result.stderr.splitlines()
+    code, pieces = written_pieces(*flags, cwd=tmp_path)
+    assert code == 1
+    # A part of a line could be divided from the rest by another process.
+    assert all(piece.endswith("\n") for piece in pieces), pieces
+    lines = "".join(pieces).splitlines()
     error = "error: --stage must be one of all, teacher, student, baseline, "
     told = "cluster: tells the other workers"
     # In any order.
@@ -66,8 +69,29 @@ def test_an_error_of_the_workers_is_the_commands(tmp_path):
         f"[worker 1] {told}",
         "launch: worker ",
     ):
-        assert sum(line.startswith(start) for line in lines) == 1
+        assert sum(line.startswith(start) for line in lines) == 1, lines
     assert not list(tmp_path.iterdir())
+
+
+def written_pieces(*flags, cwd):
+    """Runs `launch` with Pythons that do not buffer.
+
+    Returns:
+        `(exit code, pieces)`: what each write to stderr had, a list of str.
+    """
+    # Keeps the writes apart, and waits for the processes of the command, too.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            process = subprocess.Popen(
+                command(*flags, module="launch"),
+                cwd=cwd,
+                env={**environment(), "PYTHONUNBUFFERED": "1"},
+                stderr=theirs,
+            )
+        ours.settimeout(120)
+        pieces = list(iter(lambda: ours.recv(65536).decode(), ""))
+    return process.wait(60), pieces
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ def in_directory(monkeypatch, tmp_path):
 def test_each_worker_gets_its_place_and_lines_of_others_are_marked(capfd):
     body = """
 print("place", index, len(set(config["cluster"]["worker"])), flush=True)
-print("MORE", os.environ["MORE"], file=sys.stderr)
+# In one piece: print divides a line where Python does not buffer.
+sys.stderr.write(f"MORE {os.environ['MORE']}\\n")
 """
     assert run(body, 3, environment={"MORE": "x"}) == 0
     captured = capfd.readouterr()

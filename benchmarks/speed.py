@@ -3,12 +3,13 @@
     python -m benchmarks.speed [--rounds=5] [--images=3840]
 
 or `make benchmark`. Writes `results.md` and `results.json` beside this file.
-Measured, on real CIFAR-10 images, batch 256, float32, airbench 64/128/128 ->
-32/64/128 and ResNet-20 -> ResNet-8:
+Measured, on real CIFAR-10 images, batch 256, float32 unless bfloat16 is named,
+airbench 64/128/128 -> 32/64/128 and ResNet-20 -> ResNet-8:
 
 - images a second of a training step: the student's plain `fit`, distillation
   from a store and from a live teacher, `keras.distillation` with and without
-  oneDNN, and PyTorch, live and from stored logits;
+  oneDNN, and PyTorch, live and from stored logits; both stored steps also in
+  bfloat16;
 - images a second of the teacher's inference, its `predict`, the labelling of a
   store, and the input pipeline on one core;
 - the time of a stored step in each kind of oneDNN's primitives;
@@ -92,6 +93,8 @@ def main():
     show_progress("start-up")
     results["help_seconds"] = help_seconds(arguments.rounds)
     results["first_step_seconds"] = first_step_seconds()
+    show_progress("a store of ten million views")
+    results["store"] = one_core("benchmarks.store")
     with tempfile.TemporaryDirectory() as folder:
         images = pathlib.Path(folder) / "images.npy"
         save_images(images, arguments.images)
@@ -103,8 +106,6 @@ def main():
                 nets, str(images), arguments.images
             )
         results["peak_mb"] = peak_memory(folder)
-    show_progress("a store of ten million views")
-    results["store"] = one_core("benchmarks.store")
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     (HERE / "results.md").write_text(table.markdown(results))
     print(f"written: {HERE / 'results.md'}, {HERE / 'results.json'}")
@@ -131,17 +132,18 @@ def save_images(path, count):
 def alternate(nets, images, rounds):
     """Median images a second of every contestant: dict by name."""
     ours = Worker("tensorflow", nets, images, TF_ENABLE_ONEDNN_OPTS="1")
-    boxed = Worker("tensorflow", nets, images)
     without = Worker("tensorflow", nets, images, TF_ENABLE_ONEDNN_OPTS="0")
     torch = Worker("torch", nets, images)
     one_core = Worker("tensorflow", nets, images, affinity=0)
     turns = [
         *((name, ours, name) for name in ("plain", "stored", "inference")),
         *((name, ours, name) for name in ("live", "predict", "label")),
-        (table.OUT_OF_THE_BOX, boxed, "keras.distillation"),
+        ("stored, bfloat16", ours, "stored, bfloat16"),
+        (table.WITH_ONEDNN, ours, "keras.distillation"),
         (table.WITHOUT_ONEDNN, without, "keras.distillation"),
         ("PyTorch, live", torch, "live"),
         ("PyTorch, stored", torch, "stored"),
+        ("PyTorch, stored, bfloat16", torch, "stored, bfloat16"),
         ("pipeline, one core", one_core, "pipeline"),
     ]
     rates = {name: [] for name, _, _ in turns}
@@ -149,7 +151,7 @@ def alternate(nets, images, rounds):
         for name, worker, contestant in turns:
             rates[name].append(worker.measure(contestant)["rate"])
         show_progress(f"{nets}: round {number} of {rounds}")
-    for worker in (ours, boxed, without, torch, one_core):
+    for worker in (ours, without, torch, one_core):
         worker.close()
     # The first round warms up.
     return {name: statistics.median(r[1:]) for name, r in rates.items()}

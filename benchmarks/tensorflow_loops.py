@@ -12,6 +12,7 @@ from kd_keras.data import augmentation, datasets, pipeline
 from kd_keras.deployment import saved_model
 from kd_keras.models import build
 from kd_keras.store import answers
+from kd_keras.training import devices
 
 TEMPERATURE = 4.0
 # Teacher and student: name and widths.
@@ -37,15 +38,10 @@ class Loops:
         labels = np.arange(len(images)) % 10
         self._examples = datasets.Examples(images, labels=labels)
         self._spec = augmentation.ViewSpec(translate=2, mirror="alternating")
+        teacher, student = NETS[nets]
         self._teacher, self._student = (
-            build.build_model(
-                name,
-                image_shape=(32, 32, 3),
-                num_classes=10,
-                images=images[:1000],
-                widths=widths,
-            )
-            for name, widths in NETS[nets]
+            self._build(teacher),
+            self._build(student),
         )
         path = f"{self._folder.name}/teacher"
         saved_model.export_saved_model(self._teacher, path)
@@ -58,6 +54,9 @@ class Loops:
         self._theirs = self._keras_distiller()
         self._live = self._distiller(self._loaded)
         self._stored = self._distiller(None)
+        with devices.precision_policy("mixed_bfloat16"):
+            in_bfloat16 = self._build(student)
+        self._stored_in_bfloat16 = self._distiller(None, student=in_bfloat16)
         self._answers = None
         self._num_stores = 0
 
@@ -66,7 +65,10 @@ class Loops:
         return {
             "plain": lambda: self._fit(self._plain, labels=True),
             "live": lambda: self._fit(self._live, labels=False),
-            "stored": self._fit_from_store,
+            "stored": lambda: self._fit_from_store(self._stored),
+            "stored, bfloat16": lambda: self._fit_from_store(
+                self._stored_in_bfloat16
+            ),
             "keras.distillation": lambda: self._fit(self._theirs, labels=True),
             "inference": self._inference,
             "label": self._label,
@@ -74,14 +76,26 @@ class Loops:
             "pipeline": self._pipeline,
         }
 
+    def _build(self, network):
+        name, widths = network
+        return build.build_model(
+            name,
+            image_shape=(32, 32, 3),
+            num_classes=10,
+            images=self._images[:1000],
+            widths=widths,
+        )
+
     def _copy_of_student(self):
         clone = keras.models.clone_model(self._student)
         clone.set_weights(self._student.get_weights())
         return clone
 
-    def _distiller(self, teacher):
+    def _distiller(self, teacher, student=None):
         distiller = kd_keras.Distiller(
-            self._copy_of_student(), teacher, temperature=TEMPERATURE
+            student or self._copy_of_student(),
+            teacher,
+            temperature=TEMPERATURE,
         )
         distiller.compile(optimizer=_sgd())
         return distiller
@@ -127,14 +141,14 @@ class Loops:
         model.fit(self._batches(**options), shuffle=False, verbose=0)
         return len(self._images)
 
-    def _fit_from_store(self):
+    def _fit_from_store(self, distiller):
         if self._answers is None:
             opened = kd_keras.LogitStore.open(self._make_store(1))
             self._answers = answers.StoredAnswers(
                 lambda: opened, manifest=opened.manifest
             )
         return self._fit(
-            self._stored,
+            distiller,
             labels=False,
             view_of=self._answers.view_of,
             join=self._answers.join,

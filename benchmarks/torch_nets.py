@@ -98,7 +98,11 @@ class Loop:
 
     def contestants(self):
         """Functions by name; each runs a round and returns its images."""
-        return {"live": self.live, "stored": self.from_store}
+        return {
+            "live": self.live,
+            "stored": self.from_store,
+            "stored, bfloat16": self.from_store_in_bfloat16,
+        }
 
     def live(self):
         for batch in self.batches:
@@ -113,9 +117,16 @@ class Loop:
             self._step(batch, logits)
         return sum(map(len, self.batches))
 
-    def _step(self, batch, teacher_logits):
+    def from_store_in_bfloat16(self):
+        for batch, logits in zip(self.batches, self.stored):
+            self._step(batch, logits, bfloat16=True)
+        return sum(map(len, self.batches))
+
+    def _step(self, batch, teacher_logits, *, bfloat16=False):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            logits = self.student(batch).float()
         loss = TEMPERATURE**2 * F.kl_div(
-            F.log_softmax(self.student(batch) / TEMPERATURE, -1),
+            F.log_softmax(logits / TEMPERATURE, -1),
             F.log_softmax(teacher_logits / TEMPERATURE, -1),
             reduction="batchmean",
             log_target=True,

@@ -111,6 +111,26 @@ def kept(earlier, rows):
     ]
 
 
+def with_files(directory, rows):
+    """Returns the rows of the files that are there, and of their models.
+
+    Args:
+        directory: `pathlib.Path`.
+        rows: list of dicts, as `read` returns them.
+    """
+    there = [
+        row
+        for row in rows
+        if row["format"] != "model" and (directory / row["file"]).exists()
+    ]
+    models = {row["model"] for row in there}
+    return [
+        row
+        for row in rows
+        if row in there or row["format"] == "model" and row["model"] in models
+    ]
+
+
 def check_file(path, row):
     """Raises a ValueError unless an exported file is as it was written.
 

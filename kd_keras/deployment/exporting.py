@@ -109,7 +109,9 @@ def _export(
     name = source_lib.name_of(model)
     written = [name + format.suffix for format in chosen]
     directory.check([*written, *_RECORDS])
-    earlier = export_records.read(directory.path)
+    earlier = export_records.with_files(
+        directory.path, export_records.read(directory.path)
+    )
     export_records.check_names(
         directory.path, earlier, model=model, names=written
     )
@@ -170,9 +172,10 @@ def _write_records(directory, record, rows, card):
     path = directory.path / "model_card.md"
     before = path.read_text() if path.exists() else ""
     sections = re.split(r"(?m)^(?=# .*, exported$)", before)
-    mine = f"\n\n`{record['model']}` in other"
-    others = [section for section in sections if mine not in section]
-    directory.write_text(path.name, "\n".join(filter(None, [*others, card])))
+    others = {row["model"] for row in rows} - {record["model"]}
+    openings = [f"\n\n{_opening(model)}" for model in others]
+    kept = [text for text in sections if any(x in text for x in openings)]
+    directory.write_text(path.name, "\n".join([*kept, card]))
     text = export_records.text(
         rows, model=record["model"], command=record["command"]
     )
@@ -265,6 +268,11 @@ training images: the part that brings the model closest to the float model.\
 """
 
 
+def _opening(model):
+    """The words with which the card's section of a model begins."""
+    return f"{tables.markdown_text(model)} in other"
+
+
 def _card(name, record, parts, ranges):
     used = [p for format in FORMATS.values() for p in format.packages]
     versions = provenance.versions(
@@ -283,7 +291,7 @@ def _card(name, record, parts, ranges):
     text = tables.markdown_text
     return f"""# {text(name)}, exported
 
-{text(record["model"])} in other formats. All take `images`, {spec.dtype} \
+{_opening(record["model"])} formats. All take `images`, {spec.dtype} \
 `[batch, height, width, channels]`, {shape}, {spec.low:g} to {spec.high:g}, the
 normalisation inside, and return `logits`: float32, or of int8 models int8
 with the scale and zero point that the file holds{quantised}.

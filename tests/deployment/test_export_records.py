@@ -33,6 +33,13 @@ def test_rows_of_other_models_and_other_formats_are_kept():
     assert formats(kept) == [("b", "model"), ("b", "onnx")]
 
 
+def test_rows_of_files_that_are_gone_are_left_out(tmp_path):
+    (tmp_path / "a.onnx").touch()
+    rows = [*rows_of("a", "onnx", "tflite"), *rows_of("b", "onnx")]
+    left = export_records.with_files(tmp_path, rows)
+    assert formats(left) == [("a", "model"), ("a", "onnx")]
+
+
 def test_the_file_of_another_model_is_refused(tmp_path):
     earlier = rows_of("a", "onnx")
 
@@ -54,7 +61,7 @@ def test_a_directory_holds_the_records_of_two_models(tmp_path):
         earlier = export_records.read(tmp_path)
         rows = rows_of(model, "onnx")
         record = {"model": model, "command": "x", "formats": rows}
-        card = f"# {model}, exported\n\n`{model}` in other formats.\n"
+        card = f"# {model}, exported\n\n{model} in other formats.\n"
         exporting._write_records(
             directory,
             record,
@@ -68,8 +75,8 @@ def test_a_directory_holds_the_records_of_two_models(tmp_path):
         ("a", "onnx"),
     ]
     assert (tmp_path / "model_card.md").read_text() == (
-        "# b, exported\n\n`b` in other formats.\n\n"
-        "# a, exported\n\n`a` in other formats.\n"
+        "# b, exported\n\nb in other formats.\n\n"
+        "# a, exported\n\na in other formats.\n"
     )
 
 

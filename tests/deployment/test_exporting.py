@@ -163,18 +163,26 @@ def test_an_export_is_evaluated_like_any_model(exported, output, data):
 
 
 @pytest.mark.slow
-def test_names_with_dots_make_files_of_their_own(exported, data, tmp_path):
+def test_models_have_files_and_sections_of_their_own(exported, data, tmp_path):
     student, _, _ = exported
-    for name in ("net_0.25", "net_0.5"):
-        student.save(tmp_path / f"{name}.keras")
+    output = tmp_path / "out"
+
+    def sections_after(name):
+        """The headings of the card after the export of a model."""
         exporting.export(
-            tmp_path / f"{name}.keras",
-            formats=["litert"],
-            output=tmp_path / "out",
-            data=data,
+            tmp_path / name, formats=["litert"], output=output, data=data
         )
-    files = sorted(path.name for path in tmp_path.glob("out/*.tflite"))
+        lines = (output / "model_card.md").read_text().splitlines()
+        return [line for line in lines if line.startswith("# ")]
+
+    for name in ("net_0.25.keras", "net_0.5.keras"):
+        student.save(tmp_path / name)
+        sections = sections_after(name)
+    files = sorted(path.name for path in output.glob("*.tflite"))
     assert files == ["net_0.25.tflite", "net_0.5.tflite"]
+    assert sections == ["# net_0.25, exported", "# net_0.5, exported"]
+    (output / "net_0.25.tflite").unlink()
+    assert sections_after("net_0.5.keras") == ["# net_0.5, exported"]
 
 
 @pytest.mark.slow

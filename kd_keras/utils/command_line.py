@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import gc
 import importlib
 import locale
 import logging
@@ -61,10 +62,21 @@ def run(main, *, on_error=lambda line: None):
 def importing():
     """For the imports of TensorFlow: without messages, ended at once.
 
-    See `quiet` and `interruption`.
+    See `quiet` and `interruption`. Python does not search for garbage
+    meanwhile, nor later among what was imported with TensorFlow: that would
+    take more than a second of each command, and find hardly any.
     """
-    with interruption.exiting_at_once(), quiet.without_messages():
-        yield
+    is_first = "tensorflow" not in sys.modules
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        with interruption.exiting_at_once(), quiet.without_messages():
+            yield
+    finally:
+        if is_first:
+            gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 def command(module):

@@ -1,5 +1,6 @@
 """Help, errors and exit codes of a small command of the tests' own."""
 
+import gc
 import os
 import pathlib
 import subprocess
@@ -161,6 +162,30 @@ def test_the_recorded_command_of_a_module_can_be_run_again(monkeypatch):
     monkeypatch.setattr("sys.argv", ["/x/train.py", "--config.name=a b"])
     recorded = command_line.command("kd_keras.train")
     assert recorded == "python -m kd_keras.train '--config.name=a b'"
+
+
+def test_imports_do_not_wait_for_the_search_for_garbage():
+    assert gc.isenabled()
+    with command_line.importing():
+        assert not gc.isenabled()
+        with command_line.importing():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_what_is_imported_with_tensorflow_is_never_searched(monkeypatch):
+    frozen = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(True))
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    with command_line.importing():
+        monkeypatch.setitem(sys.modules, "tensorflow", None)
+        assert not frozen
+    assert frozen
+    # Objects of a program that goes on must not be kept.
+    with command_line.importing():
+        pass
+    assert len(frozen) == 1
 
 
 def test_modules_are_imported_first(tmp_path):

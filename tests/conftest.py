@@ -21,6 +21,8 @@ def pytest_xdist_auto_num_workers():
 
 
 def pytest_collectstart():
+    # There is hardly any garbage until the tests run.
+    gc.disable()
     # Not in the process that hands out the tests: it needs no TensorFlow.
     _make_two_devices()
 
@@ -48,6 +50,7 @@ def pytest_collection_finish():
     # A search for garbage takes 0.3 s of TensorFlow's and Keras's objects.
     gc.collect()
     gc.freeze()
+    gc.enable()
     # And every twentieth of the time of all tests, at the usual threshold.
     gc.set_threshold(10_000)
 

@@ -2,8 +2,8 @@
 
 A recipe in `configs/` starts from `default_config()` and changes the fields of
 its experiment; the command line overrides single fields with
-`--config.student.epochs=3`. Each section has a file here, in which its fields
-are declared.
+`--config.student.epochs=3`. Each section declares its fields in a file of its
+own in this folder.
 """
 
 from kd_keras.config.augment import recipe as augment_recipe

@@ -187,7 +187,7 @@ def recipe(name, *, what="a recipe of augmentations"):
         what: str, where the name comes from, for the error.
 
     Returns:
-        dict of every field of the section but the seed to its value.
+        dict of names to values: all fields of the section except the seed.
 
     Raises:
         ValueError: if there is no such recipe.

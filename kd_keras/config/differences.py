@@ -1,7 +1,7 @@
-"""Compares what a record depends on with what is asked for now.
+"""Compares the record of a run or a store with the current settings and data.
 
-A record is that of a run (`config.json`) or of a store (its manifest), as a
-flat dict.
+A record is the `config.json` of a run or the manifest of a store, as a flat
+dict.
 """
 
 import logging
@@ -12,7 +12,7 @@ from kd_keras.config import flat, schema
 _log = logging.getLogger(__name__)
 
 # Records of version 0.1 lack these entries. Its images had the channels of the
-# first one; their fingerprint tells.
+# first one, so a difference in channels shows in their fingerprint.
 _NEWER = re.compile(
     r"data\.channels|data\.(train|validation|test)\..+|code\..+|(store\.)?teacher\.graph"
     r"|(store\.)?parts\.\w+\.contents"
@@ -22,20 +22,20 @@ _CONTENTS = re.compile(
     r"(store\.)?(?:parts\.\w+\.(?!views)|(data)\.(?:train|validation|test)\.|(teacher)\."
     r"(?:fingerprint|graph))"
 )
-# Entries that a record has only if they are others.
+# Entries that are recorded only where they differ from these values.
 _USUAL = {"workers": 1}
 _DATA = re.compile(r"data\..+")
 _DIGEST = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
-# A digest after the kind of file that it is of, such as `keras:ab12`.
+# A digest that follows the kind of its file, such as `keras:ab12`.
 _KIND = re.compile(r"(\w+):[0-9a-f]{64}")
 
 
 def differing(was, now, places=None):
-    """The entries of a record that are not as they must be, for an error.
+    """Describes the entries of a record that differ, for an error.
 
-    A field of the configuration that the record lacks is taken to have had
-    its default. Entries that `incomparable` lists do not differ, nor does
-    the place of data whose contents are recorded.
+    A field of the configuration that the record lacks counts as its default.
+    Entries that `incomparable` lists are left out, and so is the place of
+    data whose contents are recorded.
 
     Args:
         was: flat dict, the record.
@@ -53,7 +53,7 @@ def differing(was, now, places=None):
 
 
 def incomparable(was, now):
-    """What a record cannot be compared by.
+    """Lists the entries that cannot be compared.
 
     These are entries that version 0.1 did not record, and the graphs of two
     model files of different kinds.
@@ -62,14 +62,14 @@ def incomparable(was, now):
         was, now: as in `differing`.
 
     Returns:
-        str, such as `data, teacher.graph`; empty if there is nothing.
+        str, such as `data, teacher.graph`; empty if there are none.
     """
     names = (name for name in now if _is_incomparable(name, was, now))
     return ", ".join(sorted({_DATA.sub("data", name) for name in names}))
 
 
 def log_incomparable(was, now, path):
-    """Logs a line if a record cannot be compared by all entries.
+    """Logs a line if some entries of a record cannot be compared.
 
     Args:
         was, now: as in `differing`.

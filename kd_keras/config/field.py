@@ -20,7 +20,7 @@ class Rule:
     Attributes:
         text: str that follows "must be" in the error: `> 0`.
         holds: function of the value -> bool.
-        choices: the only values, where they are a list of names.
+        choices: tuple of the allowed values, where these are names.
     """
 
     text: str
@@ -43,8 +43,8 @@ class Field:
         used_with: None, or `(name, rule)`: the field has an effect only if
             another field, of the same section or with its full name, obeys
             the rule.
-        kind: type, the only one that the field accepts; by default that of
-            the default value.
+        kind: type, the only one that the field accepts; by default the type
+            of the default value.
     """
 
     name: str
@@ -120,7 +120,7 @@ def check(rule, name, value):
 def check_type(name, value, default, kind=None):
     """Raises a ValueError unless a value has the type of the default.
 
-    `kind` is the type that a field has instead.
+    `kind`, if given, replaces the type of the default.
     """
     if not is_of_type(value, kind or type(default)):
         raise ValueError(
@@ -130,7 +130,7 @@ def check_type(name, value, default, kind=None):
 
 
 def require(holds, config, name, text):
-    """Raises a ValueError for a field that does not fit to other fields."""
+    """Raises a ValueError for a field that does not fit other fields."""
     if not holds:
         raise ValueError(
             f"{name} must be {text}. Received: {lookup(config, name)!r}"
@@ -197,7 +197,7 @@ def names(choices):
     """Rule: a tuple of some of these names, each once at most."""
 
     def holds(values):
-        # First that they are names, which a set can hold.
+        # Checked first, since a set cannot hold values of every type.
         known = all(value in choices for value in values)
         return known and len(set(values)) == len(values)
 

@@ -52,7 +52,7 @@ def fields(model, *, image_size=""):
 
 
 def training_fields(*, epochs):
-    """Returns the fields of the length of a training."""
+    """Returns the fields that set the length of a training."""
     return (
         Field(
             "epochs",

@@ -1,4 +1,4 @@
-"""Sets fields of a configuration to the text of a command line."""
+"""Sets fields of a configuration from the command line."""
 
 import ast
 import numbers
@@ -10,7 +10,7 @@ from kd_keras.config import field, schema
 from kd_keras.config.flat import flatten
 from kd_keras.utils.suggestions import did_you_mean
 
-# A tuple of names, which a shell would need quotes for: mirror,cutout.
+# A tuple of names, without the quotes that a shell would need: mirror,cutout.
 _NAMES = re.compile(r"[a-z]\w*(,[a-z]\w*)*")
 
 
@@ -22,7 +22,7 @@ def apply(config, fields):
         fields: `arguments.Fields`.
 
     Raises:
-        ValueError: if a name is unknown, or a text does not have its type.
+        ValueError: if a field is unknown, or a text does not have its type.
     """
     names = flatten(config)
     recipes = {
@@ -30,7 +30,7 @@ def apply(config, fields):
         for name, section in field.sections(schema.SCHEMA)
         if section.recipe
     }
-    # Recipes first, wherever they stand: fields change what they set.
+    # Recipes first, wherever they stand: single fields override them.
     for name in sorted(fields.texts, key=lambda name: name not in recipes):
         text, flag = fields.texts[name], f"--{fields.flag}.{name}"
         if name in recipes:
@@ -69,7 +69,7 @@ def check_used(config, names):
 
 
 def _unknown(config, flag, name):
-    """The line for a name that is no field."""
+    """The error message for a name that is no field."""
     names = flatten(config)
     inside = [full for full in names if full.startswith(f"{name}.")]
     if inside:

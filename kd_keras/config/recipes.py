@@ -21,8 +21,8 @@ def load(recipe):
 
     Args:
         recipe: str, the name of a recipe in `configs/` (`cifar10`) or the
-            path of a Python file with `get_config()`. What follows a colon
-            is the argument of `get_config`: `paper_mnist:soft`.
+            path of a Python file with `get_config()`. Text after a colon is
+            the argument of `get_config`: `paper_mnist:soft`.
 
     Returns:
         `ConfigDict`.
@@ -112,7 +112,7 @@ def _failed(path, error):
         if pathlib.Path(frame.filename) == path.absolute()
     ]
     line = f", line {lines[-1]}" if lines else ""
-    # An unknown field is a KeyError, put by ml_collections into another error.
+    # ml_collections wraps the KeyError for an unknown field in another error.
     cause = error.args[0] if error.args else error
     message = cause.args[0] if isinstance(cause, KeyError) else error
     return ValueError(

@@ -12,7 +12,7 @@ _USE = (
     "A recipe in configs/ sets fields, and --config.student.epochs=3 overrides "
     "one on the command line."
 )
-# Columns of a terminal that descriptions need at least.
+# Least width of the descriptions, in columns of a terminal.
 _LEAST_ROOM = 20
 
 
@@ -25,7 +25,7 @@ def text():
 
 
 def markdown():
-    """Returns the same as a Markdown page, with one table per section."""
+    """Returns all fields as a Markdown page, with one table per section."""
     # The section of optimizers, for example, stands in four others.
     names = {}
     for name, section in field.sections(SCHEMA):

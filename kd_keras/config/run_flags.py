@@ -13,7 +13,7 @@ SAVEDMODELS = flags.DEFINE_string(
     "savedmodels",
     "Directory of exported models, also at gs://, s3:// or az://.",
 )
-# Of the command line.
+# The function that reads the configuration from the command line.
 config = config_flags.config
 
 

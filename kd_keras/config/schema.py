@@ -51,7 +51,7 @@ def _defaults():
 
 @functools.cache
 def _kinds():
-    """By full name: the type that a field declares, or None."""
+    """The types that fields declare, or None: dict by full name."""
     return {
         field.join(prefix, entry.name): entry.kind
         for prefix, section in field.sections(SCHEMA)
@@ -60,7 +60,7 @@ def _kinds():
 
 
 def check_shape(config):
-    """Raises a ValueError unless all fields exist, of their types, alone."""
+    """Raises a ValueError for missing, unknown and wrongly typed fields."""
     defaults, values = _defaults(), flatten(config)
     for name in values:
         if name not in defaults:

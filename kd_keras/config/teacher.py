@@ -15,7 +15,7 @@ _PREPROCESSING = Rule(
 
 
 def _for_each(rule):
-    """The rule of a value for all teachers, or of one for each."""
+    """Extends a rule to a list with a value for each teacher."""
     return Rule(
         f"{rule.text}, or for several teachers a list with commas between",
         lambda value: all(rule.holds(x.strip()) for x in value.split(",")),
@@ -23,7 +23,7 @@ def _for_each(rule):
     )
 
 
-# A recipe may leave the path open.
+# A recipe may leave the path empty.
 _SEVERAL = Rule(
     "several paths, separated by commas",
     lambda path: not path or "," in path,

@@ -12,7 +12,7 @@ from kd_keras.data import order, readers
 from kd_keras.models import image_spec as image_specs
 from kd_keras.utils import digests, strategies, tf_data
 
-# What the parts of a dataset are for, in messages.
+# Verbs for the parts of a dataset, in messages.
 _VERBS = {"test": "test", "validation": "validate"}
 
 
@@ -27,9 +27,9 @@ class Examples:
             None.
         num_classes: int; by default the largest label plus one, or None
             without labels.
-        ids: int64 array `(n,)`. Of an array, its images' ids, by default 0 to
-            n - 1; of a reader, which of its images to use, by default all. An
-            example keeps its id in every subset.
+        ids: int64 array `(n,)`. For an array, the ids of its images, by
+            default 0 to n - 1. For a reader, the ids of the images to use, by
+            default all. An example keeps its id in every subset.
         image_spec: `ImageSpec` of the set that an array of images is a part
             of; by default it is measured on the images.
 
@@ -97,7 +97,7 @@ class Examples:
 
     @functools.cached_property
     def images_record(self):
-        """What identifies the images, for a store: dict of digests."""
+        """Digests that identify the images, for a store: dict."""
         return self.reader.record(self.ids)
 
     @property
@@ -145,8 +145,8 @@ class Examples:
             first_step: int or int64 scalar, how many batches to leave out.
             equal: bool, whether the sizes of batches without a seed differ by
                 one at most; else the last is smaller.
-            share: `strategies.Share`. Of each batch there is an element with
-                the rows of each own replica, one after the other.
+            share: `strategies.Share`. Each batch gives one element for each
+                own replica, in order, with the rows of this replica.
 
         Returns:
             `tf.data.Dataset` of `(ids[, labels])`.
@@ -206,9 +206,8 @@ class Dataset:
         validation: `Examples`, or None for a part of the training examples.
 
     Raises:
-        ValueError: if the test or validation images are of another size or
-            range of values or have other channels than the training images,
-            or other classes.
+        ValueError: if the test or validation images have another size, range
+            of values or channels than the training images, or other classes.
     """
 
     name: str
@@ -229,7 +228,7 @@ class Dataset:
 
 
 def _fitting(part, train, name):
-    """Some examples with the classes of the training examples.
+    """Gives some examples the classes of the training examples.
 
     Raises:
         ValueError: if they do not fit the training examples.

@@ -10,17 +10,17 @@ from kd_keras.data import pixels as pixels_lib
 from kd_keras.data import python_ops
 from kd_keras.utils import threads
 
-# Of tensors in memory, in bytes.
+# Alignment of tensors in memory, in bytes.
 _ALIGNMENT = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Decoding:
-    """Settings by which encoded images become arrays of one shape.
+    """Settings that turn encoded images into arrays of one shape.
 
-    A function of a string tensor; `read` decodes a batch of them in parallel.
-    Images are turned upright by their EXIF data. Of 16 bits a channel, the
-    upper eight are kept. Of an animation, the first frame is read.
+    Called with a string tensor, it decodes one image; `read` decodes a batch
+    in parallel. Images are turned upright by their EXIF data. Images of 16
+    bits a channel keep the upper eight. An animation gives its first frame.
 
     Attributes:
         shape: `(height, width, channels)`; 1 channel for grey or 3 for
@@ -47,7 +47,7 @@ class Decoding:
     def key(self):
         """All settings that the pixels depend on: str."""
         if self == Decoding(self.shape):
-            # As in version 0.1, for its stores.
+            # The key of version 0.1, so that its stores stay valid.
             return str(self.shape)
         return str(self)
 
@@ -140,7 +140,7 @@ class Decoding:
             ),
         )
         fitted = self._fit(pixels, size, box, name)
-        # The pixels are in memory of the thread.
+        # The pixels may lie in memory that this thread uses again.
         return fitted.copy() if np.may_share_memory(fitted, pixels) else fitted
 
     def _least_scale(self, box, height, width):
@@ -150,7 +150,7 @@ class Decoding:
         return fitted(self.shape[0] / high, self.shape[1] / wide)
 
     def _box(self, size, box):
-        """The part of an image of a size that is shown."""
+        """The part of an image that is shown, from the size of the image."""
         if box is not None:
             return tuple(box)
         if self.resize == "crop":
@@ -183,7 +183,7 @@ class Decoding:
     def _resize(self, pixels, size):
         if self.antialias or pixels.shape[:2] == tuple(size):
             return pixels_lib.resize(pixels, size)
-        # A threads' eager operations would go to a GPU.
+        # Eager operations of a thread would go to a GPU.
         with tf.device("CPU:0"):
             resized = tf.image.resize(np.ascontiguousarray(pixels), size)
             return tf.saturate_cast(tf.round(resized), tf.uint8).numpy()
@@ -208,7 +208,7 @@ def _aligned(shape):
 
 
 def shape_of(fields, shape):
-    """The shape of resized images by `config.data`.
+    """The shape of images after the resizing that `config.data` sets.
 
     Args:
         fields: `config.data`.
@@ -221,7 +221,7 @@ def shape_of(fields, shape):
 
 
 def of(fields, shape):
-    """The `Decoding` to a shape by `config.data`."""
+    """The `Decoding` to a shape, with the settings of `config.data`."""
     return Decoding(
         shape=tuple(shape),
         resize=fields.resize if fields.image_size else None,

@@ -9,7 +9,7 @@ from kd_keras.data import datasets, order
 class EnrichedExamples(datasets.Examples):
     """Examples whose epochs hold a given share of some special classes.
 
-    No epoch shows an example twice. Within this limit it is as long as
+    No epoch shows an example twice. Within this limit an epoch is as long as
     possible: it shows all examples of the scarcer kind, special or other, and
     a random subset of the other kind. Special examples are spread evenly: in
     every stretch of an epoch their share is exact within one example. `len`
@@ -18,7 +18,7 @@ class EnrichedExamples(datasets.Examples):
     Args:
         examples: `Examples` with labels.
         classes: list of int, the special classes.
-        share: float in (0, 1), of special examples in an epoch.
+        share: float in (0, 1), the share of special examples in an epoch.
 
     Raises:
         ValueError: if there are no special examples, or no others.
@@ -33,7 +33,7 @@ class EnrichedExamples(datasets.Examples):
         )
         special = np.isin(self.labels, classes)
         self._positions = np.flatnonzero(special), np.flatnonzero(~special)
-        # How many special and how many other examples an epoch shows.
+        # The numbers of special and of other examples in an epoch.
         total = int(min(special.sum() / share, (~special).sum() / (1 - share)))
         self._shown = round(total * share), total - round(total * share)
         if not all(self._shown):

@@ -1,4 +1,4 @@
-"""Selects the training examples whose labels are used, where few are."""
+"""Selects the training examples whose labels are used, if only a few are."""
 
 import dataclasses
 
@@ -9,13 +9,13 @@ from kd_keras.data import datasets, listed_ids, order
 
 @dataclasses.dataclass(frozen=True)
 class FewLabels:
-    """Which training examples keep their labels; false if all do.
+    """Choice of the training examples that keep their labels; false if all do.
 
     Attributes:
-        per_class: int, how many of each class; 0 for all, or for those of a
-            list.
+        per_class: int, how many of each class; 0 for all, or if a file lists
+            the examples.
         listed: str, path of a file that lists them, or empty.
-        passes: int, the passes over them that are one epoch.
+        passes: int, number of passes over them in one epoch.
         section: str, the section of the configuration, for errors.
     """
 
@@ -56,7 +56,7 @@ def labelled(examples, few, *, seed):
     Args:
         examples: `Examples` with labels.
         few: `FewLabels`, true.
-        seed: int, for the choice of those of each class.
+        seed: int, for the choice of examples of each class.
 
     Returns:
         Subset of `examples`, in their order.
@@ -90,8 +90,8 @@ def unlabelled(examples):
 def _of_each_class(examples, count, seed, field):
     """Selects the first `count` of each class, by a hash of seed and id.
 
-    An example's place does not depend on the others: the examples of a smaller
-    count are among those of a larger one.
+    An example's place does not depend on the others: a larger count selects
+    all examples of a smaller count, too.
     """
     draws = order.Draws(examples.ids, seed=seed, view=0, purpose="labels")
     hashes = draws.integers("order", 2**31 - 1).numpy()

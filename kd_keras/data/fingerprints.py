@@ -1,11 +1,11 @@
-"""Fingerprints of examples, by which a run or a store knows its data."""
+"""Fingerprints of examples, which identify the data of a run or a store."""
 
-# What a dataset may be split into.
+# The parts that a dataset may be split into.
 _PARTS = ("train", "validation", "test")
 
 
 def run_record(parts):
-    """Identifies the images and labels that a run trains and is tested on.
+    """Identifies the images and labels that a run trains and tests on.
 
     Args:
         parts: dict of `train`, `validation` and `test`, as far as they exist,
@@ -18,7 +18,7 @@ def run_record(parts):
     for name in _PARTS:
         part = parts.get(name)
         record |= {
-            # Zero, so that a part that is added later is a difference.
+            # Zero, so that a part that is added later counts as a difference.
             f"data.{name}.examples": 0 if part is None else len(part.ids),
             f"data.{name}.fingerprint": part and part.fingerprint,
             f"data.{name}.labels": part and part.labels_fingerprint,

@@ -21,11 +21,11 @@ from PIL import (
     WebPImagePlugin,
 )
 
-# As of Pillow: 256 MiB of RGB.
+# Pillow's limit: 256 MiB of RGB.
 MAX_PIXELS = 2**28 // 3
-# More than the pixels themselves take.
+# Largest file: more bytes than the pixels themselves take.
 _MAX_BYTES = 2**29
-# Formats that are read; the first bytes of a file tell which it has.
+# Formats that are read; the first bytes of a file tell its format.
 _PLUGINS = (
     JpegImagePlugin.JpegImageFile,
     PngImagePlugin.PngImageFile,
@@ -36,7 +36,7 @@ _PLUGINS = (
     AvifImagePlugin.AvifImageFile,
 )
 FORMATS = tuple(plugin.format for plugin in _PLUGINS)
-# Ends of names that are meant as images, also of formats that are not read.
+# Suffixes that are meant for images, also of formats that are not read.
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"),
     *(".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2"),
@@ -51,7 +51,7 @@ _APP1, _START_OF_SCAN, _FRAMES = 0xE1, 0xDA, (0xC0, 0xC1, 0xC2)
 
 
 class UnknownFormatError(ValueError):
-    """A file is of none of the formats that are read."""
+    """A file has none of the formats that are read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +80,9 @@ def read_header(path):
         `Header`.
 
     Raises:
-        UnknownFormatError: if it is of no format that is read.
-        ValueError: if it is damaged, of more than 16 bits a channel, of more
-            bytes than 512 MiB, or of more pixels than `MAX_PIXELS`.
+        UnknownFormatError: if it has none of the formats that are read.
+        ValueError: if it is damaged, or has more than 16 bits a channel, 512
+            MiB or `MAX_PIXELS` pixels.
         OSError: if it is missing or cannot be opened.
     """
     name = os.fsdecode(path)
@@ -92,7 +92,7 @@ def read_header(path):
 
 
 def open_image(file, *, size, name):
-    """Opens an image, without its pixels.
+    """Opens an image, without decoding its pixels.
 
     Args:
         file: binary file, at its start.
@@ -148,7 +148,7 @@ def open_image(file, *, size, name):
 
 
 def open_contents(contents, name):
-    """As `open_image`, of the bytes of a file."""
+    """As `open_image`, for the bytes of a file."""
     return open_image(io.BytesIO(contents), size=len(contents), name=name)
 
 
@@ -164,7 +164,7 @@ def header_of(image):
 def plain_jpeg_size(contents):
     """Reads the height and width of an ordinary JPEG file.
 
-    In a tenth of the time that `open_contents` takes.
+    Takes a tenth of the time of `open_contents`.
 
     Args:
         contents: bytes of a file.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# More classes are not guessed from the largest label: it is no class number.
+# A larger label is no class number, so no number of classes is guessed from it.
 _LARGEST_GUESS = 1_000_000
 
 
@@ -104,7 +104,7 @@ def _from_one_hot(labels, num_classes):
 
 
 def check_classes(examples, names):
-    """Raises a ValueError unless examples have two classes, with their names.
+    """Raises a ValueError unless there are two classes or more, one name each.
 
     Args:
         examples: `Examples`.

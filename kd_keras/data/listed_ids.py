@@ -23,7 +23,7 @@ def positions(examples, path, *, field):
 
     Raises:
         ValueError: if the file cannot be read, lists nothing or one example
-            twice, an example is unknown, or a name is that of several.
+            twice, an example is unknown, or a listed name belongs to several.
     """
     entries = _read(pathlib.Path(remote_copies.local(path, field)), field)
     if not entries:
@@ -59,10 +59,10 @@ def places(examples, wanted):
             ends from a `/` on.
 
     Returns:
-        int64 array `(n,)`, -1 for what is unknown.
+        int64 array `(n,)`, -1 for unknown ids and names.
 
     Raises:
-        ValueError: if a name is that of several examples, or the examples
+        ValueError: if several examples have a wanted name, or the examples
             have no names.
     """
     if isinstance(wanted, np.ndarray) and wanted.dtype.kind in "iu":
@@ -137,7 +137,8 @@ def _read_text(path):
 def _read_csv(path):
     with open(path, encoding="utf-8-sig", newline="") as file:
         column = [row[0].strip() for row in csv.reader(file) if row]
-    # A number under a name, or a file's name under one without a suffix.
+    # The first entry is a header if it is no number above a number, or has no
+    # suffix above a file name with one.
     if len(column) > 1 and (
         _is_number(column[1]) > _is_number(column[0])
         or bool(pathlib.Path(column[1]).suffix)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kd_keras.utils import digests
 
-# The draw that sorts an epoch, and those that permute a large one.
+# The draw that sorts an epoch, and the draws that permute a large epoch.
 DRAWS = _ORDER, *_ROUNDS = 0, 11, 12, 13, 14
 # Sorting more examples takes seconds an epoch.
 MOST_SORTED = 10_000_000
@@ -61,8 +61,8 @@ def permuted(places, *, count, seed, epoch):
     """Looks places up in a permutation of 0 to `count - 1`.
 
     A Feistel network of hashes permutes the smallest square of a power of two
-    that holds `count`; places that leave the range walk on until they are back
-    in it ("cycle walking").
+    that holds `count`. Places that leave the range are permuted again until
+    they are back in it ("cycle walking").
 
     Args:
         places: int64 tensor `(n,)`, 0 to `count - 1`.
@@ -111,15 +111,15 @@ class Draws:
     """Random numbers for one view of each example in a batch.
 
     Each purpose has a draw of its own, which makes its random numbers
-    independent of all others: a name, such as `hue`, or one of the numbers 0
-    to 14, which are older.
+    independent of all others. A draw is a name, such as `hue`, or one of the
+    older numbers 0 to 14.
 
     Attributes:
         ids: int64 tensor `(batch,)`, the examples' ids.
         seed: int.
         view: int or int64 scalar, the view's number.
-        purpose: str, the name of the augmentation that draws, which
-            distinguishes its draws from those of the same name elsewhere.
+        purpose: str, the name of the augmentation that draws. It keeps its
+            draws apart from draws of the same name elsewhere.
     """
 
     ids: tf.Tensor
@@ -133,8 +133,8 @@ class Draws:
         Args:
             draw: str or int, the purpose.
             count: int, or int32 tensor `(batch,)`.
-            times: int, how many numbers to draw for each example, by the
-                name of the purpose; None for one.
+            times: int, how many numbers to draw for each example, if the
+                draw is a name; None for one.
 
         Returns:
             int32 `(batch,)`, or `(times, batch)`.
@@ -166,7 +166,7 @@ class Draws:
         return dataclasses.replace(self, view=view)
 
     def _number(self, draw, times):
-        """The draw's number, or those of some draws, `(times, 1)`."""
+        """The draw's number, or the numbers of several draws, `(times, 1)`."""
         if isinstance(draw, int):
             return draw
         number = number_of(f"{self.purpose}.{draw}")

@@ -16,8 +16,8 @@ def make_views(examples, ids, *, view, spec):
     """Reads views of some examples, mixed with others if `spec` mixes.
 
     Args:
-        examples: `Examples`, to mix with; those of `ids` may be others of the
-            same reader.
+        examples: `Examples`, to mix with; `ids` may be of other examples of
+            the same reader.
         ids: int64 tensor `(batch,)`.
         view: int or int64 scalar, the view's number.
         spec: `augmentation.ViewSpec`.
@@ -96,9 +96,9 @@ def training_batches(
         epochs: int, end of the last epoch.
         spec: `augmentation.ViewSpec`.
         first_epoch: int, the epoch to begin with.
-        first_step: int, the step of this epoch to begin with; nothing that
-            comes before it is read.
-        labels: bool; False leaves nothing of the labels in the pipeline.
+        first_step: int, the step of this epoch to begin with; earlier steps
+            are not read.
+        labels: bool; False keeps the labels out of the pipeline.
         view_of: function of an epoch, int64 scalar -> number of its view.
         join: function of a dataset of `(ids, images[, labels])` and of their
             view -> dataset of batches for `fit`, such as `StoredAnswers.join`.
@@ -107,9 +107,9 @@ def training_batches(
 
     Returns:
         `tf.data.Dataset` of what `join` returns, `steps_per_epoch` batches
-        an epoch, fewer in the first if it is entered later. Images are uint8
-        or float32; labels are int32. With several workers, a
-        `tf.distribute.DistributedDataset`, replica `i` of `n` having the rows
+        an epoch, fewer in the first if `first_step` is above 0. Images are
+        uint8 or float32; labels are int32. With several workers, a
+        `tf.distribute.DistributedDataset`: replica `i` of `n` has the rows
         `i`, `i + n`, `i + 2 n` ... of each batch.
 
     Raises:
@@ -267,7 +267,7 @@ def _distributed(batches_of, strategy, *, steps, prefetch):
     dataset = _with_options(dataset.prefetch(prefetch * share.own))
     if strategies.num_workers(strategy) == 1:
         return dataset
-    # Each own replica takes an element of it a step.
+    # In each step, each own replica takes one element.
     distributed = strategy.distribute_datasets_from_function(lambda _: dataset)
     return keras_internals.with_steps(distributed, steps)
 

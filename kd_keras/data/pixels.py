@@ -2,7 +2,7 @@
 
 JPEG files are decoded by libjpeg-turbo with the settings of TensorFlow's
 `tf.io.decode_image`, so that their pixels are the same; all other formats by
-Pillow. Both leave the interpreter to other threads meanwhile.
+Pillow. Both let other Python threads run meanwhile.
 """
 
 import math
@@ -26,8 +26,8 @@ _ANTIALIASED = cykooz_resizer.ResizeOptions(
     ),
     use_alpha=False,
 )
-# From EXIF's numbers: whether rows and columns are exchanged, and then which
-# of them are reversed.
+# By EXIF's orientation: whether rows and columns are exchanged, and then the
+# steps along both, -1 for reversed ones.
 _TURNS = {
     1: (False, 1, 1),
     2: (False, 1, -1),
@@ -38,13 +38,13 @@ _TURNS = {
     7: (True, -1, -1),
     8: (True, -1, 1),
 }
-# Bytes that a thread keeps: of photos of 5 million pixels.
+# Largest memory that a thread keeps, in bytes: a photo of 5 million pixels.
 _LARGEST_BUFFER = 2**24
 _of_this_thread = threading.local()
 
 
 def size_of(contents, name):
-    """Height and width of an image: `(2,)` ints, of the upright image."""
+    """Height and width of the upright image: two ints."""
     size = image_files.plain_jpeg_size(contents)
     if size:
         return size
@@ -61,10 +61,10 @@ def decode(contents, name, *, channels, background=WHITE, least_scale=None):
         channels: int, 1 or 3.
         background: three ints from 0 to 255, the colour under transparent
             pixels.
-        least_scale: function of the upright height and width; a JPEG file is
-            decoded at 1/2, 1/4 or 1/8 of its size if that is no smaller than
-            this share of both, with a simpler filter of its colours. None for
-            all pixels.
+        least_scale: function of the upright height and width that returns a
+            share of both. A JPEG file is decoded at 1/2, 1/4 or 1/8 of its
+            size if that is no smaller than this share, with a simpler filter
+            of its colours. None decodes all pixels.
 
     Returns:
         uint8 array `(height, width, channels)` of the upright image, and the
@@ -98,10 +98,10 @@ def decode(contents, name, *, channels, background=WHITE, least_scale=None):
 
 
 def _decode_jpeg(contents, size, channels, scale):
-    """Pixels of a JPEG file; None if libjpeg-turbo has something to warn of."""
+    """Pixels of a JPEG file; None if libjpeg-turbo gives a warning."""
     smaller = {}
     if scale is not None:
-        # Other factors than 1/2 and its powers take longer than none.
+        # Scaling by factors other than powers of 1/2 takes longer than none.
         smaller = {
             "fastupsample": True,
             "min_factor": 2,
@@ -145,7 +145,7 @@ def _on_background(image, background):
 
 
 def centre_box(size, wanted):
-    """The largest part in the middle that has an aspect ratio.
+    """The largest part in the middle of an image that has an aspect ratio.
 
     Args:
         size: height and width of the image.
@@ -203,9 +203,9 @@ def colour_of(background, channels):
 def resize(pixels, size):
     """Resizes an image, antialiased, unless it has the size already.
 
-    With Pillow's `BILINEAR` filter and `tf.image.resize(antialias=True)`, a
-    triangle as wide as a pixel of the smaller image; differences from them
-    are of rounding.
+    The filter is a triangle as wide as a pixel of the smaller image, as in
+    Pillow's `BILINEAR` and `tf.image.resize(antialias=True)`. Results differ
+    from theirs by rounding only.
 
     Args:
         pixels: uint8 array `(height, width, channels)`.

@@ -27,7 +27,7 @@ class Gate:
         self._is_closed = False
 
     def guarded(self, function):
-        """The function, which raises a ValueError after `close`."""
+        """Wraps a function so that it raises a ValueError after `close`."""
 
         @functools.wraps(function)
         def guarded(*arguments):
@@ -46,7 +46,7 @@ class Gate:
         return guarded
 
     def close(self):
-        """Waits for running calls; from now on there are no others."""
+        """Waits for running calls, and refuses new ones from now on."""
         self._is_closed = True
         end = time.monotonic() + _MOST_SECONDS
         while not self._is_quiet() and time.monotonic() < end:

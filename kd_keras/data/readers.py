@@ -42,12 +42,12 @@ class Reader(abc.ABC):
         """
 
     def array(self, ids):
-        """Reads images into an array, as `read`; those in memory uncast."""
+        """Reads images into an array; images in memory are not cast."""
         return self.read(ids).numpy()
 
     @abc.abstractmethod
     def record(self, ids):
-        """What identifies some images, for a store: dict of digests.
+        """Digests that identify some images, for a store: dict.
 
         Its last value is the SHA-256 of all of them.
 
@@ -66,8 +66,8 @@ class ArrayReader(Reader):
         image_spec: `ImageSpec` of the set that the images are a part of; by
             default it is measured on the images.
         ids: int64 array `(n,)` without repetitions; by default 0 to n - 1.
-        original: `Reader` that parts of images are read from, where the array
-            holds resized ones; by default parts of the array are resized.
+        original: `Reader` that parts of images are read from, if the array
+            holds resized images; by default parts of the array are resized.
 
     Raises:
         ValueError: if there are no images, or one is not finite.
@@ -144,11 +144,11 @@ class EncodedReader(Reader):
 
     @abc.abstractmethod
     def name(self, example_id):
-        """Where an image is read from, for messages: str, such as a path."""
+        """Names the source of an image for messages: str, such as a path."""
 
     @abc.abstractmethod
     def contents_digest(self, ids):
-        """SHA-256 of what some images are read from: 64 hex digits."""
+        """SHA-256 of the files or records of some images: 64 hex digits."""
 
     def read(self, ids, crop=None):
         return self.decode.read(
@@ -171,10 +171,10 @@ class EncodedReader(Reader):
 
 
 class _JoinedReader(Reader):
-    """Images of several readers, numbered anew in a row.
+    """Images of several readers, with new ids from 0 on.
 
     Args:
-        parts: list of `(reader, ids)`, which images of which reader.
+        parts: list of `(reader, ids)`, the images to take from each reader.
     """
 
     def __init__(self, parts):
@@ -221,7 +221,7 @@ def join(parts):
     """Joins images of several readers into one reader with new ids.
 
     Args:
-        parts: list of `(reader, ids)`, which images of which reader.
+        parts: list of `(reader, ids)`, the images to take from each reader.
 
     Returns:
         `Reader`, in memory if all of them are.

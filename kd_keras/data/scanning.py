@@ -14,7 +14,7 @@ from kd_keras.utils import file_cache, path_lists
 
 _log = logging.getLogger(__name__)
 
-# Another number makes caches of earlier versions unknown.
+# Another number makes caches of earlier versions invalid.
 _VERSION = 1
 _UNREADABLE, _IMAGE, _OTHER_TYPE = range(3)
 _ROW = np.dtype(
@@ -74,7 +74,7 @@ class Scan:
         return len(self.paths)
 
     def without(self, damaged):
-        """The other images, and the damaged ones as the only failures.
+        """A scan of the other images; its only failures are the damaged ones.
 
         Args:
             damaged: dict of a row to a line about it.

@@ -74,7 +74,7 @@ def split_off(examples, amount):
 
 
 def _of_each_class(positions, labels, share):
-    """Selects the first positions of each class; one stays at least."""
+    """Selects the first positions of each class; at least one stays."""
     by_class = positions[np.argsort(labels[positions], kind="stable")]
     _, starts, counts = np.unique(
         labels[by_class], return_index=True, return_counts=True

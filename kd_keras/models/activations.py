@@ -12,7 +12,7 @@ _NAMES = {
     "sigmoid": "sigmoid",
     "linear": "linear",
 }
-# Layers that pass the values on.
+# Layers that pass the values on unchanged.
 _UNCHANGING = (
     keras.layers.Dropout,
     keras.layers.Flatten,
@@ -30,7 +30,7 @@ def of_model(model):
 
     Returns:
         `softmax`, `sigmoid`, `linear`, `other`, or None where it is not
-        known, as of subclassed models and of several outputs.
+        known, as for subclassed models and several outputs.
     """
     if isinstance(model, keras.Sequential):
         # It has no symbolic outputs before it is built.
@@ -41,7 +41,7 @@ def of_model(model):
 
 
 def of_tensor(output):
-    """As `of_model`, of one symbolic output of a model."""
+    """As `of_model`, for one symbolic output of a model."""
     try:
         operation = keras_internals.producer(output)
         while _passes_on(operation):

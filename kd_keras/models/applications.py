@@ -6,13 +6,13 @@ import keras
 
 from kd_keras.models.networks import common
 
-# Those that scale images from 0 to 255 themselves.
+# Networks that scale images from 0 to 255 themselves.
 _SELF_NORMALISING = ("EfficientNet", "MobileNetV3", "ConvNeXt")
 _MINIMUM_SIZES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 
 
 def names():
-    """Names that `keras.applications` has, of networks and others."""
+    """Names in `keras.applications`, of networks and of other things."""
     return dir(keras.applications)
 
 

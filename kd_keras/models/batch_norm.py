@@ -46,7 +46,7 @@ def synchronize(network):
     """Lets BatchNormalization compute over the whole batch of all replicas.
 
     By default, Keras computes over the rows of a replica alone, and the
-    averages become NaN where one has none.
+    averages become NaN where a replica has none.
 
     Args:
         network: Keras model. The attribute `synchronized` of its layers is
@@ -100,7 +100,7 @@ def _call(layer, inputs, training=None, mask=None):
 
 
 def _keep_averages(layer, inputs, mean, variance):
-    # The kernel's variance is the unbiased one, Keras averages the other.
+    # The kernel returns the unbiased variance; Keras averages the biased one.
     count = tf.cast(tf.size(inputs) / inputs.shape[-1], tf.float32)
     variance *= (count - 1.0) / count
     for moving, current in (

@@ -70,7 +70,7 @@ def build_model(
         images = image_spec.to_dtype(resized, images.dtype)
         image_shape = (*size, image_shape[-1])
     arguments = {"image_shape": image_shape, "num_classes": num_classes}
-    # A layer has one name, whatever was built before.
+    # A layer gets the same name, whatever was built before.
     with keras_internals.fresh_names():
         if ":" in name:
             model = _call_user_function(name, build, {**arguments, **options})
@@ -96,7 +96,7 @@ def build_model(
 
 
 def check(name, *, widths=(), dropout=(), max_norm=0.0):
-    """Checks, as far as it can be without building, that a network exists.
+    """Checks that a network exists, as far as possible without building it.
 
     Args:
         name, widths, dropout, max_norm: as for `build_model`.
@@ -156,7 +156,7 @@ def _call_own_function(name, build, arguments):
 
 
 def _call_user_function(name, build, arguments):
-    """Calls a user's function; whatever fails in it is the user's."""
+    """Calls a user's function; any error in it is reported as the user's."""
     try:
         model = build(**arguments)
     except Exception as error:

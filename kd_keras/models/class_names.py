@@ -1,19 +1,19 @@
 """Compares the names and the order of the classes of models and data."""
 
-# More names make no line that can be read.
+# More names would make the line too long to read.
 _SHOWN = 8
 
 
 def check_same(expected, received, *, model, data="the data"):
     """Raises a ValueError if classes have other names, or another order.
 
-    A model's logits are in the order of its classes, so that other data
-    would be measured, or taught, as the wrong classes.
+    A model's logits are in the order of its classes, so that data of other
+    classes would be measured, or taught, as the wrong ones.
 
     Args:
         expected: list of str, the classes of the model in the order of its
             logits; None if they are unknown.
-        received: list of str, those of the data, or None.
+        received: list of str, the classes of the data, or None.
         model: str, for the message, such as a path.
         data: str, for the message.
     """
@@ -29,7 +29,7 @@ def check_same(expected, received, *, model, data="the data"):
 
 
 def described(names):
-    """Names of classes as text, of many the first ones: `cat, dog`."""
+    """Names of classes as text, only the first ones of many: `cat, dog`."""
     rest = len(names) - _SHOWN
     more = f" and {rest} more" if rest > 0 else ""
     return ", ".join(map(str, names[:_SHOWN])) + more

@@ -9,12 +9,12 @@ import tensorflow as tf
 from kd_keras.models import image_spec
 from kd_keras.utils import keras_internals
 
-# Pixels of an image whose size is free.
+# Side in pixels of an image whose size is free.
 _SIDE = 32
-# What images from 0 to 255 are scaled to: 0 to 1, -1 to 1, or with a standard
-# deviation of 5 to 128 of their own.
+# Width of the range that images from 0 to 255 have after scaling: to 0 to 1, to
+# -1 to 1, or by their own standard deviation of 5 to 128.
 _SMALLEST_WIDTH, _LARGEST_WIDTH = 0.8, 60
-# What they become by a subtraction of their mean alone.
+# Width and start of their range after a subtraction of their mean alone.
 _SMALLEST_CENTRED, _LARGEST_CENTRED = 200, 300
 _HIGHEST_START = -50
 
@@ -31,7 +31,7 @@ def expected_images(network):
 
     Returns:
         `image_spec.UINT8` if they are scaled or centred on the way; None if
-        nothing can be said, as of subclassed models.
+        the range stays unknown, as for subclassed models.
     """
     shape = getattr(network, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4 or not shape[-1]:

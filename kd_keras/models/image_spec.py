@@ -11,12 +11,11 @@ import dataclasses
 import numpy as np
 
 # Usual ranges, the narrowest first. A set that uses a part of one, such as
-# dark images, is of this range; a little overshoot, as of resizing, counts.
+# dark images, has this range; a little overshoot, as from resizing, is allowed.
 _USUAL_RANGES = ((0, 1), (-1, 1), (0, 255), (0, 65_535))
 _OVERSHOOT = 0.1
-# Ranges that are not the same usual one are of the same scaling if the ratio of
-# their widths and the distance of their ends, as a share of the width, are at
-# most these.
+# Other ranges have the same scaling if the ratio of their widths, and the
+# distance of their ends as a share of the width, are at most these.
 _LARGEST_RATIO = 8
 _LARGEST_SHIFT = 0.4
 # Channels of a photo, with transparency.
@@ -27,12 +26,12 @@ _SIZES = "; images of several sizes must be resized first"
 
 @dataclasses.dataclass(frozen=True)
 class ImageSpec:
-    """Type and range of the images of a set, or of those that a model takes.
+    """Type and range of the images in a set, or of images that a model takes.
 
     Attributes:
         dtype: `uint8` for integers from 0 to 255; `float32` for all others.
-        low, high: floats, the smallest and the largest value; 0 and 255 of
-            `uint8`, whatever the images are.
+        low, high: floats, the smallest and the largest value; always 0 and
+            255 for `uint8`.
     """
 
     dtype: str
@@ -87,7 +86,7 @@ def measure(images):
             f"{images.dtype}" + (_SIZES if kind == "O" else "")
         )
     low, high = float(images.min()), float(images.max())
-    # A NaN is the minimum and the maximum.
+    # With a NaN, the minimum and the maximum are NaN.
     if not max(abs(low), abs(high)) <= _LARGEST:
         raise ValueError(_not_finite(images))
     if kind in "iu" and low >= 0 and high <= 255:

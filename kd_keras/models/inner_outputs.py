@@ -24,7 +24,7 @@ _observers = threading.local()
 
 
 class Place(typing.NamedTuple):
-    """Where an inner tensor is: the input or the output of a layer.
+    """Place of an inner tensor: the input or the output of a layer.
 
     Attributes:
         layer: `keras.layers.Layer`.
@@ -170,7 +170,7 @@ def last_features(model, output=None, *, image_shape=None):
 def _place_of_last(logits, calls, model):
     """The `Place` of the last features of a call that was traced.
 
-    None if the last matrix is one of maps: the model computes no logits.
+    None if the last matrix is applied to maps: the model computes no logits.
     """
     matrices = {
         _reference(outputs): (layer, inputs)
@@ -222,7 +222,7 @@ def _has_matrix(layer):
 
 
 def _observe(layer):
-    """Reports each call of a layer to what observes its thread, from now on."""
+    """Reports each later call of a layer to the observers of its thread."""
     call = layer.call
     if hasattr(call, "is_observed"):
         return
@@ -251,7 +251,7 @@ def _recording():
 
 
 def _tensor(place, calls, model, outputs):
-    """An inner tensor of a call: of the last one, if a layer ran twice."""
+    """An inner tensor of a call; of the last run if a layer ran twice."""
     if not isinstance(place, Place):
         named = interface.by_name(model, outputs)
         if place not in named:

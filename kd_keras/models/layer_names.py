@@ -11,15 +11,15 @@ _NUMBERED = re.compile(r"(.+?)(?:_(\d+))?")
 
 
 def keys(names, network):
-    """Keys of layers, by which those of two networks are compared.
+    """Keys of layers, to compare the layers of two networks.
 
     Keras numbers the layers of a process: `conv2d_7` is `conv2d` elsewhere.
-    The key of such a layer has its place among those of its class. Others
-    have their own names, and a place among layers of the same name.
+    The key of such a layer has its place among the layers of its class. Other
+    layers have their own names, and a place among layers of the same name.
 
     Args:
         names: list of str, the names of layers, in order.
-        network: Keras model that tells which classes of layers there are.
+        network: Keras model, for the classes of its layers.
 
     Returns:
         List of `(name, place)`, in the same order.
@@ -40,7 +40,7 @@ def keys(names, network):
 
 
 def _automatic(network):
-    """The names that Keras gives layers of the classes that there are."""
+    """The names that Keras gives to layers of its and the network's classes."""
     own = [
         type(layer).__name__ for layer in keras_internals.all_layers(network)
     ]

@@ -93,7 +93,7 @@ class Muon(keras.optimizers.SGD):
     Kernels keep their norms, and weight decay leaves them out. Where a norm
     has no effect, as before BatchNorm, it would drift: steps in proportion
     to a kernel make it longer, and decay makes it shorter, until the epsilon
-    of the BatchNorm outweighs the variance of what it normalises.
+    of the BatchNorm outweighs the variance of its inputs.
 
     `keras.optimizers.Muon` trains convolutions by Adam instead.
 
@@ -198,7 +198,7 @@ def make_schedule(fields, *, steps_per_epoch, epochs, extended_from=()):
     """Builds the learning rate schedule of a stage; see `make_optimizer`."""
     steps = [end * steps_per_epoch for end in (*extended_from, epochs)]
     firsts = [0, *steps[:-1]]
-    # Only the optimizer of the first part is without a state yet.
+    # Only in the first part does the optimizer start without a state.
     warmup_steps = round(fields.warmup_epochs * steps_per_epoch)
     schedules = [
         WarmupThenDecay(

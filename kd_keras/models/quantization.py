@@ -1,10 +1,10 @@
 """Networks that train with the rounding of their int8 model.
 
 `quantized` makes such a network of a trained one. BatchNorm is folded into
-the convolutions before, as LiteRT's converter does it, and normalisation of
+the convolution before it, as LiteRT's converter does, and normalisation of
 images becomes a convolution of 1 x 1. `finished` makes a network of plain
-Keras layers of the trained one, which computes the same. LiteRT's converter
-takes over its ranges.
+Keras layers that computes the same as the quantized one after its training.
+LiteRT's converter takes over its ranges.
 """
 
 import math
@@ -38,7 +38,7 @@ def quantized(network, image_range):
         image_range: `(low, high)`, smallest and largest value of images.
 
     Returns:
-        `keras.Model` with the names of the layers.
+        `keras.Model` with the same layer names.
 
     Raises:
         ValueError: if the network has other layers, or is of another form.
@@ -48,7 +48,7 @@ def quantized(network, image_range):
 
 
 def finished(network):
-    """The network of plain Keras layers that a quantized one has become.
+    """Converts a quantized network to plain Keras layers, after its training.
 
     Its kernels hold rounded values, and its activations are rounded by
     operations of Keras with constant ranges.
@@ -356,7 +356,7 @@ def _copy(layer):
 
 
 def _with_weights(layer, weights, shape, **options):
-    """A copy of a layer, in float32 and with a bias, of other weights."""
+    """A copy of a layer in float32, with a bias and with other weights."""
     config = {**layer.get_config(), "dtype": "float32", "use_bias": True}
     copy = type(layer).from_config({**config, **options})
     copy.build(shape)
@@ -364,6 +364,6 @@ def _with_weights(layer, weights, shape, **options):
     return copy
 
 
-# Functions that make a network that is trained as it is exported, by the
-# value of `student.quantize`.
+# Functions that make a network that trains with the rounding of its export, by
+# the value of `student.quantize`.
 QUANTIZERS = {"int8": quantized}

@@ -12,7 +12,7 @@ import math
 import keras
 import tensorflow as tf
 
-# How slowly the range of activations follows the batches.
+# Momentum of the moving range of activations.
 _MOMENTUM = 0.99
 
 
@@ -78,7 +78,7 @@ class RoundedActivations(keras.layers.Layer):
     """Rounds activations to 256 steps of a range.
 
     The range is a moving average of the smallest and the largest value of
-    the training batches, and has 0 in it. It is the same on all replicas,
+    the training batches, and contains 0. It is the same on all replicas,
     which average the extremes of the whole batch.
 
     Args:

@@ -66,8 +66,8 @@ def resize_array(images, size, *, batch_size=100):
 def resized(model, image_size, *, model_size=None):
     """Makes a model of images of another size, which resizes them itself.
 
-    The new model shares the layers of `model`, which is one of its own: the
-    last entry of `layers`. It takes part in training, and is saved and
+    The new model contains `model` itself, as the last entry of its `layers`,
+    and so shares its layers. It takes part in training, and is saved and
     exported with its resizing: bilinear, antialiased, in float32.
 
     Args:
@@ -82,7 +82,7 @@ def resized(model, image_size, *, model_size=None):
 
     Raises:
         ValueError: if the model takes images of no fixed size and
-            `model_size` is None, or of a fixed size that is another.
+            `model_size` is None, or of another fixed size.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(
@@ -105,14 +105,14 @@ def resized(model, image_size, *, model_size=None):
 
 
 def inner_model(model):
-    """The model inside one that `resized` made; None of other models."""
+    """The model inside one that `resized` made; None for other models."""
     inner = model.layers[-1]
     is_resized = model.name.endswith(_SUFFIX) and isinstance(inner, keras.Model)
     return inner if is_resized else None
 
 
 def as_size(size):
-    """`(height, width)` of an int, for a square, or of two ints.
+    """Converts an int, for a square, or two ints to `(height, width)`.
 
     Raises:
         ValueError: if it is neither, or not positive.

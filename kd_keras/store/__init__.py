@@ -1,11 +1,11 @@
 """Caches the teacher's logits for each augmented view.
 
 A view is a pure function of (seed, view number, example id). Its logits are
-stored under (id, view), so they belong to the very image that the student is
+stored under (id, view), so they belong to exactly the image that the student is
 trained on, in any order and any batch.
 
 A store is a directory. `manifest.json` describes its contents, and is written
-when all other files are there; until then, `plan.json` is in its place. A part
+after all other files; until then, `plan.json` takes its place. A part
 (`train`, `validation`, `test`) is a series of files of successive examples
 with all their views, `<part>-00000-of-00010.npy`, arrays `(views, examples,
 classes)`. Its ids are a range in the manifest, or in `<part>-ids.npy`, with

@@ -1,4 +1,4 @@
-"""The outputs of a teacher that were stored; see `teachers.answers`."""
+"""Stored outputs of a teacher; see `teachers.answers`."""
 
 import tensorflow as tf
 
@@ -28,7 +28,7 @@ class StoredAnswers:
         self._part = part
         self._share_views = share_views
         self._store = None
-        # A training's result depends on it.
+        # The result of a training depends on this record.
         self.record = {
             f"store.{key}": value
             for key, value in manifests.comparable(manifest).items()
@@ -47,7 +47,7 @@ class StoredAnswers:
         Args:
             ids: int64 tensor `(batch,)`.
             view: int or int64 scalar, the view's number.
-            images: not used; the outputs are known by id and view.
+            images: not used; the outputs are looked up by id and view.
         """
         return self.open().lookup(ids, self._stored(view), self._part)
 

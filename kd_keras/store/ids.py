@@ -16,7 +16,7 @@ def described(ids):
 
     Returns:
         dict of `start` and `step` if they are a range, which needs no file;
-        else `sorted` or `unsorted`, whose file is searched.
+        else `sorted` or `unsorted`: the ids are searched in a file.
     """
     if isinstance(ids, range) and ids.step > 0:
         return {"start": ids.start, "step": ids.step}
@@ -85,7 +85,7 @@ class Positions:
         return positions
 
     def _describe(self):
-        """Finds out what the ids of an earlier version are like."""
+        """Describes the ids of a store that an earlier version wrote."""
         ids = self._mapped(layout.ids_file(self._part))
         record = described(ids)
         if record == "unsorted":
@@ -122,7 +122,7 @@ class Positions:
 
 
 def _all_chunks(ids, holds):
-    """Whether something holds of all ids, a few at a time.
+    """Whether a condition holds for all ids, checked a chunk at a time.
 
     Args:
         ids: int64 array, or a `range`.

@@ -10,8 +10,8 @@ from kd_keras.teachers import class_map
 from kd_keras.teachers import options as teacher_options
 from kd_keras.teachers import teacher as teachers
 
-# Arrays of logits that are recognised by their names; None for what
-# `teacher.outputs` tells.
+# Arrays of logits that are recognised by their names, and their meanings; None
+# where `teacher.outputs` tells the meaning.
 _LOGITS = {
     "logits": "logits",
     "probabilities": "probabilities",
@@ -30,7 +30,7 @@ _SUM_TOLERANCE = 0.02
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """Which arrays of a file are stored.
+    """Choice of the arrays of a file that are stored.
 
     Attributes:
         logits: str, the name of the array of logits, or None.
@@ -68,16 +68,16 @@ class Predictions:
         parts: dict of those parts that have predictions.
         choice: `Choice`.
         views: int, how many views of each training example are predicted.
-        plain: bool, whether these are the images without augmentation.
+        plain: bool, whether the views are the images without augmentation.
         num_classes: int, 0 without logits.
         features: list of entries for `manifest.plan`.
         class_names: list of str, the classes of the logits as far as the file
             or the class map names them, or None.
 
     Raises:
-        ValueError: if the file lacks the arrays, predictions of some training
-            examples, or has some of unknown ones or several of one, or if a
-            number is not finite or no probability.
+        ValueError: if the file lacks the arrays or predictions of some
+            training examples, has predictions of unknown examples or several
+            of one, or if a number is not finite or no probability.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ def _chunks(values, rows):
 
 
 def _faults(values, rows, meaning):
-    """Those of some rows that do not have the numbers of their meaning."""
+    """The rows whose numbers do not fit their meaning."""
     fits = _FITS[meaning]
     faults = [chosen[~fits(x)] for chosen, x in _chunks(values, rows)]
     return np.concatenate(faults)

@@ -1,13 +1,13 @@
-"""Which files a store has, and how many examples each of them holds."""
+"""Names of the files of a store, and the number of examples in each."""
 
 BATCH_SIZE = 500
-# Of files whose size is not chosen. They are read at random, and stay open:
-# where more of them are read than may be open, reading is far slower.
+# For files whose size is not chosen. They are read at random and stay open:
+# reading more files than may be open is far slower.
 _LEAST_SHARD_VIEWS = 5000
 _MOST_SHARDS = 128
-# A file is made in memory.
+# The usual limit of a file, which is made in memory.
 _FILE_BYTES = 2**28
-# A file holds a whole batch of the teacher's, unless that is larger.
+# A file holds a whole batch of the teacher's, unless that is larger than this.
 _MOST_FILE_BYTES = 2**30
 
 
@@ -40,7 +40,7 @@ def ids_files(part, manifest):
 def array_names(manifest):
     """Names of a store's arrays in the names of its files: list of str.
 
-    The logits, if any, whose name is empty, then each feature.
+    The logits come first, if any, with an empty name; then each feature.
     """
     logits = [""] if manifest["num_classes"] else []
     count = len(manifest.get("features", ()))
@@ -117,11 +117,11 @@ def shard_examples(count, *, views, shard_views, row_bytes):
         views: int, number of views of each of them.
         shard_views: int, approximate number of views in a file; 0 for
             5,000, or more such that 128 files hold all.
-        row_bytes: int, most bytes that a file holds of a view.
+        row_bytes: int, the most bytes of a view in a file.
 
     Returns:
-        int. If a file of a single batch were too large, that is the size of
-        a batch, too.
+        int. If a file of a single batch would be too large, batches have this
+        smaller size, too.
     """
     most = _MOST_FILE_BYTES // (views * row_bytes)
     if most < BATCH_SIZE:

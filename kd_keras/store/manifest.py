@@ -21,11 +21,11 @@ NAME = "manifest.json"
 PLAN = "plan.json"
 # Files that are looked for at once: on network disks, each takes a while.
 _THREADS = 16
-# As handing over a file takes longer than looking for it.
+# Handing a file over to a thread takes longer than looking for it.
 _LOOKED_FOR_AT_A_TIME = 64
 # A file's header is a multiple of this, and at least twice as long.
 _HEADER_BYTES = 64
-# Sizes of files, and ids, which the fingerprints compare.
+# Entries for the sizes of files, and for ids, which the fingerprints compare.
 _IN_FILES = re.compile(r"^parts\.\w+\.(shard_examples|ids(\.\w+)?)$")
 _REMEDY = "label into another --workdir, or remove this store"
 _PART_FORM = {
@@ -41,7 +41,7 @@ _FORM = {
     "dtype": str,
     "top_k": int,
     "parts": {"train": _PART_FORM, str: _PART_FORM},
-    # By version 0.2 and earlier: null until the store is finished.
+    # In version 0.2 and earlier, null until the store is finished.
     "checksums": (dict, type(None)),
 }
 _FEATURES_FORM = [{"shape": [int]}]
@@ -73,14 +73,14 @@ def plan(
         top_k: int, the number of classes whose logits are kept, the most
             likely ones; 0 for all.
         shard_views: int, approximate number of views in a file. A file of
-            large ones has fewer, about 256 MB of logits or of a feature. 0
+            large views has fewer, about 256 MB of logits or of a feature. 0
             takes 5,000, or more such that 128 files hold a part.
         names: list of str, the classes in the order of the logits, or None if
             they are unknown.
         features: list of dicts of JSON values, one for each feature that is
-            kept beside the logits. Its `shape` is that of the feature of one
-            view; the other entries identify the feature, such as `teacher`,
-            the name of the layer.
+            kept beside the logits. Its `shape` is the shape for one view; the
+            other entries identify the feature, such as `teacher`, the name of
+            the layer.
 
     Returns:
         dict of JSON values.
@@ -143,7 +143,7 @@ def describe(parts):
 
 
 def comparable(manifest):
-    """The contents of a store as a flat dict, without how files hold them.
+    """The contents of a store as a flat dict, without the layout of its files.
 
     Two stores with the same contents hold the same logits and features.
     """
@@ -224,7 +224,7 @@ def write(path, manifest):
 
 
 def is_complete(manifest):
-    """Whether a manifest is that of a finished store, with all checksums."""
+    """Whether a manifest has all checksums: its store is finished."""
     checksums = manifest["checksums"] or {}
     return all(name in checksums for name in layout.all_files(manifest))
 
@@ -300,7 +300,7 @@ def is_whole(path, name, manifest):
 
 
 def _in_threads(function, names, at_a_time=1):
-    """Whether something holds of each of many files: list of bool."""
+    """Checks a condition for each of many files: list of bool."""
     names = list(names)
     chunks = [
         names[start : start + at_a_time]
@@ -312,7 +312,7 @@ def _in_threads(function, names, at_a_time=1):
 
 
 def _array_bytes(manifest):
-    """The bytes of the arrays in all files of a store: dict of their names."""
+    """The bytes of the array in each file of a store: dict by file name."""
     sizes = {}
     for part, fields in manifest["parts"].items():
         for name in layout.ids_files(part, manifest):

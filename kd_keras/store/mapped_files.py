@@ -38,7 +38,7 @@ class MappedFiles:
     """
 
     _all = weakref.WeakSet()
-    # Of all stores, which share the number of files that may be open.
+    # One lock for all stores, which share the limit of open files.
     _lock = threading.Lock()
 
     def __init__(self, path, checksums=None):
@@ -55,7 +55,7 @@ class MappedFiles:
         """The array in a file, mapped into memory.
 
         Args:
-            key: what the file is known by here.
+            key: hashable, identifies the file in this object.
             describe: function of the key that returns the file's name, and
                 the shape and dtype that its array must have. Called if the
                 file is not mapped now.
@@ -146,7 +146,7 @@ def damaged(path, reason):
 
 
 def _most_files():
-    """The number of files that may be mapped: a quarter of all at most."""
+    """Limit of mapped files: at most a quarter of the limit of open files."""
     if resource is None:
         return _MOST_FILES
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -7,7 +7,7 @@ from kd_keras.data.sources import file_reader
 
 
 def rows_of_parts(file, parts):
-    """Which rows of a file are about the examples of each part.
+    """Finds the rows of a file that belong to the examples of each part.
 
     Args:
         file: `prediction_files.PredictionFile`.
@@ -107,7 +107,7 @@ def _key(table, place):
 
 
 def _ids(table, reader, path):
-    """The ids of a reader's images that predictions are of, -1 for others."""
+    """The id of a reader's image for each prediction, -1 for other images."""
     if table.keys is None:
         in_files = isinstance(_original(reader), file_reader.FileReader)
         if in_files or len(table.rows) != len(reader.ids):

@@ -12,13 +12,13 @@ from kd_keras.utils import digests, files, locks, scratch
 
 _log = logging.getLogger(__name__)
 
-# To wait for a process that begins or finishes the same store.
+# Seconds to wait for a process that begins or finishes the same store.
 _PLAN_SECONDS = 600
 
 
 def of(path):
     """The place of a store, by its path: `Directory`."""
-    # It is a `Directory`, too.
+    # Imported here, since it needs this module.
     from kd_keras.store import remote_place
 
     url = remote_place.url_of(pathlib.Path(path))
@@ -52,11 +52,12 @@ class Directory:
             manifest: dict, as `manifest.plan` returns it.
 
         Raises:
-            ValueError: if a store of another plan is here, or other files.
+            ValueError: if the directory holds a store of another plan, or
+                other files.
         """
         existing = manifest_lib.read(self.path)
         if existing is None:
-            # Raises an error if other files are here.
+            # Raises an error if the directory holds other files.
             manifest_lib.is_finished(self.path, manifest)
             return manifest
         manifest_lib.check_class_names(
@@ -70,7 +71,7 @@ class Directory:
         return existing
 
     def begin(self, manifest, parts):
-        """Writes the plan and the ids of a store, unless they are there.
+        """Writes the plan and the ids of a store, unless they exist.
 
         Args:
             manifest: dict, as `manifest.plan` returns it.
@@ -91,7 +92,7 @@ class Directory:
                 checksums = self._adopted(manifest)
             manifest = {**manifest, "checksums": checksums}
             if manifest_lib.read(self.path) != manifest:
-                # First, so that an interrupted store is known by it.
+                # First, so that an interrupted store is recognised by its plan.
                 manifest_lib.write(self.path, manifest)
             added = {}
             for part, examples in parts.items():
@@ -106,7 +107,7 @@ class Directory:
             return manifest
 
     def is_begun(self, manifest):
-        """Whether the plan and the ids of a store are there."""
+        """Whether the plan and the ids of a store exist."""
         existing = manifest_lib.read(self.path)
         return existing is not None and all(
             name in (existing["checksums"] or {})
@@ -115,7 +116,7 @@ class Directory:
         )
 
     def checksums(self, manifest, chosen=None):
-        """The checksums that are known of a store's files: dict.
+        """The known checksums of a store's files: dict.
 
         Args:
             manifest: dict, the store's.
@@ -135,7 +136,7 @@ class Directory:
         return known
 
     def forget(self, damaged):
-        """Takes tasks for not done: their files are missing or damaged.
+        """Marks tasks with missing or damaged files as not done.
 
         Args:
             damaged: list of `tasks.Task`.
@@ -151,11 +152,11 @@ class Directory:
                 manifest_lib.write(self.path, {**manifest, "checksums": known})
 
     def damaged(self, manifest):
-        """Names of files that are missing or not as their checksums say."""
+        """Names of files that are missing or differ from their checksums."""
         return manifest_lib.damaged_files(self.path, manifest)
 
     def is_whole(self, name, checksum):
-        """Whether a file exists and has a SHA-256."""
+        """Whether a file exists and has this SHA-256."""
         try:
             return digests.sha256_of_file(self.path / name) == checksum
         except OSError:
@@ -166,13 +167,13 @@ class Directory:
         return scratch.directory(self.path)
 
     def add(self, folder, names):
-        """Takes files from a folder, the record of their task last."""
+        """Moves files from a folder to the store, their task's record last."""
         for name in names:
             files.check_no_directory(self.path / name)
             os.replace(folder / name, self.path / name)
 
     def count_left(self, manifest):
-        """How many tasks have not ended; reads none of their files: int."""
+        """Number of tasks that have not ended; reads none of their files."""
         known, written = manifest["checksums"], self._records()
         return sum(
             task.record not in written
@@ -198,7 +199,7 @@ class Directory:
                 manifest_lib.write(self.path, manifest)
             for name in written:
                 (self.path / name).unlink(missing_ok=True)
-        # More than none if a record was damaged.
+        # More than 0 if a record was damaged.
         return self.count_left(manifest)
 
     def _locked(self):
@@ -215,10 +216,10 @@ class Directory:
             }
 
     def _adopted(self, manifest):
-        """Checksums of what version 0.2 wrote before it was stopped.
+        """Checksums of the files that version 0.2 wrote before it was stopped.
 
-        It had none of an unfinished store. Files of another shape are left
-        out.
+        That version recorded none for an unfinished store. Files of another
+        shape are left out.
         """
         row = records.Logits(manifest).row_dtype
         return {

@@ -1,7 +1,7 @@
 """Reads predictions that were made elsewhere: .npy, .npz and Parquet files.
 
-Arrays are mapped into memory. Those of a .npz or Parquet file are first copied
-to a folder, piece by piece, since they cannot be read in any order.
+Arrays are mapped into memory. Arrays of a .npz or Parquet file are first copied
+to a folder, piece by piece, since these files cannot be read in any order.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ _CLASS_NAMES = ("class_names", "classes")
 # Columns that are no class, where each class has a column.
 _NO_CLASS = ("label", "labels", "target", "y")
 _NUMBERED = re.compile(r"(\D*)(\d+)")
-# The array of a file that has only one, without a name.
+# The name of the only array of a file without names.
 UNNAMED = "predictions"
 _ROWS = 4096
 
@@ -42,7 +42,7 @@ class Table:
         part: `train`, `validation` or `test`; empty if the file names none.
         keys: int64 array `(n,)` of ids, list of str of file names, or None:
             the predictions are in the order of the ids.
-        rows: int64 array `(n,)`, which rows of the arrays these are.
+        rows: int64 array `(n,)`, the rows of these examples in the arrays.
         arrays: dict of names to arrays `(rows, width)` or `(views, rows,
             width)`, mapped into memory.
     """
@@ -94,7 +94,7 @@ def read(path, folder):
         *(OSError, ValueError, EOFError, KeyError, NotImplementedError),
         *(zipfile.BadZipFile, pa.ArrowException),
     ) as error:
-        # NumPy's second sentence tells how to load objects unsafely.
+        # Without NumPy's second sentence, on how to load objects unsafely.
         reason = str(getattr(error, "strerror", None) or error).split(". ")[0]
         raise ValueError(
             "--from must be a readable file of numbers and text, without "
@@ -137,7 +137,7 @@ def _read_npz(path, folder):
     for part, arrays in parts.items():
         keys = _only(arrays, _KEYS)
         splits = _only(arrays, _SPLITS)
-        # Others may be labels, for instance.
+        # Other arrays may be labels, for instance.
         arrays = {k: x for k, x in arrays.items() if _is_prediction(x)}
         if arrays:
             tables += _tables(part, _as_keys(keys), splits, arrays)
@@ -153,7 +153,7 @@ def _part_and_name(name):
 
 
 def _only(arrays, names):
-    """Takes the array with one of some names out; None without any."""
+    """Removes and returns the array with one of some names; None if none."""
     found = [name for name in arrays if name in names]
     if len(found) > 1:
         raise ValueError(
@@ -300,7 +300,7 @@ def _column(file, by_name, names):
 
 
 def _copied(file, names, path):
-    """Copies columns to an array: one of lists, or one for each number.
+    """Copies columns to an array: a column of lists, or one for each number.
 
     Args:
         file: `pyarrow.parquet.ParquetFile`.

@@ -6,7 +6,7 @@ from kd_keras.utils import suggestions
 
 
 def embeddings_alone(opened, layer):
-    """A store of which one embedding is read.
+    """Chooses one embedding of a store, to read it alone.
 
     Args:
         opened: `LogitStore`.
@@ -16,7 +16,7 @@ def embeddings_alone(opened, layer):
         `LogitStore`, with this feature alone.
 
     Raises:
-        ValueError: if the store does not have it, or not pooled.
+        ValueError: if the store does not have it, or only unpooled.
     """
     held = opened.manifest.get("features", [])
     names = [record.get("teacher", "") for record in held]
@@ -40,9 +40,9 @@ def embeddings_alone(opened, layer):
 
 
 class ProbedStore(LogitStore):
-    """A store of embeddings, from which a probe's logits are read.
+    """A store of embeddings that returns the logits of a probe.
 
-    Its features, if any are chosen, are read beside them.
+    Its features, if any are chosen, are read beside the logits.
 
     Args:
         opened: `LogitStore`.
@@ -57,7 +57,7 @@ class ProbedStore(LogitStore):
 
     def __init__(self, opened, probe, *, record, class_names=None):
         super().__init__(opened.path, opened.manifest)
-        # Its files are compared with their checksums once.
+        # Shared, so that files are compared with their checksums once.
         self._parts = opened._parts
         alone = embeddings_alone(opened, probe.layer)
         if alone.feature_shapes != [probe.kernel.shape[:1]]:
@@ -74,7 +74,7 @@ class ProbedStore(LogitStore):
             "num_classes": probe.num_classes,
             "probe": record,
         }
-        # Those of a backbone are of other classes.
+        # The backbone's names are of other classes.
         self.manifest.pop("class_names", None)
         if class_names:
             self.manifest["class_names"] = list(class_names)

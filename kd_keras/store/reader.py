@@ -48,8 +48,8 @@ class LogitStore:
     def open(cls, path, *, verify=True):
         """Opens a store.
 
-        No file of it is read before it is used, and only so many are open at
-        once, however large the store is.
+        A file is read when it is first used. The number of open files is
+        limited, however large the store is.
 
         Args:
             path: str or path of the directory. One at gs://, s3:// or
@@ -120,7 +120,7 @@ class LogitStore:
         return tuple(self._read(self._features, ids, view, part))
 
     def choose(self, features):
-        """This store, of which only some features are read.
+        """A copy of this store that reads only some features.
 
         Args:
             features: list of dicts, the wanted features in their order, each
@@ -157,7 +157,7 @@ class LogitStore:
         return chosen
 
     def _read(self, arrays, ids, view, part):
-        """Rows of the arrays of some numbers: list of float32 arrays."""
+        """Rows of the arrays with these numbers: list of float32 arrays."""
         if part not in self._parts:
             raise ValueError(
                 f"part must be one of {', '.join(self._parts)}. "
@@ -194,7 +194,7 @@ class LogitStore:
             [tf.float32] * len(arrays),
             stateful=False,
         )
-        # TensorFlow does not return a list of one.
+        # TensorFlow returns a single tensor instead of a list of one.
         return [
             tf.ensure_shape(tensor, (None, *self._arrays[i].shape))
             for i, tensor in zip(arrays, tf.nest.flatten(tensors))
@@ -205,7 +205,7 @@ class LogitStore:
 
         Args:
             dataset: `tf.data.Dataset` of batches `(ids, images)` or `(ids,
-                images, labels)`, the images being this view of them.
+                images, labels)`; the images are this view of the examples.
             view: int or int64 scalar.
             part: str, as in `logits`.
 
@@ -232,8 +232,8 @@ class LogitStore:
         """Raises a ValueError that lists the entries that are not as expected.
 
         Args:
-            **expected: entries that the manifest must have, as in `plan`; of
-                `parts`, those that `describe` returns.
+            **expected: entries that the manifest must have, as in `plan`;
+                `parts` as `describe` returns it.
         """
         was = manifest_lib.comparable(self.manifest)
         now = manifest_lib.comparable(expected)
@@ -273,7 +273,7 @@ class _Part:
         shard_of, places = np.divmod(
             self._positions.find(ids), self._shard_examples
         )
-        # By file: a batch may be of hundreds of files.
+        # Sorted by file: a batch may come from hundreds of files.
         order = np.argsort(shard_of, kind="stable")
         places = places[order]
         groups = _groups(shard_of[order])
@@ -306,7 +306,7 @@ class _Part:
 
 
 def _groups(ordered):
-    """Equal numbers in a row: list of `(number, start, stop)`."""
+    """Runs of equal numbers: list of `(number, start, stop)`."""
     firsts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
     bounds = [0, *firsts.tolist(), len(ordered)]
     return [

@@ -1,7 +1,7 @@
 """Logits and features as they are stored.
 
-A row is what is stored of a view. Of logits, it has all classes or is a record
-of the top k. Of a feature, it has all numbers.
+A row is the stored form of one view. A row of logits holds all classes, or is
+a record of the top k. A row of a feature holds all its numbers.
 """
 
 import math
@@ -201,9 +201,9 @@ def check_array(path, shape, dtype):
 
 
 def map_array(path, shape, dtype):
-    """Maps the array of a file that was checked into memory.
+    """Maps the array of a checked file into memory.
 
-    Much faster than `np.load`, which parses the file's header.
+    This is much faster than `np.load`, which parses the file's header.
 
     Args:
         path: path of the file.
@@ -226,7 +226,7 @@ def map_array(path, shape, dtype):
 
 
 def is_shard(path, manifest, part, index, row):
-    """Whether a file of a store holds the array of its place.
+    """Whether a shard file holds an array of the planned shape and dtype.
 
     Args:
         path: path of the file.

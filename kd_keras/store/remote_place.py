@@ -2,7 +2,7 @@
 
 Each process has a folder of its own on local disk, the stage, with the plan,
 the ids and the records of tasks. The files of a task are uploaded and then
-removed there, so that a store may be larger than any disk.
+removed from the stage, so that a store may be larger than any disk.
 """
 
 import contextlib
@@ -82,7 +82,7 @@ class RemotePlace(places.Directory):
             if _size(found, name) != (self.path / name).stat().st_size
         ]
         if needed:
-            # First, so that an interrupted store is known by it.
+            # First, so that an interrupted store is recognised by its plan.
             self._upload_plan({**manifest, "checksums": {}})
             remote.upload(self.path, self.url, needed)
         if needed or manifest_lib.PLAN not in found:
@@ -119,7 +119,7 @@ class RemotePlace(places.Directory):
         ]
 
     def is_whole(self, name, checksum):
-        # Of the ids, there are files here.
+        # The files of ids are also in the stage.
         if (self.path / name).exists():
             return super().is_whole(name, checksum)
         return remote.is_object(f"{self.url}/{name}")
@@ -155,7 +155,7 @@ class RemotePlace(places.Directory):
         """Downloads the plan or the manifest to the stage.
 
         Raises:
-            ValueError: if there are objects and no plan.
+            ValueError: if there are objects, but no plan.
         """
         for name in (manifest_lib.NAME, manifest_lib.PLAN, manifest_lib.NAME):
             contents = remote.read(self.url, name)
@@ -207,7 +207,7 @@ def _sizes(manifest):
 
 
 def _npy_bytes(shape, dtype):
-    """Bytes of a `.npy` file."""
+    """Size of a `.npy` file in bytes."""
     header = io.BytesIO()
     fields = {
         "descr": np.lib.format.dtype_to_descr(dtype),

@@ -1,7 +1,7 @@
 """Records of tasks that have ended: the checksums of their files.
 
-A record is a small file beside those of its task, until the store is finished
-and its manifest has the checksums of all. So no task writes over what another
+A record is a small file beside the files of its task, until the store is
+finished and its manifest has all checksums. So no task overwrites what another
 one has written.
 """
 
@@ -38,7 +38,7 @@ def write(path, checksums):
 
 
 def read(path):
-    """Reads a record: the checksums; empty where there is no whole one."""
+    """Reads the checksums in a record; empty if it is missing or damaged."""
     if not path.exists():
         return {}
     try:

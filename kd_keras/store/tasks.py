@@ -1,9 +1,9 @@
 """Tasks of a store: a shard each, in any process and any order.
 
-A task is the files of one shard: those of the logits and of the features of
-one range of examples. It reads its own examples alone, writes its files whole
-or not at all, and ends with a record of their checksums, so that nothing is
-read again to finish the store. Done twice, it writes the same bytes.
+A task writes the files of one shard: the logits and the features of one range
+of examples. It reads only these examples, writes its files whole or not at all,
+and ends with a record of their checksums, so that no file is read again to
+finish the store. A task that runs twice writes the same bytes.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ class Task:
         number: int, from 0, over all parts.
         part: `train`, `validation` or `test`.
         index: int, the number of the shard in its part.
-        positions: range, of its examples in the part.
+        positions: range, the positions of its examples in the part.
         views: int, how many views it stores in all.
         files: tuple of the names of its files, one for each array.
         record: str, the name of the file with their checksums.
@@ -63,7 +63,7 @@ def all_tasks(manifest):
 
 
 def find(manifest, number):
-    """The task of a number.
+    """The task with a number.
 
     Args:
         manifest: dict; see `manifest.plan`.
@@ -131,7 +131,7 @@ def left(directory, manifest):
 
 
 def run(directory, manifest, task, outputs_of, report=lambda views: None):
-    """Does a task, unless its files are there and whole.
+    """Runs a task, unless its files exist and are whole.
 
     Args:
         directory: `places.Directory` of the store.

@@ -24,7 +24,7 @@ def label(path, manifest, parts, teacher, **options):
     Raises:
         ValueError: as `write`.
     """
-    # One that was begun may have other batches.
+    # A store that was begun may have batches of another size.
     manifest = places.of(path).planned(manifest)
     outputs_of = predicting(manifest, parts, teacher)
     return write(path, manifest, parts, outputs_of, **options)
@@ -33,7 +33,7 @@ def label(path, manifest, parts, teacher, **options):
 def write(
     path, manifest, parts, outputs_of, *, shard=0, num_shards=1, verbose=2
 ):
-    """Writes a store, or those of its files that are missing or damaged.
+    """Writes a store, or only its missing and damaged files.
 
     Files are written whole or not at all. `num_shards` processes may write
     one store together, on machines that share the directory; the last one
@@ -57,7 +57,7 @@ def write(
 
     Raises:
         ValueError: if the directory holds another store, or the logits or
-            features are not those of the plan or do not fit its dtype.
+            features differ from the plan or do not fit its dtype.
     """
     directory = places.of(path)
     manifest = directory.begin(manifest, parts)
@@ -75,7 +75,7 @@ def write(
 
 
 def predicting(manifest, parts, teacher):
-    """Makes a teacher the `outputs_of` of `write`.
+    """Makes the `outputs_of` of `write` from a teacher.
 
     Args:
         manifest: dict; see `manifest.plan`.
@@ -105,7 +105,7 @@ def predicting(manifest, parts, teacher):
 
 
 def _as_arrays(outputs, manifest):
-    """The outputs of a teacher as arrays, in the order of the store's.
+    """The outputs of a teacher as arrays, in the store's order.
 
     Raises:
         ValueError: if the teacher returns no logits where they are planned,

@@ -36,7 +36,7 @@ class LiveAnswers:
         self.class_names = class_names
         self.has_logits = has_logits
         self._reduce = reduce or (lambda outputs: outputs)
-        # A training's result depends on it.
+        # The result of a training depends on this record.
         self.record = {f"teacher.{key}": value for key, value in record.items()}
 
     def __call__(self, ids, view, images):

@@ -7,7 +7,7 @@ from kd_keras.utils import digests, source_code
 
 # Entries that change nothing in what a trained network predicts.
 _UNUSED = {"build_config", "compile_config", "shared_object_id", "trainable"}
-# A dict with one of them is about a layer, whose name is counted by process.
+# A dict with one of them describes a layer, which Keras numbers by process.
 _OF_LAYERS = {"batch_shape", "inbound_nodes", "layers", "trainable"}
 # Entries that hold names of layers.
 _REFERENCES = {"keras_history", "input_layers", "output_layers"}
@@ -15,10 +15,10 @@ _OF_KERAS = re.compile(r"keras(_hub)?(\.|$)")
 
 
 def digest(config):
-    """SHA-256 of what the `config.json` of a `.keras` file describes.
+    """SHA-256 of the network that the `config.json` of a file describes.
 
-    Layers are numbered instead of named. The code of classes that are not of
-    Keras is part of it, as far as it is found.
+    Layers are numbered instead of named. The digest includes the code of
+    classes from outside of Keras, as far as it is found.
 
     Args:
         config: the contents of `config.json`, a dict.
@@ -39,8 +39,8 @@ def _normal(value, numbers, modules):
         value: the value.
         numbers: dict of the names of the surrounding model's layers to their
             numbers.
-        modules: set that modules of classes that are not of Keras are added
-            to.
+        modules: set, to which the modules of classes from outside of Keras
+            are added.
     """
     if isinstance(value, list):
         return [_normal(item, numbers, modules) for item in value]

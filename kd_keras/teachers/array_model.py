@@ -22,9 +22,9 @@ class Feature:
 
     Attributes:
         name: str, as the runtime has it.
-        channels_first: bool, whether one of four axes has its channels
+        channels_first: bool, whether an output of four axes has its channels
             second.
-        is_pooled: bool, whether one of four axes is averaged over its
+        is_pooled: bool, whether an output of four axes is averaged over its
             height and width.
     """
 
@@ -33,7 +33,7 @@ class Feature:
     is_pooled: bool = False
 
     def of(self, values):
-        """The feature, channels last, of an array as the model returns it."""
+        """The feature, channels last, from an array that the model returns."""
         if values.ndim == 4 and self.is_pooled:
             return values.mean((2, 3) if self.channels_first else (1, 2))
         if values.ndim == 4 and self.channels_first:
@@ -41,7 +41,7 @@ class Feature:
         return values
 
     def shape_of(self, shape):
-        """The shape of `of` without the batch; None of an unknown shape."""
+        """The shape that `of` returns, without the batch; None if unknown."""
         if not shape or len(shape) != 4:
             return None if not shape else shape[1:]
         if self.channels_first:
@@ -50,7 +50,7 @@ class Feature:
 
 
 def feature_names(options):
-    """The features that a teacher returns: of embeddings at least the last.
+    """The features that a teacher returns; without logits at least the last.
 
     Args:
         options: `TeacherOptions`.

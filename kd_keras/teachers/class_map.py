@@ -1,7 +1,7 @@
 """Maps the columns of a teacher's logits to the classes of the data.
 
-A teacher of 1,000 classes teaches 7 of them, or 3 that each are several of
-its own: columns are picked, reordered or merged.
+Columns are picked, reordered or merged. A teacher of 1,000 classes may teach 7
+of them, or 3 classes that each merge several of its own.
 """
 
 import dataclasses
@@ -35,9 +35,9 @@ class ClassMap:
 
     @property
     def record(self):
-        """List of JSON values that tells two maps apart, whatever their file.
+        """List of JSON values that identifies the map, whatever its file.
 
-        The names of the classes are no part of it: they change no logits.
+        The names of the classes are left out: they change no logits.
         """
         return [list(group) for group in self.groups]
 
@@ -85,7 +85,7 @@ class ClassMap:
             )
 
     def _check_order(self, names):
-        """Refuses the data's own names in another order than the data's."""
+        """Refuses the names of the data's classes in another order."""
         picked = [entry for group in self.groups for entry in group]
         # Indices are no names, even where the names of classes are numbers.
         if set(picked) == set(names) and len(picked) == len(names):
@@ -97,8 +97,8 @@ class ClassMap:
         Args:
             model: str, the teacher's path, for messages.
             num_classes: int, the teacher's; None if it is unknown.
-            names: list of str, the teacher's class names, or None. Those of
-                ImageNet are tried for a teacher of 1,000 classes.
+            names: list of str, the teacher's class names, or None. ImageNet's
+                names are tried for a teacher of 1,000 classes.
 
         Returns:
             List of lists of int.
@@ -316,13 +316,13 @@ def mapped(teacher, value):
 def map_logits(logits, columns):
     """Picks and merges columns of logits.
 
-    A merged class has the logarithm of the sum of its columns'
-    probabilities, up to a shift that is the same for all classes of an
-    image, which softmax ignores: `log sum_i exp z_i`. So the classes have the
-    teacher's probabilities, divided by their sum: the share of other classes
-    is left out. A temperature softens these merged
-    probabilities, as if the teacher had been trained on the merged classes;
-    they differ from the merged softened probabilities of the columns.
+    The logit of a merged class is `log sum_i exp z_i` over its columns. That
+    is the logarithm of the sum of their probabilities, up to a shift that is
+    the same for all classes of an image, which softmax ignores. So the
+    classes have the teacher's probabilities, divided by their sum: the share
+    of other classes is left out. A temperature softens the merged
+    probabilities, as if the teacher had been trained on the merged classes.
+    Merging the softened probabilities of the columns would give other values.
 
     Args:
         logits: float32 tensor `(batch, teacher's classes)`.

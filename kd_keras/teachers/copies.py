@@ -9,7 +9,7 @@ _BESIDE = (manifests.NAME, "report.json", "exports.json")
 
 
 def local(path):
-    """The path of a model on local disk, where a remote one is copied to.
+    """The path of a model on local disk; a remote model is copied there.
 
     Args:
         path: str or path of a model, or the name of one, which need not

@@ -95,8 +95,8 @@ def mirrored(teacher):
         teacher: `Teacher`.
 
     Returns:
-        `Teacher`. With the teacher itself, `combine` makes one whose answers
-        for an image and for its mirror image are alike.
+        `Teacher`. Together with the teacher itself, `combine` makes a teacher
+        that predicts the same for an image and for its mirror image.
     """
 
     def function(images):
@@ -113,7 +113,7 @@ def mirrored(teacher):
 
 
 def _preprocessing(members, weights, mean, activation):
-    """How the images of all members are preprocessed, if it is the same."""
+    """Arguments of `Teacher` for the preprocessing that all members share."""
     # Models of other runtimes have none.
     names = {getattr(member, "preprocess", None) for member in members}
     if len(names) > 1 or not all(
@@ -133,7 +133,7 @@ def _preprocessing(members, weights, mean, activation):
 
 
 def _common_image_shape(members):
-    """The images that all members take; None for axes of any size."""
+    """The image shape that all members take; None for axes of any size."""
     shapes = [member.image_shape for member in members]
     known = [shape for shape in shapes if shape]
     grey = next((shape for shape in known if shape[2] == 1), None)
@@ -167,7 +167,7 @@ def common_class_names(names):
         List of str, or None if all are unknown.
 
     Raises:
-        ValueError: if they differ, also in their order.
+        ValueError: if they differ, or only their order does.
     """
     known = [(path, found) for path, found in names.items() if found]
     for path, found in known[1:]:
@@ -237,7 +237,7 @@ class TeacherFiles:
         _shares(weights, len(paths))
         self.paths = [str(path) for path in paths]
         self.options = [
-            # The contents of a file, as they are now.
+            # Reads a file of classes now, before its contents may change.
             dataclasses.replace(one, classes=class_map.find(one.classes) or "")
             for one in options or [TeacherOptions()] * len(paths)
         ]
@@ -279,7 +279,7 @@ class TeacherFiles:
         """The `Teacher`, loaded on first use.
 
         Raises:
-            ValueError: if features of several predictions are asked for.
+            ValueError: if features of combined predictions are requested.
         """
         is_combined = len(self.paths) > 1 or self._mirrored
         if is_combined and any(one.features for one in self.options):

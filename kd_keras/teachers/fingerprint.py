@@ -24,7 +24,7 @@ def fingerprint(path):
     kind, path = loading.find_teacher(path)
     loading.check_whole(path)
     arrays = kind.weight_arrays(path)
-    # Scalars are hashed as arrays of shape (1,): stored fingerprints are.
+    # Scalars are hashed as arrays of shape (1,), as in stored fingerprints.
     hashed = [
         digests.sha256_of_arrays(np.ascontiguousarray(array))
         for array in arrays

@@ -1,4 +1,4 @@
-"""Calls a function that takes a fixed number of images with any number."""
+"""Calls a function of a fixed number of images with any number of images."""
 
 import tensorflow as tf
 
@@ -10,7 +10,7 @@ def of_any_size(function, size, specs):
         function: function of a tensor of `size` images -> a structure of
             tensors `(size, ...)`.
         size: int.
-        specs: the same structure of `tf.TensorSpec`, those of its results.
+        specs: the same structure, with the `tf.TensorSpec` of each result.
 
     Returns:
         Function of images `(batch, ...)` -> the structure of tensors

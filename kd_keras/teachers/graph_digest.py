@@ -1,7 +1,7 @@
 """SHA-256 of what a SavedModel computes, whatever its names.
 
-TensorFlow numbers functions and nodes anew in each export, and its own
-fingerprint of a SavedModel leaves out the bodies of the functions.
+TensorFlow renumbers functions and nodes in each export, and its own fingerprint
+of a SavedModel leaves out the bodies of the functions.
 """
 
 import graphlib
@@ -40,7 +40,7 @@ def digest(meta_graph, signature, reader):
     try:
         found = _digest_tensors(outputs.values(), nodes, known, functions)
     except graphlib.CycleError:
-        # A loop of TensorFlow 1: only the same bytes are the same graph.
+        # A loop of TensorFlow 1: the bytes of the graph are compared instead.
         contents = meta_graph.graph_def.SerializeToString(deterministic=True)
         return digests.sha256(contents)
     return digests.sha256_of_text(f"{[*outputs]} {found}")
@@ -68,7 +68,7 @@ class _Functions:
 
 
 def _digest_tensors(tensors, nodes, known, functions):
-    """Digests of what some tensors are computed by.
+    """Digests of the operations that compute some tensors.
 
     Args:
         tensors: collection of str, names such as `MatMul:product:0`.

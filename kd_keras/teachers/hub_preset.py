@@ -20,7 +20,7 @@ POOLED = "pooled"
 # Files of a preset.
 _TASK, _TASK_WEIGHTS = "task.json", "task.weights.h5"
 _WEIGHTS = ("model.weights.h5", "model.weights.json")
-# The error of KerasHub for a backbone that it has no such class for.
+# Text of KerasHub's error for a backbone that has no such class.
 _NO_CLASS = "Unable to find a subclass"
 # The arrays of a `Dense` layer.
 _HEAD_ARRAYS = 2
@@ -37,7 +37,7 @@ class Preset(typing.NamedTuple):
         preprocess: function of images from 0 to 255 -> what the network
             takes; None if the preset has no preprocessor.
         image_size: `(height, width)` that it resizes images to, or None.
-        activation: str, the one of the saved classifier; see
+        activation: str, the activation of the saved classifier; see
             `activations.of_model`. None for a backbone.
         config: dict of JSON values, without names that Keras counts.
     """
@@ -57,7 +57,7 @@ def load(preset):
             preset of KerasHub, or a handle such as `hf://NAME`.
 
     Returns:
-        `Preset`; the one of the last call if nothing has changed.
+        `Preset`; the same object as in the last call if nothing has changed.
 
     Raises:
         ValueError: if the preset does not exist, cannot be downloaded or does
@@ -76,7 +76,7 @@ def forget():
     _load.cache_clear()
 
 
-# A teacher is identified by its weights and its graph before it is used.
+# Cached: a teacher is identified by its weights and its graph before its use.
 @functools.lru_cache(maxsize=1)
 def _load(preset, files):
     del files
@@ -86,7 +86,7 @@ def _load(preset, files):
         _check_name(hub, preset)
     try:
         with _without_logs(), warnings.catch_warnings():
-            # That the state of a new optimizer is not in the file.
+            # The warning that the state of a new optimizer is not in the file.
             warnings.filterwarnings("ignore", "Skipping variable loading")
             return _load_network(hub, preset)
     except kind.Unusable:
@@ -105,7 +105,7 @@ def _load(preset, files):
 
 @contextlib.contextmanager
 def _without_logs():
-    """Hides that a server could not be reached, of every attempt."""
+    """Hides the log of each attempt to reach a server."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -167,9 +167,9 @@ def _load_classifier(hub, preset):
 
 
 def _load_task(hub, directory):
-    """As `_load_classifier`, of a directory with a task.
+    """As `_load_classifier`, for a directory with a task.
 
-    `from_preset` loads no classifier of the base class, which KerasHub saves.
+    KerasHub saves a classifier of the base class, but `from_preset` loads none.
     """
     config = json.loads((directory / _TASK).read_text(encoding="utf-8"))
     task = keras.saving.deserialize_keras_object(config)
@@ -210,9 +210,9 @@ def _load_backbone(hub, preset):
 def _pooled(hub, preset, backbone):
     """Symbolic images and pooled features of a backbone.
 
-    The pooling is that of the family's classifier, unless that has layers
-    below its head, which a backbone's preset has no weights for. Else it is
-    the mean over positions, or the first token, the class token.
+    The features are pooled as in the family's classifier, unless that has
+    layers below its head, which a backbone's preset has no weights for. Else
+    they are the mean over positions, or the first token, the class token.
     """
     classifier = _new_classifier(hub, preset, backbone)
     if classifier is not None:

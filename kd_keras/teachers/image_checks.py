@@ -10,16 +10,16 @@ RECEIVED = (
     "values from {2} to {3} for a teacher of {0} to {1}; scale them in the "
     "same way"
 )
-# Values this many times larger than any that a teacher takes are of another
-# range. The other way round, a batch may be dark: only fractions up to this
-# value, for a teacher of images from 0 to 255, cannot be.
 _COLOURS = 3
+# Values this many times larger than a teacher's largest are of another range.
+# Small values may be of a dark batch. Only fractions up to the second limit
+# cannot be, for a teacher of images from 0 to 255.
 _LARGEST_RATIO = 8.0
 _LARGEST_FRACTION = 1.1
 
 
 def with_channels(images, image_shape):
-    """Grey images with a channel for each colour that a model takes.
+    """Repeats the channel of grey images for a model that takes colours.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
@@ -27,7 +27,7 @@ def with_channels(images, image_shape):
             unknown.
 
     Returns:
-        Tensor; of other images the same one.
+        Tensor; other images are returned unchanged.
     """
     if images.shape.rank != 4 or not is_repeated(images.shape[1:], image_shape):
         return images
@@ -39,7 +39,7 @@ def is_repeated(shape, image_shape):
 
     Args:
         shape: `(height, width, channels)` of the images.
-        image_shape: that of the model; empty if it is unknown.
+        image_shape: the image shape of the model; empty if it is unknown.
     """
     return tuple(image_shape or ())[2:] == (_COLOURS,) and shape[2] == 1
 
@@ -72,7 +72,7 @@ def _remedy(expected, received):
 
 
 def checked(images, spec, *, teacher):
-    """The images, after operations that fail if their range is another one.
+    """The images, after operations that fail if they have another range.
 
     Whole sets are compared more closely; see `image_spec.check_same`.
 
@@ -82,8 +82,8 @@ def checked(images, spec, *, teacher):
         teacher: str, for the message.
 
     Raises:
-        ValueError: if the range is another one; in a graph, only for images
-            of uint8.
+        ValueError: if they have another range; in a graph, only for images of
+            uint8.
     """
     if spec is None:
         return images

@@ -39,7 +39,7 @@ class ImageInput:
         return image_spec.UINT8 if self.dtype == "uint8" else None
 
     def convert(self, images):
-        """Images as the model takes them, copied only where they differ.
+        """Converts images to the form that the model takes; copies if needed.
 
         Args:
             images: array `(batch, height, width, channels)` of numbers.
@@ -87,8 +87,8 @@ def of_shape(shape, dtype, path):
         path: str or path of the model, for errors.
 
     Raises:
-        ValueError: if it is no shape of images, one that may have its
-            channels first or last, or another type.
+        ValueError: if it is no shape of images, its channels may be first or
+            last, or the type is none of `DTYPES`.
     """
     if dtype not in DTYPES:
         raise kind.Unusable(

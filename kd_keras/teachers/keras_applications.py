@@ -84,14 +84,14 @@ def _builder(name):
     return getattr(keras.applications, short)
 
 
-# Fingerprints and teacher share it; it never changes.
+# Cached: fingerprints and teacher share the network, which never changes.
 @functools.lru_cache(maxsize=1)
 def _pretrained(build):
     """The network at its own size; returns logits."""
     name = build.__name__
     try:
         with _patience(), warnings.catch_warnings():
-            # That the weights are those of the usual size.
+            # The warning that the weights are for images of the usual size.
             warnings.simplefilter("ignore")
             network = build(weights="imagenet", classifier_activation=None)
     except Exception as error:

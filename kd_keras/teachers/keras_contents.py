@@ -52,8 +52,8 @@ def keras_version(path):
 def named_weights(path):
     """Yields a name and the array of each weight.
 
-    The names are those in a `.keras` file. In a legacy file, which has names
-    that a process counts, they are the numbers of layer and weight.
+    The names are as in the `.keras` file. For a legacy file, whose names a
+    process counts, they are the numbers of layer and weight.
     """
     check_size(path)
     with _weights_file(path) as file:
@@ -68,7 +68,7 @@ def named_layers(path):
     """Yields the name and the list of weights of each layer, in order.
 
     Args:
-        path: path of a `.keras` or `.h5` file; one of weights alone, too.
+        path: path of a `.keras` or `.h5` file, also of one with weights alone.
     """
     check_size(path)
     with _weights_file(path) as file:
@@ -88,13 +88,13 @@ def named_layers(path):
 
 
 def check_size(path):
-    """Raises an error if a small file would take a large memory."""
+    """Raises an error if a small file would take much memory."""
     try:
         if not is_legacy(path):
             archives.check_zip(path)
         with _weights_file(path) as file:
             sizes = []
-            # Arrays that are not stored, but filled with zeros when read.
+            # Includes arrays that are not stored, but read as zeros.
             file.visititems(
                 lambda _, item: sizes.append(getattr(item, "nbytes", 0))
             )

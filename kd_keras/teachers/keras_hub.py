@@ -12,7 +12,7 @@ PREFIX = "keras_hub:"
 _CONFIG = "config.json"
 # Weights in one file, or the list of several files.
 _WEIGHTS = ("model.weights.h5", "model.weights.json")
-# What `teacher.outputs` may be, by the activation of the saved classifier.
+# Values that `teacher.outputs` may have, by the saved classifier's activation.
 _MEANINGS = {"softmax": "probabilities", "sigmoid": "label_probabilities"}
 
 
@@ -52,7 +52,7 @@ def load_teacher(reference, options):
         raise kind.Unusable(f"{error}, in {reference}") from None
 
     def outputs(images):
-        # KerasHub rounds what it resizes of integers, outside of a graph.
+        # Outside of a graph, KerasHub rounds resized images of integers.
         images = tf.cast(images, tf.float32)
         if preset.preprocess is not None:
             images = preset.preprocess(images)
@@ -74,7 +74,7 @@ def load_teacher(reference, options):
 
 
 def _has_logits(preset, outputs, reference):
-    """Whether a teacher returns logits; refuses what a preset does not have."""
+    """Whether a teacher returns logits; refuses outputs that a preset lacks."""
     if outputs == teacher_options.FEATURES:
         return False
     if preset.activation is None:

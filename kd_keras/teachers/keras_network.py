@@ -73,7 +73,7 @@ def _classifier(network, options, **attributes):
 def _embedding(network, options, **attributes):
     """A teacher whose outputs are features, not logits."""
     names = options.features or (inner_outputs.LAST,)
-    # Its own output is what a network without a classifier ends in.
+    # The last features of a network without a classifier are its own output.
     inner = [name for name in names if name != inner_outputs.LAST]
     extract, inner_shapes = _extractor(network, inner)
     last_shape = None

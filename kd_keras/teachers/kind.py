@@ -47,8 +47,8 @@ class TeacherKind(Kind):
         weight_arrays: function of a reference -> iterable of all weights, in
             any order, read without building the model where that is possible.
         graph: function of a reference -> SHA-256 of what the model computes:
-            its operations, with each weight in its place. Of a kind that has
-            signatures, also of the name of one.
+            its operations, with each weight in its place. For a kind that has
+            signatures, it also takes the name of one.
         network_weights: function of a reference -> list of arrays, as
             `get_weights` of the Keras model returns them; None for a kind
             that has none in this order.
@@ -56,7 +56,7 @@ class TeacherKind(Kind):
             model of this kind, without loading it.
         preprocesses: bool, whether the model comes with its own
             preprocessing, so that it takes images from 0 to 255.
-        has_signatures: bool, whether a model has several functions, of which
+        has_signatures: bool, whether a model has several functions;
             `TeacherOptions.signature` names one.
         is_graph: bool, whether TensorFlow computes all of it.
     """

@@ -44,8 +44,8 @@ def live_teacher(teacher, *, names=(), output=None, has_logits=True):
     Args:
         teacher: as `teachers.logits_function` takes it.
         names: tuple of str, the features that it returns: the names of layers
-            or outputs, empty text for the last pooled features. Those of a
-            `Teacher` were named when it was loaded.
+            or outputs, empty text for the last pooled features. The features
+            of a `Teacher` were named when it was loaded.
         output: as `teachers.logits_function` takes it.
         has_logits: bool, False if logits are not needed.
 

@@ -20,10 +20,10 @@ from kd_keras.teachers.kind import TeacherKind
 from kd_keras.teachers.options import TeacherOptions
 from kd_keras.utils import manifests
 
-# Files and directories of a SavedModel, besides records.
 _PROBE = (probe.RECORD, probe.HEAD)
+# Files and directories of a SavedModel, besides records.
 _SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
-# Files of predictions, which teach from a store.
+# Suffixes of files of predictions, which teach from a store.
 _PREDICTIONS = (".npy", ".npz", ".parquet")
 KINDS = (
     saved_model.KIND,
@@ -92,12 +92,12 @@ def load_teacher(
     """Loads a frozen teacher of any kind.
 
     Images of 0 to 255 are resized to the model's size, preprocessed and
-    predicted; the classes of its logits are mapped to those of the data.
+    predicted. The model's classes are mapped to the data's classes.
 
     Args:
         path: str or path of a model, exported by this project or not, also
-            at gs://, s3:// or az://, or the name of one; `KINDS` has the
-            table of kinds.
+            at gs://, s3:// or az://, or the name of one; `KINDS` is the table
+            of kinds.
         outputs: meaning of the network's output: `logits`; `probabilities`
             for a network that ends in softmax, whose logarithms are used as
             logits, or in one sigmoid; `label_probabilities` for one that

@@ -31,7 +31,7 @@ class Graph:
         self._known = known
 
     def tensor(self, name, logits=None):
-        """The tensor that a name of features means.
+        """The tensor that the name of a feature stands for.
 
         Args:
             name: str, a tensor's or a node's name; "" for the input of the
@@ -78,7 +78,7 @@ class Graph:
 
         Args:
             name: str, the tensor.
-            of_images: bool, whether the images have.
+            of_images: bool, whether the images have their channels second.
         """
         while name in self._nodes:
             node = self._nodes[name]
@@ -92,7 +92,7 @@ class Graph:
 
 
 def add_outputs(graph, names):
-    """Makes inner tensors outputs of a graph, unless they are.
+    """Makes inner tensors outputs of a graph, unless they are already.
 
     Args:
         graph: `onnx.GraphProto`, changed in place.
@@ -139,7 +139,7 @@ def digest(model, directory):
 
 
 def _digest_outputs(graph, known, directory):
-    """Digests of what a graph's outputs are computed by.
+    """Digests of the operations that compute a graph's outputs.
 
     Args:
         graph: `onnx.GraphProto`.

@@ -1,4 +1,4 @@
-"""How a model file is read as a teacher."""
+"""Options for reading a model file as a teacher."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ MEANINGS = ("logits", "probabilities", "label_probabilities", FEATURES)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TeacherOptions:
-    """How a model is read as a teacher; see `loading.load_teacher`.
+    """Options for reading a model as a teacher; see `loading.load_teacher`.
 
     Attributes:
         outputs: str, one of `MEANINGS`, or the name of the output that holds
@@ -22,7 +22,7 @@ class TeacherOptions:
         resize: str, how the images are resized to it.
         classes: str, as `class_map.find` takes it; empty for the model's own
             classes.
-        precision: str, `float32` or `bfloat16`, what the network computes in.
+        precision: str, `float32` or `bfloat16`, the network's precision.
         features: tuple of str, the inner outputs that the teacher returns:
             the names of layers or outputs, empty text for the last pooled
             features. Without logits it is `("",)` by default, which is the
@@ -48,7 +48,7 @@ class TeacherOptions:
         return self.outputs != FEATURES
 
     def record(self):
-        """What logits depend on, where it is set: a dict of JSON values."""
+        """The options that logits depend on, if set: a dict of JSON values."""
         default = TeacherOptions()
         record = {
             key: list(value) if isinstance(value, tuple) else value

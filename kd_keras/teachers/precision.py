@@ -15,7 +15,7 @@ _PASS = "auto_mixed_precision_onednn_bfloat16"
 def computing_in(precision, teacher, kind):
     """Makes a teacher compute in a precision.
 
-    The network alone does: what surrounds it, such as the student, a
+    Only the network does. Everything around it, such as the student, a
     preprocessing and the logits, stays in float32.
 
     Args:

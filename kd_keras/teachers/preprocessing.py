@@ -1,7 +1,7 @@
 """Preprocessing of images from 0 to 255 for models that do not do it.
 
-A wrong one is no error: the model predicts other classes. So each name means
-exactly what `keras.applications` means by it.
+Wrong preprocessing raises no error: the model predicts other classes. So each
+name means exactly the same as in `keras.applications`.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ _COLOURS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """A function of images, and what is known about it.
+    """A preprocessing function, with its name and the channels that it needs.
 
     Attributes:
         name: str, a key of `PREPROCESSINGS`, or `module:function`.
@@ -43,7 +43,7 @@ class Preprocessing:
             float32 tensor.
 
         Raises:
-            ValueError: if it needs colours and there are none, or an own
+            ValueError: if it needs colours and there are none, or a user's
                 function fails.
         """
         images = tf.cast(images, tf.float32)
@@ -70,9 +70,9 @@ class Preprocessing:
 
     @property
     def image_spec(self):
-        """`ImageSpec` of what it makes of images from 0 to 255.
+        """`ImageSpec` of the results for images from 0 to 255.
 
-        None of an own function, which may do anything.
+        None for a user's function, which may do anything.
         """
         if self.is_own:
             return None
@@ -123,7 +123,7 @@ def find(name):
 
 
 def record(name):
-    """The code of an own function, which the teacher's answers depend on.
+    """The code of a user's function, which the teacher's answers depend on.
 
     Args:
         name: str, as `find` takes it.

@@ -2,7 +2,7 @@
 
 A directory holds the head, and the name of the other model, the backbone, with
 its options and fingerprint. The backbone may be of any kind, and is not copied;
-where TensorFlow runs it, the directory is a SavedModel of both, too.
+if TensorFlow runs it, the directory is also a SavedModel of both.
 """
 
 import dataclasses
@@ -31,13 +31,13 @@ _MESSAGE = {
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """A head, and what it is a head of.
+    """A linear head, and the backbone whose embeddings it reads.
 
     Attributes:
         kernel: float32 array `(d, num_classes)`.
         bias: float32 array `(num_classes,)`.
-        backbone: str, the path or name of the backbone; empty where there
-            are only stored embeddings of it.
+        backbone: str, the path or name of the backbone; empty if only its
+            stored embeddings exist.
         options: `TeacherOptions` of the backbone.
         teacher: dict, the record of the backbone with its fingerprints, as a
             store of its embeddings has it.
@@ -63,7 +63,7 @@ class Probe:
         return tf.matmul(embedding, self.kernel) + self.bias
 
     def with_variables(self):
-        """The same with variables of TensorFlow, to be saved as weights."""
+        """A copy with variables of TensorFlow, to be saved as weights."""
         import tensorflow as tf
 
         variables = {
@@ -171,14 +171,14 @@ def teacher_of(probe, *, path, features=()):
     Args:
         probe: `Probe`.
         path: path of its directory.
-        features: tuple of str, the features that it returns: those of the
-            backbone, and empty text for the embedding that the head reads.
+        features: tuple of str, the features of the backbone that it returns;
+            empty text for the embedding that the head reads.
 
     Returns:
         `Teacher`.
 
     Raises:
-        ValueError: if the backbone is not there, or is another one.
+        ValueError: if the backbone is missing, or is another one.
     """
     from kd_keras.teachers.outputs import Outputs
 
@@ -209,7 +209,7 @@ def pooled(feature):
 
 
 def backbone_options(options, layer):
-    """The options of a backbone whose embedding is a feature.
+    """The options of a backbone that returns a feature as its embedding.
 
     Args:
         options: `TeacherOptions`, as they are declared.
@@ -219,7 +219,7 @@ def backbone_options(options, layer):
 
 
 def backbone_record(record):
-    """What identifies a backbone, whichever of its features are read.
+    """The record that identifies a backbone, whichever features are read.
 
     Args:
         record: dict, as `ensemble.TeacherFiles.record`.
@@ -245,7 +245,7 @@ def size(path):
 
 
 def _load_backbone(path, probe, features):
-    """Loads the backbone, which must be the one that the head is of."""
+    """Loads the backbone, which must be the one that the head belongs to."""
     # Imported here: `loading` has this kind in its table.
     from kd_keras.teachers import ensemble, loading
 

@@ -1,7 +1,7 @@
 """Python functions of image batches, named as `module:function`.
 
-A function of TensorFlow is a part of the graph. Another one is called with
-arrays. Its outputs are known in advance where the size of its images is.
+A function of TensorFlow is a part of the graph; any other function is called
+with arrays. Its outputs are known in advance if the size of its images is.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def graph(name):
 
 
 def _code(name):
-    """SHA-256 of the function's module and what it imports beside it."""
+    """SHA-256 of the function's module and of the user's modules it imports."""
     code = source_code.fingerprint(name.partition(":")[0])
     if code is None:
         raise kind.Unusable(

@@ -184,7 +184,7 @@ def _variables(path):
 
 
 def _signature(signatures, name, path):
-    """The signature of a name; of none, the default or the only one."""
+    """The signature with a name; without one, the default or the only one."""
     if not name and (_DEFAULT in signatures or len(signatures) != 1):
         name = _DEFAULT
     if not name:

@@ -10,7 +10,7 @@ from kd_keras.utils import files, suggestions
 
 
 class Loaded(typing.NamedTuple):
-    """What was loaded into a network, and what was not.
+    """The layers that were loaded into a network, and the others.
 
     Attributes:
         layers: list of str, the layers that were loaded.
@@ -44,9 +44,9 @@ class Loaded(typing.NamedTuple):
 def load_weights(network, path):
     """Loads the weights of a file into the layers of the same name and shape.
 
-    The names that Keras numbers, such as `conv2d_7`, are compared by their
-    order among the layers of their class. A line is printed about what was
-    loaded and what was not.
+    Layers whose names Keras numbers, such as `conv2d_7`, are matched by their
+    order among the layers of their class. Prints a line about the loaded
+    layers and the others.
 
     Args:
         network: Keras model, built.

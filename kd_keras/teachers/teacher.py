@@ -90,7 +90,7 @@ class Teacher:
 
         Args:
             images: tensor or array `(batch, height, width, channels)`. The
-                channel of grey ones is repeated for a model of colours.
+                channel of grey images is repeated for a model of colours.
 
         Raises:
             ValueError: if the images are of another shape or range, or the
@@ -219,9 +219,9 @@ def checked_images(layer):
 
 
 def _image_shape(layer):
-    """The images that a model takes, `()` if they are unknown or no images.
+    """The shape of a model's images, `()` if it is unknown or not of images.
 
-    A subclassed model knows only those of its first batch.
+    A subclassed model knows only the shape of its first batch.
     """
     shape = getattr(layer, "input_shape", None)
     is_of_images = isinstance(shape, tuple) and len(shape) == 4
@@ -271,8 +271,8 @@ def as_logits(result, outputs):
     Args:
         result: tensor `(batch, num_classes)`.
         outputs: str; `probabilities` are turned into their logarithms, which
-            are logits up to a shift that softmax ignores. A single one, and
-            `label_probabilities`, are turned into `log(p / (1 - p))`.
+            are logits up to a shift that softmax ignores. A single probability
+            and `label_probabilities` are turned into `log(p / (1 - p))`.
     """
     result = tf.cast(result, tf.float32)
     if outputs not in options_lib.MEANINGS or outputs == "logits":
@@ -285,7 +285,7 @@ def as_logits(result, outputs):
 
 
 def meaning(outputs, activation, num_outputs):
-    """The meaning of outputs, as it was given and as a network's layers tell.
+    """The meaning of outputs, by the option and by the network's layers.
 
     Args:
         outputs: str, as `loading.load_teacher` takes it, or

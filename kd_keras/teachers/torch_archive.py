@@ -76,7 +76,7 @@ def check_script(path):
 
 
 def script_entries(path, *folders):
-    """Yields names and contents of a TorchScript file, without PyTorch.
+    """Yields names and contents of TorchScript entries, without PyTorch.
 
     Args:
         path: path of the file.
@@ -85,7 +85,7 @@ def script_entries(path, *folders):
     with zipfile.ZipFile(path) as archive:
         for name in sorted(archive.namelist()):
             entry = name.partition("/")[2]
-            # Those for debugging hold paths of the sources.
+            # Entries for debugging hold paths of the sources.
             if entry.startswith(folders) and not entry.endswith(".debug_pkl"):
                 yield entry, archive.read(name)
 

@@ -164,7 +164,7 @@ class _Network:
         return values
 
     def _node(self, name):
-        """The node of the graph that a name of features means."""
+        """The node of the graph that the name of a feature stands for."""
         nodes = [x for x in self._module.graph.nodes if x.op == "call_function"]
         if not name:
             for node in reversed(nodes):

@@ -60,7 +60,7 @@ def _is_module(network):
 
 
 def _network(name):
-    """The `torch.nn.Module`, or the function of a batch, of a name.
+    """The `torch.nn.Module` or the function of a batch that a name stands for.
 
     Args:
         name: str, `torch:module:function`. A function without required

@@ -119,7 +119,7 @@ class _Runner:
         self._path = path
         self._options = options
         self._device = device()
-        # One call at a time: a record is of the last one.
+        # One call at a time: a record holds the outputs of the last call.
         self._lock = threading.Lock()
         inner = [name for name in names if name or options.has_logits]
         if inner and record is None:
@@ -133,7 +133,7 @@ class _Runner:
 
     def __call__(self, images):
         torch = import_torch()
-        # Of this thread alone.
+        # The mode is set for this thread alone.
         with self._lock, torch.inference_mode():
             batch = torch.from_numpy(images).to(self._device)
             found = self._chosen(self._network(batch))

@@ -15,7 +15,7 @@ def images(path):
 
     Returns:
         `ImageSpec`, or None if nothing is on record, as with models of other
-        programs and those that older versions wrote.
+        programs and of older versions.
     """
     return image_spec.from_record(_record(path).get("images"))
 

@@ -1,4 +1,4 @@
-"""Tries a teacher on a few images: whether it returns what it is said to."""
+"""Tries a teacher on a few images, to check the meaning of its outputs."""
 
 import numpy as np
 import tensorflow as tf
@@ -12,10 +12,10 @@ _TOLERANCE = 2e-3
 
 
 def check_outputs(teacher):
-    """Raises a ValueError if outputs are probabilities, or are none.
+    """Raises a ValueError if logits are probabilities, or the other way round.
 
     Args:
-        teacher: `Teacher`. One of images of any size is not tried.
+        teacher: `Teacher`. A teacher of images of any size is not tried.
     """
     shape = teacher.image_shape
     if len(shape) != 3 or None in shape:
@@ -24,14 +24,14 @@ def check_outputs(teacher):
     try:
         logits = teacher(images)
     except (tf.errors.OpError, TypeError, ValueError):
-        # Such as a model of batches of one image; its use reports it.
+        # A model of batches of one image, for instance; its use reports it.
         return
     if logits.shape[-1] == 1:
         return
     if teacher.outputs_activation == "sigmoid":
         return
     if teacher.outputs_activation == "softmax":
-        # Of logits, the logarithms would be those of a few positive ones.
+        # If the outputs are logits, the sum is over the few positive ones.
         sums = tf.reduce_logsumexp(logits, axis=-1)
         if tf.reduce_any(tf.abs(sums) > _TOLERANCE):
             raise ValueError(

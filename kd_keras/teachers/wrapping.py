@@ -1,4 +1,4 @@
-"""Fits a model's images and classes to the data's, around the model."""
+"""Wraps a model so that it fits the images and classes of the data."""
 
 import dataclasses
 import pathlib
@@ -18,7 +18,7 @@ _ITSELF = ": it scales them itself, so none is right"
 
 
 def wrap(teacher, options, kind, *, field="image_size"):
-    """Makes a teacher of images and classes of the data.
+    """Makes a teacher for the images and classes of the data.
 
     Args:
         teacher: `Teacher` of a model as it is.
@@ -80,7 +80,7 @@ def as_teacher(teacher):
 
 
 def record(options):
-    """What a teacher's answers depend on besides its model: a dict.
+    """The settings that answers depend on besides the model: a dict.
 
     Args:
         options: `TeacherOptions`.
@@ -134,7 +134,7 @@ def _size(teacher, options, before, kind, field):
         # Its preprocessing includes the size.
         return fixed if kind.preprocesses and None not in fixed else None
     size = resizing.as_size(options.image_size)
-    # A function of one's own may crop.
+    # A user's function may crop.
     if not before.is_own:
         resizing.check_size(
             teacher.image_shape, size, model=teacher.path, field=field

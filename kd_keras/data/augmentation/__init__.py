@@ -35,7 +35,7 @@ def make_views(images, ids, *, view, spec):
         Tensor of the shape and dtype of `images`.
     """
     draws = order.Draws(ids, spec.seed, view)
-    # A GPU rounds some operations in another way.
+    # A GPU rounds some operations differently.
     with tf.device("CPU:0"):
         for name in spec.used:
             step = AUGMENTATIONS[name]
@@ -99,7 +99,7 @@ def partners(ids, *, view, spec, count):
 
 
 def mix(images, partner_images, ids, *, view, spec):
-    """Mixes a share of the views with those of their partners.
+    """Mixes a share of the views with their partners' views.
 
     Args:
         images: tensor `(batch, height, width, channels)`, the views.

@@ -1,8 +1,9 @@
 """Blurs images with a Gaussian.
 
-As two products of matrices, of rows and of columns. Pixels are kept in steps
-of 1/16 and weights in steps of 1/4096: all sums are then exact in float32, and
-the result does not depend on the order in which a processor adds.
+The blur is two products of matrices, one for rows and one for columns. Pixels
+are kept in steps of 1/16 and weights in steps of 1/4096: all sums are then
+exact in float32, and the result does not depend on the order in which a
+processor adds.
 """
 
 import math
@@ -37,7 +38,7 @@ def blur(images, draws, *, blur, blur_sigma):
     pixels = tf.cast(tf.gather_nd(images, rows), tf.float32)
     kernels = tf.gather_nd(kernels, rows)
     for _ in range(2):
-        # Along the height, then, of the transposed image, the width.
+        # Blurs along the height; the transposition brings the width there.
         pixels = _blur_columns(_in_steps(pixels, _PIXEL_STEPS), kernels)
         pixels = tf.transpose(pixels, (0, 2, 1, 3))
     if images.dtype.is_integer:

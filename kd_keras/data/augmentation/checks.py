@@ -6,7 +6,7 @@ def require_range(image_spec, what):
 
     Args:
         image_spec: `ImageSpec` of the images.
-        what: str, the field and what it does.
+        what: str, the field and its effect.
     """
     if image_spec.usual_range != (0, 255):
         raise ValueError(
@@ -19,7 +19,7 @@ def require_integers(image_spec, what):
 
     Args:
         image_spec: `ImageSpec` of the images.
-        what: str, the field and what it does.
+        what: str, the field and its effect.
     """
     if image_spec.dtype != "uint8":
         raise ValueError(
@@ -50,7 +50,7 @@ def require_channels(image_shape, counts, what):
     Args:
         image_shape: `(height, width, channels)`.
         counts: tuple of ints.
-        what: str, the field and what it does.
+        what: str, the field and its effect.
     """
     if image_shape[2] not in counts:
         raise ValueError(

@@ -1,7 +1,7 @@
 """Changes brightness, contrast, saturation and hue; turns images grey.
 
-The formulas of Pillow's `ImageEnhance`, which torchvision's `ColorJitter`
-uses, too: each result is rounded to whole numbers from 0 to 255 and clipped.
+Uses the formulas of Pillow's `ImageEnhance`, as torchvision's `ColorJitter`
+does: each result is rounded to whole numbers from 0 to 255 and clipped.
 All sums are of whole numbers that float32 holds exactly, so that no result
 depends on the order in which a processor adds.
 """

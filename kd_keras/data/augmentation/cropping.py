@@ -1,4 +1,4 @@
-"""Random resized crop: which part of the original an image is made of."""
+"""Random resized crop: draws the part of the original that an image shows."""
 
 import tensorflow as tf
 
@@ -42,7 +42,7 @@ def check_images(image_shape, image_spec, **fields):
 
 def _centre_box(heights, widths, low, high):
     tall, wide = tf.cast(heights, tf.float64), tf.cast(widths, tf.float64)
-    # A side of no pixels, of an image with an extreme ratio, becomes one.
+    # In an image with an extreme ratio, a side of 0 pixels becomes 1.
     tall, wide = random_boxes.whole(
         tf.clip_by_value(wide / low, 1, tall),
         tf.clip_by_value(tall * high, 1, wide),

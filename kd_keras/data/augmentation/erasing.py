@@ -10,7 +10,7 @@ _RATIO = (0.3, 3.3)
 
 
 def erase_box(images, draws, *, erasing):
-    """Covers a box of a share of the views with a colour.
+    """Covers a box with a colour, in a share of the views.
 
     The box lies inside of the image; each of its channels has a value that is
     uniform from 0 to 255.

@@ -38,7 +38,7 @@ def _rotate(image, degrees, fill):
 
 
 def _affine(make_matrix):
-    """Fetches each pixel from a place that a matrix of the amount gives."""
+    """Reads each pixel from the place that a matrix for the amount gives."""
     return lambda image, amount, fill: image.transform(
         image.size,
         Image.Transform.AFFINE,
@@ -124,8 +124,8 @@ def _wide(name, share, sign, size):
 def _geometry(name, amount, sign):
     if name.startswith("shear"):
         return sign * amount
-    # Whole degrees, pixels, levels and bits, cut as in the papers' code. What
-    # is added repairs a quotient that float64 puts below a whole number.
+    # Whole degrees, pixels, levels and bits, cut as in the papers' code. Adding
+    # 1e-9 repairs a quotient that float64 puts below a whole number.
     amount = int(amount + 1e-9)
     if name == "solarize":
         return 256 - amount

@@ -8,7 +8,7 @@ from kd_keras.data.augmentation import policies
 def rand_augment(images, draws, *, rand_augment, magnitude):
     """Applies operations that are drawn for each view, one after the other.
 
-    Which operation and its direction are uniform; the magnitude is fixed.
+    The operation and its direction are drawn uniformly; the magnitude is fixed.
 
     Args:
         images: tensor `(batch, height, width, channels)`, from 0 to 255.

@@ -1,14 +1,15 @@
 """Draws boxes of a random area and aspect ratio, to crop or to erase.
 
-In float64: the result is rounded to pixels, and in float32 that could differ
-with the instructions that compute an example's row of the batch.
+Computes in float64. The result is rounded to pixels, and in float32 the
+rounding could differ with the instructions that compute an example's row of
+the batch.
 """
 
 import math
 
 import tensorflow as tf
 
-# The number that torchvision and Inception's preprocessing take.
+# As in torchvision and in Inception's preprocessing.
 _TRIES = 10
 
 
@@ -22,7 +23,7 @@ def draw(draws, heights, widths, *, scale, ratio, margin=0):
         scale: `(low, high)`; the box's share of the image's area is uniform
             between them.
         ratio: `(low, high)`; the logarithm of width / height is uniform
-            between theirs.
+            between their logarithms.
         margin: int, by how many pixels the box must be smaller than the
             image, in both directions.
 
@@ -40,7 +41,7 @@ def draw(draws, heights, widths, *, scale, ratio, margin=0):
     tall, wide = heights - margin, widths - margin
     fits = (box_heights > 0) & (box_heights <= tall)
     fits &= (box_widths > 0) & (box_widths <= wide)
-    # The first maximum.
+    # `argmax` finds the first maximum.
     first = tf.argmax(tf.cast(fits, tf.int32), axis=0, output_type=tf.int32)
     at = tf.stack([first, tf.range(tf.size(first))], axis=-1)
     fits = tf.gather_nd(fits, at)
@@ -52,11 +53,11 @@ def draw(draws, heights, widths, *, scale, ratio, margin=0):
 
 
 def whole(*sizes):
-    """Rounds float64 sizes to int32, to the even one of two neighbours."""
+    """Rounds float64 sizes to int32, halves to the even neighbour."""
     return [tf.cast(tf.round(size), tf.int32) for size in sizes]
 
 
 def _uniform(draws, name, low, high):
-    """Float64 `(tries, batch)`."""
+    """Draws numbers from `low` to `high`: float64 `(tries, batch)`."""
     fractions = tf.cast(draws.fractions(name, _TRIES), tf.float64)
     return low + (high - low) * fractions

@@ -140,12 +140,12 @@ class ViewSpec:
 
     @property
     def mixes(self):
-        """Whether views are mixed with those of a partner."""
+        """Whether views are mixed with a partner's views."""
         return any(getattr(self, field) > 0 for field in mixing.MIXING)
 
     @property
     def is_plain(self):
-        """Whether views are the images as they are, whatever the seed."""
+        """Whether views are the unchanged images, whatever the seed."""
         return is_plain(self.record())
 
     @property
@@ -155,7 +155,7 @@ class ViewSpec:
 
     @property
     def crop(self):
-        """Name of the augmentation that chooses what is read, or None."""
+        """Name of the augmentation that chooses the part to read, or None."""
         return next((name for name in CROPS if self._uses(name)), None)
 
     @property
@@ -163,8 +163,8 @@ class ViewSpec:
         """The augmentations that are used, in order, with their versions.
 
         Returns:
-            List of str, such as `colour 1`; an empty one for those that
-            stores name without a version, in their first order.
+            List of str, such as `colour 1`. Empty if stores name all of them
+            without a version and their order is the table's.
         """
         used = [*filter(None, [self.crop]), *self.used]
         versions = [ALL[name].version for name in used]
@@ -178,7 +178,7 @@ class ViewSpec:
     def record(self):
         """The JSON values that the views depend on, as a store records them.
 
-        Fields that came later are recorded where they are used, so that the
+        Later fields are recorded only where they are used, so that the
         records of earlier versions stay valid.
         """
         later = [
@@ -206,7 +206,7 @@ class ViewSpec:
 
 
 def is_plain(record):
-    """Whether the views of a `ViewSpec.record` are the images as they are."""
+    """Whether the views of a `ViewSpec.record` are the unchanged images."""
     return {**record, "seed": 0} == ViewSpec().record()
 
 

@@ -29,9 +29,9 @@ class Augmentation:
         options: tuple of str, other fields of `ViewSpec` that it needs.
         check: function of `(image_shape, image_spec, **fields)` that raises
             a ValueError for images that it does not work with; or None.
-        version: int; to be raised with any change of the views that it
-            makes, so that a store or a run of other views is refused. None
-            for the augmentations that stores name without a version.
+        version: int; raise it with any change of the views that it makes, so
+            that a store or a run of other views is refused. None for the
+            augmentations that stores name without a version.
     """
 
     apply: Callable
@@ -46,8 +46,8 @@ class Augmentation:
         return (*self.switches, *self.options)
 
 
-# In the order in which they are applied by default. Their names, with those
-# of their draws, decide which views a store's logits belong to, and never
+# In the order in which they are applied by default. Their names and the names
+# of their draws decide which views a store's logits belong to, and never
 # change; the numbers of older draws are unique over all modules.
 AUGMENTATIONS = {
     "translate_mirror": Augmentation(
@@ -90,9 +90,9 @@ AUGMENTATIONS = {
         check=erasing.check_range,
     ),
 }
-# Which part of the original is read, before all others. A function of
-# `(draws, heights, widths, **fields)` -> int32 `(batch, 4)`: top, left,
-# height and width.
+# Augmentations that choose the part of the original to read, before all others
+# are applied. Functions of `(draws, heights, widths, **fields)` -> int32
+# `(batch, 4)`: top, left, height and width.
 CROPS = {
     "random_crop": Augmentation(
         cropping.random_crop,

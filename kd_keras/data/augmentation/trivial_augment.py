@@ -8,7 +8,7 @@ from kd_keras.data.augmentation import policies
 def trivial_augment(images, draws, *, trivial_augment):
     """Applies an operation that is drawn for each view.
 
-    The operation, its magnitude and its direction are uniform.
+    The operation, its magnitude and its direction are drawn uniformly.
 
     Args:
         images: tensor `(batch, height, width, channels)`, from 0 to 255.

@@ -1,4 +1,4 @@
-"""ArrayRecord files in a folder, such as TensorFlow Datasets writes them."""
+"""ArrayRecord files in a folder, as TensorFlow Datasets writes them."""
 
 import pathlib
 import re
@@ -102,7 +102,7 @@ def _features(records):
     try:
         example = tf.train.Example.FromString(records.read([0])[0])
     except Exception as error:
-        # The library has a class of its own for it.
+        # The library raises an error class of its own.
         raise ValueError(
             "every record must be a tf.train.Example. Received: "
             f"{records.name(0)} ({error})"

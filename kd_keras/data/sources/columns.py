@@ -180,7 +180,7 @@ def _as_text(column, name, role):
         column = column.cast(kind.value_type)
         kind = kind.value_type
     if pa.types.is_floating(kind):
-        # As pandas keeps whole numbers where one is missing.
+        # pandas stores whole numbers as floats where one is missing.
         column = column.cast(pa.int64())
     elif not (
         pa.types.is_string(kind)

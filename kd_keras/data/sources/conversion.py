@@ -28,7 +28,7 @@ _SPARE_BYTES = 2**17
 
 
 def convert(builder, split, label_key):
-    """Converts a split, unless that has been done.
+    """Converts a split, unless it is converted already.
 
     The folder `<split>-array_record` is written beside the TFRecord files,
     whole or not at all, by one process while others wait. It is written again

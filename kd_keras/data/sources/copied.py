@@ -41,7 +41,7 @@ def file_with_folder(path):
 
 
 def folder_with(data_dir, name):
-    """The local path of a folder, of which one subfolder is copied.
+    """The local path of a folder; only one of its subfolders is copied.
 
     Args:
         data_dir: str.

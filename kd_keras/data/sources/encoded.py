@@ -48,7 +48,7 @@ class EncodedRecords(readers.EncodedReader):
         return self._records.digest
 
     def _read(self, ids):
-        # A replica may have no row of a batch; ArrayRecord reads no 0 records.
+        # A replica may have no row of a batch; ArrayRecord cannot read 0 rows.
         records = self._records.read(ids) if len(ids) else []
         # An array of NumPy's own bytes would lose zeros at the end.
         return np.array(records, object)

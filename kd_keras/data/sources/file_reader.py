@@ -10,7 +10,7 @@ import tensorflow as tf
 from kd_keras.data import python_ops, readers
 from kd_keras.utils import digests, file_digests
 
-# Files on a disk that is far away are read faster at a time.
+# Files on a remote disk are read faster in parallel.
 _THREADS = 8
 
 

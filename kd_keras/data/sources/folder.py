@@ -123,7 +123,7 @@ def _parts_of(root):
             f"training in train/. Received: {root} with {files.named(names)}"
         )
     if len(found) == 1 < len(names):
-        # A class of this name, such as of vehicles.
+        # Then `train` is a class, for instance among vehicles.
         return {"train": root}
     unused = [name for name in names if name not in found.values()]
     if unused:
@@ -166,7 +166,7 @@ def _listing(folders, class_names, fields):
 
 
 def _check_beside(scans, class_names):
-    """Raises a ValueError unless images lie in class folders, or none does."""
+    """Raises a ValueError if some images lie beside the class folders."""
     for scan in scans.values():
         if class_names and (scan.groups < 0).any():
             first = scan.paths[int(np.argmax(scan.groups < 0))]

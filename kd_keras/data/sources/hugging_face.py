@@ -72,9 +72,9 @@ class Rows:
 def load(fields):
     """Loads a folder that `save_to_disk` of `datasets` has written.
 
-    The images are the column with the feature `Image`; the labels are that
-    with the feature `ClassLabel`, or a column `label` of whole numbers.
-    Without any, the images are a transfer set.
+    The images are the column with the feature `Image`. The labels are the
+    column with the feature `ClassLabel`, or a column `label` of whole numbers.
+    Without labels, the images are a transfer set.
 
     Args:
         fields: `config.data`. `data_dir` is the folder, of a `DatasetDict`

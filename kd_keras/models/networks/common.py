@@ -10,7 +10,7 @@ _VALUES_AT_ONCE = 5000 * 64 * 64 * 3
 
 
 def normalised_input(image_shape, images):
-    """An input of images, and the same normalised.
+    """An input of images, and the normalised images.
 
     Args:
         image_shape: `(height, width, channels)`.
@@ -54,7 +54,7 @@ def _moments(pixels):
 
 
 def from_0_to_255(inputs, images):
-    """The input, rescaled to the range of 0 to 255 unless it is of that."""
+    """The input, rescaled to the range of 0 to 255 unless it has this range."""
     low, high = image_spec.measure(images).scale
     if (low, high) == (0, 255) or low == high:
         return inputs

@@ -149,7 +149,7 @@ def join(prefix, name):
 
 
 def number(*, least=-math.inf, above=-math.inf, most=math.inf, below=math.inf):
-    """Rule: a number, or each number of a tuple, lies between bounds.
+    """Rule: a number lies between bounds.
 
     Args:
         least, most: bounds that are allowed themselves.

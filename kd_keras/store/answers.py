@@ -76,7 +76,10 @@ class StoredAnswers:
         )
 
     def view_of(self, epoch):
-        """The number of the view that an epoch shows: one that is stored."""
+        """The number of the view that an epoch shows.
+
+        That is a stored view, unless all views share one prediction.
+        """
         if self._share_views:
             return epoch
         return epoch % self._manifest["parts"]["train"]["views"]

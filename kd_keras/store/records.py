@@ -142,7 +142,7 @@ class Feature:
 
 
 def arrays(manifest):
-    """The arrays of a store: list, as `manifest.array_names`."""
+    """The arrays of a store: list, in the order of `layout.array_names`."""
     logits = [Logits(manifest)] if manifest["num_classes"] else []
     count = len(manifest.get("features", ()))
     return logits + [Feature(manifest, index) for index in range(count)]

@@ -9,8 +9,8 @@ from kd_keras.utils import digests
 def fingerprint(path):
     """SHA-256 of a model's weights, independent of its path and format.
 
-    The model is not built. A SavedModel and a `.keras` file with the same
-    weights have the same fingerprint.
+    A SavedModel and a `.keras` file with the same weights have the same
+    fingerprint. Neither is built for it.
 
     Args:
         path: str or path of a SavedModel or `.keras` file.

@@ -50,8 +50,8 @@ def load_weights(network, path):
 
     Args:
         network: Keras model, built.
-        path: str or path of a `.keras` file, a `.weights.h5` file, or a
-            SavedModel that this project exported.
+        path: str or path of a `.keras` or `.h5` file, also of one with weights
+            alone, or of a SavedModel that this project exported.
 
     Returns:
         `Loaded`.

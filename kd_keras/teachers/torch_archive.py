@@ -54,7 +54,7 @@ def is_script(path):
 
 
 def check_script(path):
-    """Raises a ValueError if a file is no TorchScript but a pickle.
+    """Raises a ValueError unless a file is TorchScript.
 
     Args:
         path: path of a `.pt`, `.pth` or `.torchscript` file.

@@ -68,10 +68,10 @@ together take twice as many, which would not help that baseline.
 
 ## Each run
 
-The interval of an accuracy is Wilson's, that of a difference is of 9,999
-bootstrap samples of the test images; both cover 95 % and treat the trained
-networks as given. p is of McNemar's exact test against the baseline of the same
-labels and seed:
+The interval of an accuracy is Wilson's. The interval of a difference is from
+9,999 bootstrap samples of the test images. Both cover 95 % and treat the
+trained networks as given. p is of McNemar's exact test against the baseline of
+the same labels and seed:
 
 {runs}
 
@@ -185,8 +185,8 @@ def _gain_of(results, experiment, name):
 
 def _claim_500(results):
     text = (
-        "That of 5,000 labels is above its baseline beyond chance in each run "
-        f"(p < {_CHANCE}). "
+        "The student of 5,000 labels is above its baseline beyond chance in "
+        f"each run (p < {_CHANCE}). "
     )
     compared = [line["against_baseline"] for line in results["soft_500"]]
     if not compared:

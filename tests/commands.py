@@ -10,7 +10,7 @@ import sys
 import time
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
-# Imports of the commands that train; none of these modules defines a flag.
+# Modules that training commands import; none of them defines a flag.
 HEAVY = (
     "tensorflow",
     "matplotlib.pyplot",

@@ -1,4 +1,4 @@
-"""Files that PyTorch made, and its outputs for the same network."""
+"""Files that PyTorch made, and PyTorch's outputs of the same network."""
 
 import pathlib
 

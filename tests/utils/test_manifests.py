@@ -1,4 +1,4 @@
-"""Lists of written files, by which changed files are found."""
+"""Lists of written files show which files have changed."""
 
 import pytest
 

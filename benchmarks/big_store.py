@@ -9,11 +9,11 @@ that tells whether the right row was read. Prints JSON:
 
 - `files`, and `manifest_mb`, the size of the manifest.
 - `plan_seconds`, and `open_seconds` to open the store, best of three;
-  `open_cpu_seconds`, what a busy machine does not change.
+  `open_cpu_seconds`, its processor time, which a busy machine does not change.
 - `reads_per_second`, of 1,000 random images that are read one by one, and
-  `rows_per_second`, of the same ones in batches of 250. They lie in other
-  files, each of which is used for the first time, without a checksum.
-- `checked_mb_per_second`, the first use of a file with its checksum.
+  `rows_per_second`, of the same images in batches of 250. They lie in many
+  files, whose checksums are not compared.
+- `checked_mb_per_second`, the first use of a file, whose checksum is compared.
 - `start_mb`, the peak of the resident memory before the plan, and `peak_mb`.
 """
 

@@ -102,7 +102,7 @@ class Bench:
         }
 
     def killings(self, results):
-        """Seconds of commands of which a process was killed: dict by name."""
+        """Seconds of commands that lose a process: dict by killed process."""
         killed = {"a worker of Ray": self._label_with_a_kill()}
         speed.show_progress("killed a worker of Ray")
         usual = results["label"][cluster_table.RAY]["seconds"]

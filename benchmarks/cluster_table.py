@@ -5,7 +5,7 @@ ONE = "one process on all cores"
 TWO = "two processes"
 RAY = "two processes of Ray"
 
-# Of labelling: contestants, their peers, and the least ratio of their rates.
+# For labelling: contestants, their peers, and the least ratio of their rates.
 LABEL_MARKS = (
     (TWO, HALF, ">= 1.8"),
     (TWO, ONE, "-"),

@@ -26,10 +26,10 @@ def numbers(description, **defaults):
 
 
 class Command:
-    """A command that runs; whatever is left of it ends with the context.
+    """A running command, whose processes are killed when the context ends.
 
     Args:
-        *arguments: str, those of `kd-keras`.
+        *arguments: str, the arguments of `kd-keras`.
         folder: path of the directory to run in.
         cores: list of int, the cores to run on, or None for all.
         limit: float, seconds until it is killed.
@@ -86,7 +86,7 @@ class Command:
         """Waits until a function is true; returns the seconds until then.
 
         Raises:
-            RuntimeError: if the command ends before, or its limit is over.
+            RuntimeError: if the command ends first, or exceeds its limit.
         """
         while not is_true():
             if self._process.poll() is not None and not is_true():
@@ -97,7 +97,7 @@ class Command:
         return self.seconds
 
     def descendants(self):
-        """The processes that it has started, and those of theirs: pids."""
+        """The pids of its child processes, at any depth: list of ints."""
         children = {}
         for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
             try:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.scale
 
-Prints the Markdown tables of `docs/scale.md`. Sizes and files are those that
-the package plans for such a set. Times are the number of images over a rate;
-`RATES` says where each comes from.
+Prints the Markdown tables of `docs/scale.md`. Sizes and files come from the
+package's plan for such a set. Times are the number of images divided by a rate;
+`RATES` has the source of each rate.
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ RATES = (
     Rate("one H100, 224 px, hopeful", 10_000, "estimated"),
 )
 
-# What is stored of a view, with the options of `store.plan`.
+# The data that is stored for a view, and the options of `store.plan`.
 STORED = {
     "1,000 classes, `store.dtype=float32`": {
         "num_classes": 1000,
@@ -69,7 +69,7 @@ SHARD_VIEWS = (5_000, 2_000_000)
 
 
 class Images:
-    """The ids of a set of which there are no images."""
+    """The ids of a set without its images."""
 
     images_record = {"fingerprint": "on paper"}
 
@@ -125,7 +125,7 @@ def time_table():
 
 
 def disk_table():
-    """Bytes on disk, by what is stored and by views."""
+    """Bytes on disk, by the kind of stored data and the number of views."""
     return _table(
         ["What is stored", "bytes a view", "views", *COUNTS],
         [

@@ -5,7 +5,7 @@
 The shipped teacher of CIFAR-10 predicts test images in batches of 500. The two
 precisions take turns; medians of the rounds but the first. Prints images a
 second, their ratio, and how the logits differ: the largest and the mean
-difference as shares of their spread, and images of another class.
+difference as shares of their spread, and images whose predicted class differs.
 """
 
 import os

@@ -61,7 +61,7 @@ class Loops:
         self._num_stores = 0
 
     def contestants(self):
-        """Functions by name; each runs a round and returns its images."""
+        """Functions by name; each runs a round and returns its image count."""
         return {
             "plain": lambda: self._fit(self._plain, labels=True),
             "live": lambda: self._fit(self._live, labels=False),

@@ -97,7 +97,7 @@ class Loop:
         self.stored = [torch.randn(len(b), 10) for b in self.batches]
 
     def contestants(self):
-        """Functions by name; each runs a round and returns its images."""
+        """Functions by name; each runs a round and returns its image count."""
         return {
             "live": self.live,
             "stored": self.from_store,

@@ -101,7 +101,7 @@ _KINDS = {
     "head": _head,
     "both": _matches_features,
 }
-# Those of one number of labels, or of none.
+# Kinds that have one experiment alone, and its name.
 _SINGLE = {
     "probe2": "probe2_50",
     "soft2": "soft2_50",

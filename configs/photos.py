@@ -4,15 +4,15 @@
 
 Trains a ResNet-18 of half its widths on the labels, and distils it into one
 of a quarter: 2.8 million parameters into 0.7 million. A tenth of each class is
-held out for the test, and a tenth of the rest for validation. A teacher of
-your own, with images of 128 pixels, is used by
+held out for the test, and a tenth of the rest for validation. To distil a
+teacher of your own, for images of 128 pixels:
 
     kd-keras train --config=photos --config.data.data_dir=DIRECTORY \
         --stage=student --config.teacher.path=FILE
 
-What to change first: `data.image_size` (96 to 224), `teacher.epochs` and
+Settings to change first: `data.image_size` (96 to 224), `teacher.epochs` and
 `student.epochs` (fewer for tens of thousands of images, more for hundreds),
-and batches of 128 for 10,000 images or more.
+and the batch sizes (128 for 10,000 images or more).
 """
 
 from kd_keras.config import augment_recipe, default_config

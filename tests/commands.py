@@ -10,7 +10,7 @@ import sys
 import time
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
-# What commands import that train; none of them defines a flag.
+# Modules that training commands import; none of them defines a flag.
 HEAVY = (
     "tensorflow",
     "matplotlib.pyplot",
@@ -20,7 +20,7 @@ HEAVY = (
     "kd_keras.training.stages.teacher",
     "kd_keras.training.summary",
 )
-# The processes that fork commands, by what they have imported.
+# The processes that fork commands, by the modules that they have imported.
 _SERVERS = {}
 
 
@@ -101,7 +101,7 @@ class Forked:
         if self.returncode is None and self._code.exists():
             self.returncode = int(self._code.read_text())
         if self.returncode is None and self._server.poll() is not None:
-            # Nobody would note its end.
+            # Without the server, nothing would record its exit code.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
             self.returncode = -signal.SIGKILL
@@ -152,8 +152,8 @@ def assert_one_line(result, message):
 
 
 def heed_interruptions():
-    """For the start of a process: lets SIGINT end it.
+    """Lets SIGINT end this process; to be called when it starts.
 
-    A shell's commands in the background ignore it, and so do their children.
+    A shell's background commands ignore SIGINT, and so do their children.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)

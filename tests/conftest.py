@@ -47,11 +47,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    # A search for garbage takes 0.3 s of TensorFlow's and Keras's objects.
+    # A search for garbage in TensorFlow's and Keras's objects takes 0.3 s.
     gc.collect()
     gc.freeze()
     gc.enable()
-    # And every twentieth of the time of all tests, at the usual threshold.
+    # At the usual threshold, it takes a twentieth of the time of all tests.
     gc.set_threshold(10_000)
 
 
@@ -88,7 +88,7 @@ def small_mnist(mnist):
 
 @pytest.fixture
 def own_cache(monkeypatch, tmp_path_factory):
-    """Keeps what is computed of files out of the user's cache directory."""
+    """Replaces the user's cache directory by one of the test's own."""
     from kd_keras.utils import file_cache
 
     cache = tmp_path_factory.mktemp("cache")
@@ -100,7 +100,7 @@ def own_cache(monkeypatch, tmp_path_factory):
 
 @pytest.fixture
 def bucket(own_cache):
-    """URL of an empty bucket in memory; copies go to an own cache directory."""
+    """URL of an empty bucket in memory, with a cache directory of its own."""
     import object_store
 
     object_store.STORE.clear()

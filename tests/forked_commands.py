@@ -31,8 +31,8 @@ def run(module, environment, cases):
     """
 
     def action():
-        # After the flags are set: those of a configuration read sys.argv when
-        # they are defined.
+        # After sys.argv is set: a configuration's flags read it when they are
+        # defined.
         importlib.import_module(module).cli()
 
     answers = []
@@ -86,7 +86,7 @@ def start(arguments, environment, directory, outputs):
             directory=directory,
             outputs=(stdout, stderr),
         )
-    # Before its number is known, so that its group can be killed at once.
+    # Before the caller knows its number, so that it can kill its group at once.
     os.setpgid(process, process)
     threading.Thread(
         target=_note_end, args=(process, outputs), daemon=True

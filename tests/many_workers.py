@@ -91,7 +91,7 @@ class Workers:
 
     def kill(self, index, number=signal.SIGKILL):
         """Sends a signal to a worker and its child processes."""
-        # The number of one that has ended may be another process's by now.
+        # Another process may have the number of a process that has ended.
         if self.processes[index].poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.processes[index].pid, number)
@@ -178,7 +178,7 @@ def start(argv, count=2, *, cwd, environment=None, limit=300, forked=False):
 
     Args:
         argv: list of str, the command of every worker; or a list of such
-            lists, one for each worker, of which None starts no process.
+            lists, one for each worker, where None starts no process.
         count: int, the number of workers, where they run one command.
         cwd: path of the directory that they run in, or a list of paths.
         environment: dict of variables to add, or a list of dicts.

@@ -1,9 +1,9 @@
-"""An object store in memory, where the gs:// paths of a test are.
+"""An object store in memory, for the gs:// paths of a test.
 
 The fixture `bucket` empties it.
 
-It has one bucket and no directories: what lies below a path begins with it and
-a slash. `STORE.fail` makes any operation fail.
+It has one bucket and no directories: the name of an object below a path begins
+with the path and a slash. `STORE.fail` makes any operation fail.
 """
 
 import itertools
@@ -17,7 +17,7 @@ BUCKET = "gs://bucket"
 
 
 class _Store:
-    """The objects of all tests of a process, and what was done to them.
+    """The objects of all tests of a process, and the operations on them.
 
     Attributes:
         objects: dict of paths to `(bytes, version)`.

@@ -46,7 +46,7 @@ def blocks(page, language):
 
 
 def only_block(page, language, containing=""):
-    """Returns the text of the only such block."""
+    """Returns the text of the only block in a language that has some text."""
     (text,) = (
         block.text
         for block in blocks(page, language)

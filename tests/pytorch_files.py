@@ -1,4 +1,4 @@
-"""Files that PyTorch made, and what it computed with the same network."""
+"""Files that PyTorch made, and PyTorch's outputs of the same network."""
 
 import pathlib
 
@@ -7,7 +7,7 @@ import numpy as np
 FILES = pathlib.Path(__file__).parent / "files" / "pytorch"
 # Logits, pooled features and feature maps of `IMAGES`.
 EXPECTED = np.load(FILES / "expected.npz", allow_pickle=False)
-# Those of `make_files.images`.
+# The same images as `make_files.images`.
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), "uint8")
 
 

@@ -42,7 +42,7 @@ def prepare(
 
     class Made(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         VERSION = tfds.core.Version("1.0.0")
-        # Read for metadata, of which there is none.
+        # The builder looks for metadata here, and finds none.
         pkg_dir_path = importlib.import_module("etils.epath").Path(data_dir)
 
         def _info(self):

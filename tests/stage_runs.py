@@ -17,7 +17,7 @@ from kd_keras.training import callbacks, save_times, stages
 
 
 def small_config(**overrides):
-    """A few seconds: narrow networks, 400 digits, two epochs."""
+    """A run of a few seconds: narrow networks, 400 digits, two epochs."""
     config = config_lib.default_config()
     config.name = "small"
     config.data.validation_examples = 100
@@ -45,7 +45,7 @@ def store_config(path="auto", **overrides):
             "store.views": 2,
             "store.dtype": "float32",
             "student.epochs": 3,
-            # Above it, rounding errors grow from step to step.
+            # At a higher rate, rounding errors grow from step to step.
             "student.optimizer.learning_rate": 1e-3,
             "data.augment.mirror": "random",
             **overrides,
@@ -126,7 +126,7 @@ def save_every_minute(monkeypatch):
 
 
 def interrupt_after_epochs(monkeypatch, epochs):
-    """Interrupts the training once it has saved so many epochs, in all.
+    """Interrupts the training once it has saved this many epochs in all.
 
     Returns:
         List that the epochs are appended to as they are saved.

@@ -1,4 +1,4 @@
-"""What the security page says about the code, checked on the code."""
+"""The security page's claims about the code, checked on the code."""
 
 import ast
 
@@ -35,7 +35,7 @@ REFUSED = {"shell": True, "safe_mode": False, "allow_pickle": True}
 
 
 def faults(source):
-    """Yields what some code must not do, as text."""
+    """Yields the forbidden imports and calls in some code, as text."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [alias.name for alias in node.names]

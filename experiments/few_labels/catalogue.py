@@ -11,7 +11,7 @@ _LABELS = recipes.module(RECIPE).LABELS
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What is trained.
+    """A kind of training: its stage, and the runs that it learns from.
 
     Attributes:
         title: str, the row of the table.
@@ -133,7 +133,7 @@ class Experiment:
         return EXPERIMENTS[f"baseline_{self.labels}"]
 
 
-# The experiment of this page's first claim comes first.
+# The experiments of the document's first claim come first.
 _ORDER = [
     *(("50", kind) for kind in ("baseline", "probe", "soft")),
     *(("50", kind) for kind in ("probe2", "soft2", "both")),
@@ -158,7 +158,7 @@ def choose(names):
             allowed, too.
 
     Raises:
-        ValueError: if there is none of a name.
+        ValueError: if a name is unknown.
     """
     for name in names:
         suggestions.check_choice(name, _CHOICES, what="an experiment")

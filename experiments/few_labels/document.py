@@ -17,11 +17,11 @@ NAME = "cifar10_few_labels.md"
 BY = "few_labels"
 _RECIPE = recipes.module(catalogue.RECIPE)
 _COUNTS = _RECIPE.LABELS
-# The entries of a result that tell where it comes from.
+# The entries of a result's provenance.
 PROVENANCE = ("seconds", "commit", "hardware", "precision")
 _CLASSES, _TRAIN_PER_CLASS = 10, 5_000
 # The bounds that were set before the runs: accuracy and gain of the student
-# from 50 labels of each class, and p of that from 500.
+# from 50 labels of each class, and p of the student from 500.
 _ACCURACY, _GAIN, _CHANCE = 0.80, 0.25, 0.05
 _STUDENTS = (
     ("soft", "The first one"),
@@ -68,10 +68,10 @@ together take twice as many, which would not help that baseline.
 
 ## Each run
 
-The interval of an accuracy is Wilson's, that of a difference is of 9,999
-bootstrap samples of the test images; both cover 95 % and treat the trained
-networks as given. p is of McNemar's exact test against the baseline of the same
-labels and seed:
+The interval of an accuracy is Wilson's. The interval of a difference is from
+9,999 bootstrap samples of the test images. Both cover 95 % and treat the
+trained networks as given. p is of McNemar's exact test against the baseline of
+the same labels and seed:
 
 {runs}
 
@@ -150,7 +150,7 @@ def _values(results, name):
 
 
 def _claims(results):
-    """Whether the students are as good as was asked for before the runs."""
+    """Compares the students with the bounds that were set before the runs."""
     claims = f"{_claim_50(results)}\n{_claim_500(results)}"
     return f"Asked for before the runs: {claims}"
 
@@ -185,8 +185,8 @@ def _gain_of(results, experiment, name):
 
 def _claim_500(results):
     text = (
-        "That of 5,000 labels is above its baseline beyond chance in each run "
-        f"(p < {_CHANCE}). "
+        "The student of 5,000 labels is above its baseline beyond chance in "
+        f"each run (p < {_CHANCE}). "
     )
     compared = [line["against_baseline"] for line in results["soft_500"]]
     if not compared:

@@ -54,7 +54,7 @@ class Lab:
         return self._results.lines
 
     def run(self, experiments, seeds):
-        """Measures what has no result yet, and logs the time that is left.
+        """Measures all missing results, and logs the time that is left.
 
         Args:
             experiments: list of `catalogue.Experiment`.
@@ -203,7 +203,7 @@ class _Progress:
     """Logs how much is done and the time that is left.
 
     Args:
-        costs: list of floats, the relative times of what is to be done.
+        costs: list of floats, the relative times of the runs that are left.
     """
 
     def __init__(self, costs):

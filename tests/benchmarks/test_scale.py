@@ -1,4 +1,4 @@
-"""The figures of labelling on paper, and those of the page about it."""
+"""The figures of `benchmarks.scale`, and the page that shows them."""
 
 import re
 import shlex
@@ -58,7 +58,7 @@ def test_the_arrays_of_jobs_have_as_many_jobs_as_there_are_tasks():
 
 
 def test_the_commands_of_the_jobs_are_valid():
-    """Those that `docs/test_commands.py` does not see."""
+    """Checks the commands that `tests/docs/test_commands.py` does not see."""
     found = re.findall(
         r"kd-keras (label [^`]*?--task=)\"\$\w+\"", pages.read(PAGE)
     )

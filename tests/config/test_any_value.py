@@ -55,7 +55,7 @@ VALUES = st.one_of(
     st.dictionaries(st.sampled_from("ab"), SCALARS, max_size=2),
     st.lists(SCALARS, max_size=2),
 )
-# Each type as often as any other.
+# All types are equally frequent.
 NAMES = st.sampled_from([int, float, str, bool, list]).flatmap(
     lambda kind: st.sampled_from(
         [name for name, value in DEFAULTS.items() if type(value) is kind]
@@ -115,7 +115,7 @@ def check_accepted(config):
 
 
 def check_refused(error):
-    """Asserts that a refusal is one line that says what was received."""
+    """Asserts that an error is one line and has the received value."""
     assert len(str(error).splitlines()) == 1 and "Received: " in str(error)
     assert not CONTROL & set(map(unicodedata.category, str(error)))
 

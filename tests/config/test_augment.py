@@ -31,7 +31,7 @@ def test_fields_change_what_a_recipe_sets():
         "mirror": "none",
         "blur": 0.5,
     }
-    # The teacher's follows, until it has one of its own.
+    # The teacher's section follows the data's, unless a recipe sets it.
     assert config.teacher.augment.crop_scale == (0.08, 1.0)
     config = configured(teacher__augment="cifar", data__augment__cutout="8")
     assert config.teacher.augment.translate == 4

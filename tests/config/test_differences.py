@@ -1,4 +1,4 @@
-"""Records of runs and stores, compared with what is asked for."""
+"""Records of runs and stores, compared with the requested configuration."""
 
 import logging
 
@@ -65,7 +65,7 @@ def test_what_old_records_lack_is_said_and_not_refused(caplog, name):
     now = {"seed": 0, name: A}
     assert differences.differing({"seed": 0}, now) == []
     assert differences.differing({"seed": 0, name: B}, now)
-    # Nor is a newer record taken for one of a run without the entry.
+    # But a record with the entry differs from a run without it.
     assert differences.differing(now, {"seed": 0})
     with caplog.at_level(logging.WARNING):
         differences.log_incomparable(now, now, "here")

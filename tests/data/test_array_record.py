@@ -119,7 +119,7 @@ def test_files_of_unclear_use_are_refused(tmp_path, names):
         record_sets.write_records(tmp_path / name, IMAGES, LABELS)
     with pytest.raises(ValueError, match="named train.array_record"):
         load(tmp_path)
-    # Of Hugging Face.
+    # A folder that Hugging Face's library wrote.
     (tmp_path / "dataset_info.json").write_text("{}")
     with pytest.raises(ValueError, match="named train.array_record"):
         load(tmp_path)

@@ -41,7 +41,7 @@ def test_records_and_labels_are_those_of_the_tfrecord_file(
     assert records.read([7, 29, 0, 7]) == [before[i] for i in (7, 29, 0, 7)]
     expected = [example["label"] for example in examples_of(builder)]
     assert records.labels("label").tolist() == expected
-    # They are stored: no record is read for them.
+    # The labels are stored, so no record is read for them.
     monkeypatch.setattr(records, "read", None)
     assert records.labels("label").tolist() == expected
 
@@ -55,7 +55,7 @@ def test_it_is_converted_once(builder, monkeypatch):
     monkeypatch.setattr(conversion, "_write", None)
     again = conversion.convert(builder, "train", "label")
     assert again.digest == first.digest
-    # What was prepared stays as it is, and is still found.
+    # The prepared files stay as they are, and are still found.
     assert builder.is_prepared()
 
 

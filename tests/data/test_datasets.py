@@ -25,7 +25,7 @@ def test_fingerprints_stay_what_stores_were_made_with():
     assert encoded(examples).images_record["fingerprint"] == (
         "99b1d52aae42a4193b4a1a79d2a6f7409812af494b3e1b08bcd28ab50dfc1b88"
     )
-    # Without the labels, which the teacher does not see.
+    # The labels do not count, since the teacher does not see them.
     unlabelled = datasets.Examples(examples.images)
     assert unlabelled.fingerprint == examples.fingerprint
     subset = examples.subset(np.arange(299))
@@ -43,7 +43,7 @@ def test_joined_datasets_have_the_classes_of_all():
     assert joined.test.labels.tolist() == [0, 2, 1, 3, 3]
     values = joined.train.images[:, 0, 0, 0].tolist()
     assert values == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
-    # An id is one example's, whichever set it was of.
+    # Each id belongs to one example, whichever set it came from.
     assert sorted(joined.train.ids) == list(range(10))
 
 

@@ -38,7 +38,7 @@ def test_each_batch_is_half_special_and_no_example_repeats():
     # A pure function of seed and epoch.
     assert ids_of(epoch(0)) == every.tolist()
     assert ids_of(epoch(1)) != every.tolist() != ids_of(epoch(0, seed=4))
-    # The scarcer kind is shown whole, of the other a new part each time.
+    # An epoch shows all of the scarcer kind, and a new part of the other.
     scarce = EnrichedExamples(examples, [0], share=0.5)
     assert len(scarce) == 20
     first, second = (set(ids_of(epoch(e, scarce))) for e in (0, 1))

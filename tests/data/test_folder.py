@@ -111,7 +111,7 @@ def test_all_images_of_any_tree_may_be_without_labels(tmp_path):
     dataset = load(tmp_path, labels="none")
     assert len(dataset.train) == 3 and not dataset.train.labelled
     assert dataset.class_names is None and dataset.test is None
-    # Those to test on stay apart.
+    # Test images stay apart.
     put(tmp_path, "split/train/a/0.png", "split/test/a/0.png")
     assert len(load(tmp_path / "split", labels="none").train) == 1
 
@@ -128,7 +128,7 @@ def test_several_folders_are_one_set_of_all_their_classes(
     assert values(dataset.train) == [(0, 0), (1, 1), (0, 1), (1, 2), (0, 0)]
     assert values(dataset.test) == [(1, 2)]
     assert dataset.name == "x, y, z"
-    # A folder of the very name goes first.
+    # A folder with exactly this name is preferred.
     put(tmp_path / "x,y", "0.png")
     assert len(load("x,y").train) == 1
     for names in ("x,x", "x,x/a", "y,x/a,x", "./x,x"):

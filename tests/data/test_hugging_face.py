@@ -12,7 +12,7 @@ from kd_keras import config
 from kd_keras.data import sources
 from kd_keras.data.sources import hugging_face
 
-# Not `datasets`, as a module of this package is called.
+# Not named `datasets`, like a module of this package.
 library = importlib.import_module("datasets")
 COUNT = 24
 LABELS = np.arange(COUNT) % 4
@@ -62,7 +62,7 @@ def test_a_validation_split_validates(tmp_path, own_cache):
     library.DatasetDict(parts).save_to_disk(tmp_path)
     dataset = load(tmp_path)
     assert (len(dataset.validation), len(dataset.test)) == (2, 1)
-    # Unless others are to be held out.
+    # Unless other images are held out.
     assert load(tmp_path, validation_examples=4).validation is None
 
 

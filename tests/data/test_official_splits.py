@@ -9,7 +9,7 @@ from kd_keras.data.sources import official_splits
 
 
 def choose(withheld=(), /, names=("train", "test"), **options):
-    """Chooses among splits of ten examples, whose images are their name."""
+    """Chooses among splits of ten examples; pixels are the name's length."""
     fields = config.default_config().data
     fields.update(**options)
 

@@ -45,7 +45,7 @@ def test_orders_differ_by_seed_and_epoch_and_are_spread():
             assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
     # Neighbours do not stay neighbours.
     assert abs(np.corrcoef(orders[0][:-1], orders[0][1:])[0, 1]) < 0.05
-    # Over many epochs, the first place holds each part of the set as often.
+    # Over many epochs, each part of the set is in first place equally often.
     first = permuted(640, epoch=np.arange(800), places=np.zeros(800, int))
     counts = np.bincount(first // 80, minlength=8)
     # Chi-square of 7 degrees of freedom: below 24.3 in 999 of 1,000 cases.

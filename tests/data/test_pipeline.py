@@ -98,7 +98,7 @@ def test_evaluation_shows_all_examples_in_order(kind):
     )
     seen = np.concatenate([numbers(images) for images, _ in batches])
     np.testing.assert_array_equal(seen, np.arange(70))
-    # Not 32, 32 and 6: of several replicas, none shall be without a row.
+    # Not 32, 32 and 6, so that each of several replicas has a row.
     assert [len(images) for images, _ in batches] == [23, 23, 24]
 
 

@@ -91,7 +91,7 @@ def test_ranges_are_those_of_the_papers(name, rand, wide):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("space", ["RAND_AUGMENT", "WIDE"])
 def test_each_image_gets_its_own_operations(space, channels):
-    """As Pillow makes it, one image after the other."""
+    """Compares with Pillow, which takes one image after the other."""
     space = getattr(policies, space)
     images = smooth_images(140, 24, 21, channels)
     generator = np.random.default_rng(1)
@@ -270,7 +270,7 @@ def test_images_must_have_colours_from_0_to_255(spec):
     ids=["rand", "trivial"],
 )
 def test_views_stay_what_stores_were_made_with(spec, names, sums, total):
-    """Views 5 of 100 examples of one image, and what was drawn for them."""
+    """Views 5 of 100 examples of one image, and their drawn operations."""
     image = tf.range(60) * 37 % 256
     images = tf.tile(
         tf.reshape(tf.cast(image, tf.uint8), (1, 4, 5, 3)), (100, 1, 1, 1)

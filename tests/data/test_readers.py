@@ -120,7 +120,7 @@ def test_joined_readers_read_as_one(kind, crop):
     np.testing.assert_array_equal(
         joined.read(ids, crop), whole.reader.read(ids, crop)
     )
-    # Whatever the batch holds.
+    # The rest of the batch makes no difference.
     np.testing.assert_array_equal(
         joined.read(ids[:1], crop), whole.reader.read(ids[:1], crop)
     )

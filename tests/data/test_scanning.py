@@ -1,4 +1,4 @@
-"""Headers are read once, and what cannot be read is said at once."""
+"""Headers are read once, and unreadable files are reported at once."""
 
 import logging
 import os

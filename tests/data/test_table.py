@@ -64,7 +64,7 @@ def test_a_parquet_file_with_absolute_paths_from_elsewhere(
     columns = {"file": names, "class": pa.array([10, 9, 9], pa.int32())}
     pa.parquet.write_table(pa.table(columns), path)
     dataset = load(path, memory_limit_mb=memory_limit_mb)
-    # Numbers are in their order, not in that of text.
+    # Numbers are sorted as numbers, not as text.
     assert dataset.class_names == ["9", "10"]
     assert values(dataset.train) == [(1, 1), (0, 0), (2, 0)]
     assert dataset.test is None

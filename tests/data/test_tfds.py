@@ -137,7 +137,7 @@ def test_a_changed_byte_of_a_file_is_a_change_of_its_split(tmp_path, own_cache):
 
     train, test = fingerprints()
     assert fingerprints() == [train, test]
-    # The padding at the end: no record is damaged.
+    # Only the padding at the end changes: no record is damaged.
     file = next(tmp_path.rglob("*train.array_record*"))
     contents = bytearray(file.read_bytes())
     contents[-1] ^= 1

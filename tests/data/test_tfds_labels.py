@@ -106,7 +106,7 @@ def test_without_labels_the_train_split_is_all(load, options):
     options.setdefault("fields", {}).update(labels="none")
     dataset = load({"train": COUNTED, "test": COUNTED}, **options)
     assert not dataset.train.labelled and dataset.test is None
-    # Also of a set that has been converted without them.
+    # A set that was converted without labels gets them later.
     options["fields"].update(labels="auto")
     dataset = load({"train": COUNTED, "test": COUNTED}, **options)
     assert sorted(dataset.train.labels) == sorted(COUNTED)

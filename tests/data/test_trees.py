@@ -15,7 +15,7 @@ def put(folder, *names):
 
 
 def found(*folders):
-    """The names that a tree of each folder has, and the listing."""
+    """The names of all files below the folders, and the listing."""
     finder = trees.Finder()
     for group, folder in enumerate(folders):
         finder.add_tree(str(folder), group)
@@ -50,13 +50,13 @@ def test_links_are_followed_and_loops_are_not(tmp_path):
     root = tmp_path / "root"
     (root / "a" / "file").symlink_to(tmp_path / "elsewhere" / "3")
     (root / "a" / "folder").symlink_to(tmp_path / "elsewhere")
-    # To the folder itself, to one above, to all files and to another loop.
+    # Links to the folder itself, to one above, to all files, to another loop.
     for number, target in enumerate([root / "a", root, "/", tmp_path]):
         (root / "a" / f"loop{number}").symlink_to(target)
     (tmp_path / "elsewhere" / "back").symlink_to(root / "a")
     names, _ = found(root / "a")
     assert names == ["1", "file", "folder/3", "folder/deep/4"]
-    # Trees that are reached by a link themselves.
+    # Trees whose own path has a link.
     (tmp_path / "direct").symlink_to(root / "a")
     names, _ = found(tmp_path / "direct")
     assert names == ["1", "file", "folder/3", "folder/deep/4"]

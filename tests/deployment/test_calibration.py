@@ -10,7 +10,7 @@ from kd_keras.deployment import calibration, exporting
 
 
 def test_the_closest_of_several_models_is_kept(monkeypatch):
-    """One part of the images has one that makes all steps coarse."""
+    """An image in one part of the images may make all steps coarse."""
     images = np.arange(300)
     parts = []
 

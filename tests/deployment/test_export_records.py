@@ -28,7 +28,7 @@ def test_rows_of_other_models_and_other_formats_are_kept():
     earlier = [*rows_of("a", "onnx", "tflite"), *rows_of("b", "onnx")]
     kept = export_records.kept(earlier, rows_of("a", "onnx"))
     assert formats(kept) == [("a", "tflite"), ("b", "model"), ("b", "onnx")]
-    # Files of other weights are not those of the model any more.
+    # Files that were made from other weights do not belong to the model.
     kept = export_records.kept(earlier, rows_of("a", "onnx", weights="2"))
     assert formats(kept) == [("b", "model"), ("b", "onnx")]
 

@@ -80,7 +80,7 @@ def test_another_graph_has_other_bytes():
 
 @pytest.mark.slow
 def test_a_model_is_converted_to_the_same_bytes_again(saved_digits, output):
-    # In one process the converter's counters go on, so all its names differ.
+    # The converter's counters continue in a process, so all names differ.
     written = (output / "digits.onnx").read_bytes()
     again = onnx_format.write(source.Source(saved_digits), None)
     assert again == written

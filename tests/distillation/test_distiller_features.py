@@ -191,7 +191,7 @@ def test_networks_run_once_a_step_and_evaluate_changes_nothing():
 
 @pytest.mark.slow
 def test_embeddings_alone_train_the_backbone():
-    """From a function that computes outside of TensorFlow."""
+    """The teacher is a function that computes outside of TensorFlow."""
     matrix = np.random.default_rng(0).normal(size=(64, 12)).astype("f") / 255
 
     def embed(images):

@@ -112,8 +112,8 @@ def test_the_teacher_is_in_no_weights_checkpoint_or_file(tmp_path):
     distiller.save(tmp_path / "distiller.keras")
     with zipfile.ZipFile(tmp_path / "distiller.keras") as archive:
         config = json.loads(archive.read("config.json"))
-        # Not as a search in the text: that holds the identities of objects
-        # too, in whose digits a 77 may stand.
+        # Not by a search in the text, which also holds the identities of
+        # objects: their digits may contain a 77.
         assert units_in(config) == {3, 5}
         archive.extract("model.weights.h5", tmp_path)
     import h5py
@@ -171,7 +171,7 @@ def test_a_reloaded_distiller_with_its_teacher_trains_on(tmp_path):
         distiller.fit(images, batch_size=16, shuffle=False, verbose=0)
     nets.assert_same_weights(again.student, first.student)
     assert len(again.weights) == len(again.student.weights)
-    # And as a teacher itself.
+    # The file can be loaded as a teacher, too.
     loaded = kd_keras.load_teacher(tmp_path / "distiller.keras")
     assert loaded.num_classes == nets.NUM_CLASSES
 
@@ -198,7 +198,7 @@ def test_projections_are_in_the_file_of_the_distiller_alone(tmp_path):
     for a, b in zip(distiller.weights, reloaded.weights, strict=True):
         np.testing.assert_array_equal(a, b)
     assert list(map(repr, reloaded.features)) == list(map(repr, matches))
-    # With the optimizer's state, too: both go on in the same way.
+    # The file holds the optimizer's state, too, so both continue alike.
     reloaded.set_teacher(teacher)
     for model in (distiller, reloaded):
         model.fit(images, batch_size=16, shuffle=False, verbose=0)

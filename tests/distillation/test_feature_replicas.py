@@ -10,7 +10,7 @@ import kd_keras
 from kd_keras.distillation import replicas
 from kd_keras.training import devices
 
-# Two batches of 16 and one of 1, of which a replica has nothing.
+# Two batches of 16, and one of 1 that leaves a replica without a row.
 COUNT, BATCH = 33, 16
 MATCHES = [
     kd_keras.FeatureMatch(loss="queue_kl", queue_size=20),

@@ -109,10 +109,10 @@ def test_what_each_worker_would_have_for_itself_is_refused(
 @pytest.mark.slow
 def test_logs_cost_no_exchange_with_other_workers(results_of):
     for of_worker in results_of(1):
-        # Whether there is a batch, but none of three logs.
+        # One to learn whether there is a batch; none for the three logs.
         assert of_worker["exchanges/test"] == 1
-        # And the sums of weights, of gradients with the loss, and Keras's own
-        # of gradients.
+        # Also for the sums of weights and of gradients with the loss, and for
+        # Keras's own sum of gradients.
         assert of_worker["exchanges/train"] <= 5
 
 
@@ -137,7 +137,7 @@ def test_each_worker_reads_its_rows_alone(results_of, devices):
         np.testing.assert_array_equal(
             of_worker["reads/sizes"], [len(part) for part in rows]
         )
-        # Of which Keras knows, whatever the number of elements.
+        # Keras knows the number of steps, whatever the number of elements.
         assert of_worker["reads/steps"] == len(batches)
     parts = [x["reads/validation ids"] for x in found]
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), data.ids)

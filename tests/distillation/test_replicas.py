@@ -115,7 +115,7 @@ def test_plain_distillation():
 
 @pytest.mark.slow
 def test_labels_in_validation_alone():
-    # Not the same logs in training and validation, from the second epoch too.
+    # Training and validation have different logs, also after the first epoch.
     logs = assert_two_equal_one(
         make_optimizer=sgd(), labels=False, validation_labels=True, epochs=3
     )

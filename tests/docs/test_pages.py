@@ -33,7 +33,7 @@ def test_the_readme_is_short():
 
 
 def test_links_of_the_readme_exist():
-    # `make docs` checks those of the site.
+    # `make docs` checks the links of the site.
     for target in re.findall(r"\]\(([^)]+)\)", pages.read("README.md")):
         if not target.startswith("http"):
             assert (REPOSITORY / target).exists(), target

@@ -39,7 +39,7 @@ def assert_interrupted(process):
 @pytest.mark.parametrize("module", ["train", "latency"])
 def test_a_command_is_interrupted_while_it_starts(tmp_path, module):
     process = start(cwd=tmp_path, module=module, options=["-X", "importtime"])
-    # Of the first imports after the package's own.
+    # One of the first imports after the package's own.
     while "absl" not in process.stderr.readline():
         pass
     process.send_signal(signal.SIGINT)

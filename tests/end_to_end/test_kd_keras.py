@@ -1,4 +1,4 @@
-"""The program `kd-keras`: its help, its errors, and what it runs."""
+"""The program `kd-keras`: its help, its errors, and its commands."""
 
 import ast
 import subprocess

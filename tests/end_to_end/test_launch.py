@@ -56,7 +56,7 @@ def test_an_error_of_the_workers_is_the_commands(tmp_path):
     flags = ["--workers=2", "--", "train", "--stage=studnet"]
     code, pieces = written_pieces(*flags, cwd=tmp_path)
     assert code == 1
-    # A part of a line could be divided from the rest by another process.
+    # Another process could write between two parts of a line.
     assert all(piece.endswith("\n") for piece in pieces), pieces
     lines = "".join(pieces).splitlines()
     error = "error: --stage must be one of all, teacher, student, baseline, "
@@ -77,7 +77,7 @@ def written_pieces(*flags, cwd):
     """Runs `launch` with Pythons that do not buffer.
 
     Returns:
-        `(exit code, pieces)`: what each write to stderr had, a list of str.
+        `(exit code, pieces)`: the text of each write to stderr, a list of str.
     """
     # Keeps the writes apart, and waits for the processes of the command, too.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -1,7 +1,7 @@
-"""No command removes or replaces what it did not write, whatever its paths.
+"""No command removes or replaces files of others, whatever its paths.
 
-Each path flag of each command names a folder, a file, and links to both, all
-of them somebody else's and all in a scratch directory.
+Each path flag of each command names a folder, a file, and links to both. All
+of them are somebody else's, and all are in a scratch directory.
 """
 
 import pytest
@@ -16,8 +16,8 @@ EXPORTED = ["", "mnist_student.tflite", "model_card.md", "exports.json"]
 PAPER = ("--experiments=teacher", "--seeds=1")
 PAPER_RUN = {"--workdir": ["teacher/seed0/teacher"]}
 
-# Flags of each command, and for each path flag which paths below the given
-# one the command would write: "" is the given path itself.
+# Flags of each command, and for each path flag the paths that the command would
+# write below the given path: "" is the given path itself.
 TARGETS = {
     "kd_keras.evaluate": [((f"--model={MODEL}",), {"--output": [""]})],
     "kd_keras.latency": [((f"--models={MODEL}",), {"--output": [""]})],
@@ -49,7 +49,7 @@ TARGETS = {
         ((*PAPER, "--restart"), PAPER_RUN),
     ],
 }
-# Their paths are folders in which files of others may lie.
+# Flags whose folders may contain files of others.
 SHARED_FOLDERS = [
     ("kd_keras.export", "--output"),
     ("kd_keras.label", "--workdir"),
@@ -85,7 +85,7 @@ def test_a_path_of_somebody_else_is_refused_and_kept(tmp_path, module):
     answers = run_forked(module, command_lines)
     after = tree(tmp_path)
     if module == "experiments.paper.__main__":
-        # It writes its document of what was measured before an error.
+        # Before its error it writes the document of the results so far.
         after = {path: after[path] for path in before}
     assert after == before
     for (_, flags), (code, errors) in zip(command_lines, answers, strict=True):

@@ -13,11 +13,11 @@ def score(labels, predictions, num_classes=10):
 
 
 def partly_right(accuracy, *, count=1000, num_classes=10, seed=0):
-    """A score whose predictions are the label, else drawn evenly."""
+    """The score of predictions that are the label, or else drawn evenly."""
     generator = np.random.default_rng(seed)
     labels = np.arange(count) % num_classes
     drawn = generator.integers(0, num_classes, count)
-    # Right by luck too: this share is right otherwise.
+    # Drawn predictions are right by luck, too; this share is not drawn.
     share = (accuracy - 1 / num_classes) / (1 - 1 / num_classes)
     known = generator.random(count) < share
     return score(labels, np.where(known, labels, drawn), num_classes)

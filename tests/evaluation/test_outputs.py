@@ -1,4 +1,4 @@
-"""What models return, as logits over classes."""
+"""Outputs of models, read as logits over classes."""
 
 import logging
 
@@ -73,7 +73,7 @@ def test_softmax_is_measured_as_its_logarithm(as_given, caplog):
         found = measured(as_given(model), data)["models"]["model"]
     for key in ("errors", "nll", "brier", "ece"):
         assert found[key] == pytest.approx(expected[key], rel=1e-4)
-    # Said where only the values tell it.
+    # Reported only if the model itself does not show its softmax.
     said = "measured as their logarithms" in caplog.text
     assert said == (as_given(model) is not model)
 

@@ -9,7 +9,7 @@ def test_experiments_are_chosen_by_name_and_group():
     everything = catalogue.choose(["all"])
     assert len(everything) == len(catalogue.EXPERIMENTS)
     assert catalogue.choose(["none"]) == []
-    # In the order of the catalogue, not in that of the flag.
+    # In the catalogue's order, not the flag's.
     names = [x.name for x in catalogue.choose(["soft", "matching", "teacher"])]
     assert names[:2] == ["teacher", "soft"] and "matching_T100" in names
     with pytest.raises(ValueError, match="Did you mean 'no_threes'"):

@@ -201,8 +201,8 @@ def test_specialists_and_a_student_of_all_together(make_lab, quick, mnist):
 
 
 def test_best_shift():
-    # Examples of class 1 are right above a shift of 1, 2 and 3; the one of
-    # class 0 is right below 2.5.
+    # Examples of class 1 are right above a shift of 1, 2 and 3; the example
+    # of class 0 is right below 2.5.
     logits = np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [2.5, 0.0]])
     labels = np.array([1, 1, 1, 0])
     shift = class_bias.best_shift(logits, labels, (1,))

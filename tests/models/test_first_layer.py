@@ -55,7 +55,7 @@ def test_networks_that_rescale_bytes_are_known(make):
         lambda: network(keras.layers.Normalization()),
         lambda: network(keras.layers.Normalization(mean=0.4, variance=0.1)),
         lambda: network(keras.layers.Normalization(mean=-400, variance=1e5)),
-        # What a later layer scales are no images.
+        # A later layer does not scale the images.
         lambda: network(keras.layers.Dense(3), keras.layers.Rescaling(1 / 255)),
         # Scaled twice by mistake.
         lambda: preprocessing("tf", network(keras.layers.Rescaling(1 / 255))),

@@ -114,7 +114,7 @@ def test_sgd_uses_nesterov_momentum():
 @pytest.mark.parametrize("shape", [(36, 8), (8, 36), (8, 8)])
 def test_orthogonal_keeps_directions_and_equalises_singular_values(shape):
     matrix = np.random.default_rng(0).normal(size=shape).astype("float32")
-    # Singular values over two orders of magnitude, like those of gradients.
+    # Singular values over two orders of magnitude, as gradients have them.
     u, _, vt = np.linalg.svd(matrix, full_matrices=False)
     matrix = (u * np.geomspace(1, 0.01, 8)) @ vt
     levelled = u.T @ optimizers.orthogonal(matrix.astype("float32")) @ vt.T
@@ -181,7 +181,7 @@ def test_muon_keeps_the_norm_of_convolutions():
             zip((gradient, *nothing), (variable, other, shift))
         )
     assert np.linalg.norm(variable) == pytest.approx(np.sqrt(2), rel=1e-5)
-    # Others decay: by 0.5 * 0.1 of them a step.
+    # Other kernels decay, by 0.5 * 0.1 of their values a step.
     np.testing.assert_allclose(other, 0.95**100, rtol=1e-4)
     np.testing.assert_allclose(shift, 1.0)
 

@@ -15,7 +15,7 @@ OUTSIDE = 1.9958149
 
 
 def in_steps(values, low, high):
-    """Values of a range in 256 steps, of which one is 0."""
+    """Values rounded to 256 steps over a range; one of the steps is 0."""
     step = (high - low) / 255
     zero = np.round(-low / step)
     return (np.clip(np.round(values / step), -zero, 255 - zero)) * step

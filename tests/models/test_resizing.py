@@ -124,7 +124,7 @@ def test_a_network_is_built_for_its_own_size(photos):
     network = model.layers[-1]
     assert model.input_shape == (None, 32, 32, 3)
     assert network.input_shape == (None, 24, 24, 3)
-    # Its constants are those of the images that it takes.
+    # Its constants come from images of the size that it takes.
     small = resizing.resize_array(photos, (24, 24)).round()
     normalise = network.get_layer("normalise")
     np.testing.assert_allclose(

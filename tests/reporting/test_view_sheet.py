@@ -1,4 +1,4 @@
-"""The sheet of views: what it shows, and the file that holds it."""
+"""The sheet of views: its images, and the file that holds it."""
 
 import io
 

@@ -59,7 +59,7 @@ def stored(predictions, part="train", batch_size=7):
 
 @pytest.fixture
 def parts():
-    """20 images, of which 4 validate, and 5 to test."""
+    """20 images, 4 of them for validation, and 5 test images."""
     whole = in_memory(20)
     return {
         "train": whole.subset(np.delete(np.arange(20), VALIDATION)),
@@ -86,7 +86,7 @@ def test_ids_match_in_any_order(predictions, parts):
 
 def test_rows_are_the_ids_without_any(predictions, parts):
     found = predictions(parts, scores=LOGITS)
-    # Of the test images there is none.
+    # There are no predictions for the test images.
     assert list(found.parts) == ["train", "validation"]
     expected = LOGITS[parts["train"].ids]
     np.testing.assert_array_equal(stored(found)[0][0], expected)
@@ -120,7 +120,7 @@ def test_file_names_match_from_their_end(predictions):
     )
     np.testing.assert_array_equal(stored(found)[0][0], LOGITS[1::-1])
     np.testing.assert_array_equal(stored(found, "test")[0][0], LOGITS[2:3])
-    # Without parts, names tell them.
+    # Without parts in the file, the names show the part.
     names = ["/photos/test/cat/1.png", "train/dog/1.png", "train/cat/1.png"]
     found = predictions(parts, names=names, logits=LOGITS[:3])
     np.testing.assert_array_equal(stored(found)[0][0], LOGITS[2:0:-1])

@@ -27,7 +27,7 @@ from kd_keras.store import layout, records
         # Large rows: files of about 256 MB, 131 views of 2 MB.
         (10**6, 1, 10**9, 2**21, 500),
         (10**6, 1, 10**9, 2**16, 4500),
-        # A batch of 500 examples of 10 views of 2 MB were 10 GB.
+        # A batch of 500 examples of 10 views of 2 MB would be 10 GB.
         (10**6, 10, 50_000, 2**21, 51),
         (10**6, 10**4, 50_000, 2**21, 1),
     ],

@@ -38,7 +38,7 @@ def test_another_plan_is_refused_with_its_differences(
         np.maximum(parts["train"].images, 1), ids=parts["train"].ids
     )
     refused(r"parts\.train\.fingerprint", {**parts, "train": brighter})
-    # An unfinished one too, which would be half of each.
+    # An unfinished store is refused, too: it would become half of each.
     stores.write(tmp_path, parts, teacher, num_shards=2)
     with pytest.raises(ValueError, match=r"Differing: dtype \(was"):
         stores.write(tmp_path, parts, teacher, dtype="float16")

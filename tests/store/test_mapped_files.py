@@ -55,12 +55,12 @@ def test_only_so_many_files_of_all_stores_are_open(
     assert mapped_now(tmp_path) == {"7.npy", "8.npy", "9.npy"}
     read(first, 7)
     read(first, 1)
-    # The least recently used ones are closed, those of another store too.
+    # The least recently used files are closed, also another store's.
     assert mapped_now(tmp_path) == {"7.npy", "9.npy", "1.npy"}
     read(second, 2)
     read(second, 3)
     assert len(mapped_now(tmp_path)) == 3
-    # One that somebody reads from stays.
+    # A file that somebody reads from stays open.
     held = read(second, 4)
     for number in range(10):
         read(second, number)
@@ -126,7 +126,7 @@ def test_files_that_are_not_as_written_are_named(tmp_path, checksums):
     other.write_bytes(b"")
     with pytest.raises(ValueError, match=r"must be \(4, 3\) of float32"):
         read(trusting, 3)
-    # One that is damaged after it was checked.
+    # A file that is damaged after it was checked.
     assert (read(files, 5) == 5).all()
     files._mapped.clear()
     (tmp_path / "5.npy").write_bytes(b"short")

@@ -1,4 +1,4 @@
-"""Files of predictions: what is read, and what is refused in one line."""
+"""Files of predictions: their forms, and refusals in one line."""
 
 import pathlib
 import pickle

@@ -130,7 +130,7 @@ def test_missing_and_cut_files_are_named_when_a_store_is_opened(
 def test_a_store_of_an_earlier_version_is_read_and_continued(
     written, parts, teacher, tmp_path, finished
 ):
-    """It has files of ids that are ranges, and one manifest from the start."""
+    """It has files of ids even for ranges, and a manifest from the start."""
     shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     record = json.loads((written / "manifest.json").read_text())
     del record["sha256"]

@@ -24,7 +24,7 @@ def logits(part, positions, view):
 
 
 def outputs_of(part, positions):
-    """As a teacher that needs no images."""
+    """The outputs of a teacher that needs no images."""
     for batch in np.array_split(positions, range(500, len(positions), 500)):
         for view in range(stores.VIEWS if part == "train" else 1):
             yield view, [logits(part, batch, view)]
@@ -36,7 +36,7 @@ def write_to(path, parts, *, record="abc", outputs_of=outputs_of, **options):
 
 
 def write(parts, **options):
-    """Labels as a process of its own does; whether the store is finished."""
+    """Labels as a separate process would; whether the store is finished."""
     with remote_place.staged("gs://bucket/run") as workdir:
         return write_to(workdir / "store", parts, **options)
 
@@ -71,7 +71,7 @@ def test_a_remote_store_has_the_bytes_of_a_local_one(small, local, bucket):
     found = {path.name: path.read_bytes() for path in local.iterdir()}
     assert {name: read(f"{URL}/{name}") for name in names(URL)} == found
     assert puts()[0] == manifest.PLAN and puts()[-1] == manifest.NAME
-    # Nothing remains here, and a second time nothing is done.
+    # Nothing remains here, and a second labelling has nothing to do.
     assert not list((remote_copies.root() / "stages").glob("*"))
     STORE.done.clear()
     assert write(small, outputs_of=pytest.fail)

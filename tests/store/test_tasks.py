@@ -50,7 +50,7 @@ def test_tasks_in_any_order_and_repeated_write_the_same_bytes(begun, written):
     for number in (3, 1, 2, 1, 0):
         task = tasks.find(manifest, number)
         checksums = tasks.run(directory, manifest, task, outputs_of)
-        # Done again, it is only compared with its checksums.
+        # A repeated task is only compared with its checksums.
         again = tasks.run(directory, manifest, task, refuse)
         assert again == checksums and list(checksums) == list(task.files)
         left.append(directory.finish())
@@ -60,7 +60,7 @@ def test_tasks_in_any_order_and_repeated_write_the_same_bytes(begun, written):
 
 
 def test_no_task_writes_the_plan_again(begun):
-    """With 20,000 files, that would take longer than to label them."""
+    """With 20,000 files, that would take longer than the labelling."""
     directory, manifest, outputs_of = begun
     plan = directory.path / "plan.json"
     before = plan.read_bytes(), plan.stat().st_mtime_ns
@@ -111,7 +111,7 @@ def test_a_task_reads_its_own_examples_alone(parts, teacher, tmp_path):
 def test_a_store_that_was_begun_by_version_0_3_is_continued(
     begun, written, parts, teacher
 ):
-    """It kept the checksums of an unfinished store in its manifest."""
+    """That version kept an unfinished store's checksums in its manifest."""
     directory, manifest, outputs_of = begun
     task = tasks.find(manifest, 0)
     checksums = tasks.run(directory, manifest, task, outputs_of)

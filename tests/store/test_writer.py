@@ -90,7 +90,7 @@ def test_an_interrupted_store_resumes_at_its_shard(
 
 
 def counting(teacher):
-    """The teacher, and a list that grows with each batch it is asked for."""
+    """The teacher, and a list that grows with each batch that it predicts."""
     asked = []
 
     def teacher_that_counts(images):

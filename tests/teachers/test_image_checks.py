@@ -1,4 +1,4 @@
-"""Batches whose range of values is not that of a teacher are refused."""
+"""Batches with another range of values than the teacher's are refused."""
 
 import keras
 import nets

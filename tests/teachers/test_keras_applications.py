@@ -41,7 +41,7 @@ def cache(tmp_path_factory):
     directory = tmp_path_factory.mktemp("keras")
     (directory / "models").mkdir()
     network = MobileNet(weights=None)
-    # Of weights that are not trained, all classes are as likely.
+    # With untrained weights, all classes are about equally likely.
     head = network.get_layer("conv_preds")
     logits = keras.Model(network.input, head.output)(photos(SIZE) / 127.5 - 1)
     head.kernel.assign(head.kernel / np.std(logits))
@@ -92,7 +92,7 @@ def test_the_network_is_used_at_another_size_and_as_an_embedding(softmax):
 def test_a_network_of_images_of_any_size_gets_those_of_the_usual_size(
     monkeypatch,
 ):
-    # As the MobileNets of the third version are built.
+    # Built like the MobileNets of the third version.
     def MobileNetV3Small(weights, classifier_activation):
         inputs = keras.Input((None, None, 3))
         x = keras.layers.GlobalAveragePooling2D()(inputs)

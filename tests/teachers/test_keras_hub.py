@@ -206,7 +206,7 @@ def test_a_preset_is_identified_by_weights_and_preprocessing(
     moved = tmp_path / "moved"
     shutil.copytree(directory, moved)
     expected = identify(directory)
-    # Names of models are counted by process.
+    # Each process numbers the names of its models.
     file = moved / "task.json"
     task = json.loads(file.read_text())
     task["config"]["name"] += "_7"

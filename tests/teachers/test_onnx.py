@@ -115,7 +115,7 @@ def test_images_are_converted_to_the_type_of_the_input(
 ):
     path = pooling(tmp_path, (None, 8, 8, 3), dtype=dtype)
     images = IMAGES.astype(received)
-    # Of 64 values of up to 255, of which float16 has 11 bits.
+    # The mean of 64 values of up to 255; float16 has 11 bits.
     teacher = kd_keras.load_teacher(path)
     np.testing.assert_allclose(teacher(images), IMAGES.mean((1, 2)), atol=1e-3)
 

@@ -16,7 +16,7 @@ BIAS = np.arange(4, dtype="float32")
 
 
 def written(path, backbone=FILES / "dynamic.onnx", *, layer="", **options):
-    """Writes a probe teacher, of stored embeddings alone without backbone."""
+    """Writes a probe teacher; without a backbone, one of stored embeddings."""
     options = TeacherOptions(**options, features=(layer,))
     record = {"fingerprint": "0" * 64, "outputs": "logits"}
     if backbone:

@@ -1,4 +1,4 @@
-"""Teachers that return something else than they are said to."""
+"""Teachers whose outputs are not of the declared kind."""
 
 import keras
 import nets

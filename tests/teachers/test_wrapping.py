@@ -131,7 +131,7 @@ def test_a_model_that_scales_images_itself_needs_no_preprocessing(
     for name in ("0-1", "tf", "torch", "caffe"):
         with pytest.raises(ValueError, match=f"itself.*Received: {name}, wh"):
             kd_keras.load_teacher(path, preprocess=name)
-    # What a function of one's own does is not known.
+    # The effect of a user's own function is not known.
     kd_keras.load_teacher(path, preprocess=f"{__name__}:cropped", image_size=12)
 
 

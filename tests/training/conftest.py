@@ -12,8 +12,8 @@ from kd_keras.training import runs
 def run(small_mnist, tmp_path):
     """Runs stages in a temporary directory.
 
-    A new work directory takes the place of another one's exports, which a run
-    would refuse.
+    Removes the exports of another work directory first, since a run would
+    refuse to replace them.
     """
 
     def run(*names, workdir="work", dataset=small_mnist, **options):

@@ -190,7 +190,7 @@ def test_a_store_of_other_logits_is_refused(run, tmp_path, small_mnist, taught):
     shutil.move(tmp_path / "models" / "small_teacher", tmp_path / "moved")
     moved = store_config(path, **{"teacher.path": str(tmp_path / "moved")})
     run("student", config=moved, workdir="moved_too")
-    # Without any teacher here, the store stands for it.
+    # Without any teacher here, the store takes its place.
     run("student", config=store_config(path), workdir="alone")
     assert same_bits(
         tmp_path / "moved_too" / "student" / "student.keras",
@@ -235,8 +235,8 @@ def test_a_live_teacher_predicts_the_validation_images_once_to_train(
 
     monkeypatch.setattr(Teacher, "outputs", counting)
     run("student", config=small_config(**{"student.epochs": 3}))
-    # No other batch is of its size: see `small_config`. The first is measured
-    # before the training.
+    # Only the validation batch has this size: see `small_config`. It is also
+    # predicted once when the teacher is measured, before the training.
     assert asked.count(100) == 2
     # The batches of training are counted, too, so none is missed.
     assert sum(asked) >= 3 * 400 + 100

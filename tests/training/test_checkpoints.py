@@ -236,7 +236,7 @@ def test_a_training_never_starts_over_where_all_states_are_damaged(
     states, weight = saved()
     with pytest.raises(ValueError, match="ckpt-2.*ckpt-1, damaged; start over"):
         states.restore()
-    # Of its first state, a process that was killed may leave half.
+    # A killed process may leave half of its first state.
     (tmp_path / "ckpt-2.index").unlink()
     states, weight = saved()
     assert states.restore() == (0, 0) and weight() == 0

@@ -1,4 +1,4 @@
-"""Classes are recorded with models, and compared with those of the data."""
+"""Classes are recorded with models, and compared with the data's."""
 
 import dataclasses
 import json

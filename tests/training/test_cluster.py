@@ -33,7 +33,7 @@ _FIELDS = {
     "student.epochs": 2,
     # The last batch has rows for some of the replicas alone.
     "student.batch_size": 33,
-    # The command line has those of a recipe.
+    # Set here because the command line would have a recipe's values.
     **{
         f"{stage}.optimizer.{name}": value
         for stage in ("teacher", "student", "baseline")
@@ -50,7 +50,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(folder):
-    """What two workers found in `cluster_checks.py`: list of dicts."""
+    """Results of two workers in `cluster_checks.py`: list of namespaces."""
     script = pathlib.Path(__file__).with_name("cluster_checks.py")
     argv = [sys.executable, str(script), str(folder), json.dumps(_FIELDS)]
     results = many_workers.run(argv, cwd=folder, limit=_LIMIT, forked=True)

@@ -67,7 +67,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(place):
-    """Runs a stage, of which the first run of this module is finished."""
+    """Runs a stage again: the module's first teacher and student exist."""
 
     def run(stage, *, dataset=None, **fields):
         config = small_config(

@@ -1,4 +1,4 @@
-"""Extended runs: what they end in, what they record, what is refused."""
+"""Extended runs: their results, their records, and refusals."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ def config_of(epochs, **fields):
 
 @pytest.fixture(scope="module")
 def constant():
-    """A schedule with which an extended run is a longer one."""
+    """A schedule with which an extended run equals a longer one."""
     return {
         "teacher.optimizer.schedule": "constant",
         "teacher.optimizer.warmup_epochs": 0.5,

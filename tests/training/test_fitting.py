@@ -96,7 +96,7 @@ def test_weights_that_are_not_finite_are_not_saved(run, tmp_path, monkeypatch):
     assert not (tmp_path / "models").exists()
     metrics = tmp_path / "work" / "teacher" / "metrics.jsonl"
     assert [line["epoch"] for line in read_metrics(metrics)] == [1]
-    # The same command goes on from the last good state.
+    # The same command resumes from the last good state.
     assert "warning" not in run("teacher")[0]
 
 
@@ -146,8 +146,8 @@ def test_float16_that_overflows_at_every_step_stops_the_training(run):
 
 @pytest.mark.slow
 def test_two_devices_give_the_student_of_one(tmp_path):
-    # Processes of their own: TensorFlow numbers the collectives of a process,
-    # and confuses those of two strategies, such as another test may have.
+    # In processes of their own: TensorFlow numbers the collectives of a process
+    # and confuses two strategies, and another test may have one.
     cases = []
     for devices in ("1", "2"):
         flags = [

@@ -147,7 +147,7 @@ def test_other_runtimes_take_the_same_range(trained, tmp_path):
         assert row["images"] == measured.record()
     quantized = loading.load_classifier(tmp_path / "small_student_int8.tflite")
     assert quantized.image_spec == measured
-    # Without its record, the file itself says what it takes: 0 and more.
+    # Without its record, the range comes from the file itself: 0 and more.
     (tmp_path / "exports.json").unlink()
     quantized = loading.load_classifier(tmp_path / "small_student_int8.tflite")
     step = (measured.high - measured.low) / 255

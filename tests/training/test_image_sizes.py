@@ -129,7 +129,7 @@ def test_the_run_is_known_by_the_size_of_its_teacher(
 def test_a_store_holds_the_logits_of_resized_images(
     trained, dataset, teacher, tmp_path
 ):
-    """So the student is that of the live teacher."""
+    """So the student equals the live teacher's student."""
     _, live = trained
     fields = config(teacher, **{"store.path": "auto", "store.dtype": "float32"})
     (report,) = run(tmp_path, dataset, fields, "student")
@@ -180,7 +180,7 @@ def test_models_are_measured_at_their_own_sizes(trained, dataset, teacher):
 
 
 def test_a_teacher_is_trained_at_its_own_size(dataset, tmp_path):
-    """What it exports is used as it is by the stages after it."""
+    """Later stages use its export as it is."""
     fields = config(
         "",
         **{

@@ -63,7 +63,7 @@ def test_a_student_of_predictions_is_that_of_the_live_teacher(
     )
     path, finished = label(file)
     assert finished
-    # The teacher that was trained here is not the one of the predictions.
+    # The store's teacher is the file, not the teacher that was trained here.
     config = small_config(**PLAIN, **{"store.path": str(path)})
     (report,) = run("student", config=config, dataset=digits, workdir="stored")
     for live, stored in zip(
@@ -76,7 +76,7 @@ def test_a_student_of_predictions_is_that_of_the_live_teacher(
         np.testing.assert_allclose(stored, live, atol=1e-5)
     for key in ("test_errors", "agreement"):
         assert report[key] == pytest.approx(expected[key])
-    # Other views than those that were predicted.
+    # The predictions are of other views.
     config.data.augment.translate = 1
     with pytest.raises(ValueError, match="augment=none.*share_views=true"):
         run("student", config=config, dataset=digits, workdir="other")
@@ -99,7 +99,7 @@ def test_predictions_of_views_are_stored_with_their_augmentation(
     path, _ = label(file, **{"data.augment.translate": 1})
     opened = kd_keras.LogitStore.open(path)
     assert opened.manifest["spec"] == spec.record()
-    # Those of the validation images are not plain.
+    # The validation images' predictions are of augmented views.
     assert list(opened.manifest["parts"]) == ["train"]
     kept = np.load(path / "train-ids.npy")
     for view in range(2):

@@ -63,7 +63,7 @@ def test_each_task_alone_writes_the_store_of_one_process(
         stores.contents(tmp_path / name / "store") for name in ("one", "many")
     ]
     assert written[0] == written[1]
-    # By whoever began the store.
+    # Only the process that began the store measured its teacher.
     assert len(measured) <= 1
 
 
@@ -87,7 +87,7 @@ def test_a_teacher_is_loaded_ahead_of_its_tasks_unless_none_is_left(
     )
     with opened("work") as job:
         job.load()
-        # Whoever begins the store measures it.
+        # The process that begins the store measures the teacher.
         assert loaded == [{"measured": True}]
         assert job.write()
         assert len(loaded) == 1

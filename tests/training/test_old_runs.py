@@ -56,7 +56,7 @@ def test_a_finished_stage_is_not_trained_again(
     if stage == "student":
         expected.insert(0, "work/store: teacher.graph could not be compared")
     assert [line.partition(",")[0] for line in lines] == expected
-    # Nor is its record rewritten.
+    # The record is not rewritten either.
     assert (place / "work" / stage / "config.json").read_text() == before
 
 

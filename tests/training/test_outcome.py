@@ -1,4 +1,4 @@
-"""Results that are no better than chance are said to be worthless."""
+"""Results that are no better than chance are reported as worthless."""
 
 import json
 import logging

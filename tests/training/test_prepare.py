@@ -85,7 +85,7 @@ def test_student_and_baseline_learn_from_the_transfer_set(
     assert [report["test_examples"] for report in reports] == [300] * 3
     card = (tmp_path / "models" / "small_student" / "model_card.md").read_text()
     assert f"{half} training examples" in card
-    # It is a part of what a student is, not of what its teacher is.
+    # Students and baselines depend on the transfer set, teachers do not.
     config.transfer.fraction = 0.4
     run("teacher", config=config)
     for stage in ("student", "baseline"):
@@ -117,7 +117,7 @@ def test_workers_meet_with_what_they_must_share(monkeypatch):
     assert facts != meet(seed=7)
     assert meet(**{"store.path": ""})["store.path"] is False
 
-    # One that is refused meets the others all the same, and then ends.
+    # A refused worker still meets the others, and then ends.
     with pytest.raises(ValueError, match="epochs"):
         meet(**{"teacher.epochs": -1})
     assert [bool(failure) for _, failure in met] == [False] * 4 + [True]

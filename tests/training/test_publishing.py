@@ -103,7 +103,7 @@ def test_a_damaged_export_is_made_again(
     assert after["model_card.md"] == before["model_card.md"]
     listed = manifests.read(place / EXPORT)
     assert listed and manifests.changed(place / EXPORT, listed) == []
-    # It may have been changed on purpose.
+    # A changed file is kept, since the change may be intended.
     aside = place / f"{EXPORT}.damaged-1" / name
     assert aside.exists() != is_lost
     assert is_lost or aside.read_bytes() == damaged

@@ -45,7 +45,7 @@ def test_every_stage_writes_its_records(run, tmp_path, small_mnist):
         )
         assert report["epochs"] == 2
 
-        # The report is true of the model that lies beside it.
+        # The report describes the model beside it.
         model = keras.models.load_model(folder / f"{stage}.keras")
         logits = model.predict(small_mnist.test.images, verbose=0)
         errors = (logits.argmax(-1) != small_mnist.test.labels).sum()
@@ -114,13 +114,13 @@ def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
     first = run("teacher", command="the first command")
     monkeypatch.setattr(keras.Model, "fit", None)
     assert run("teacher") == first
-    # Exported again where the export is gone.
+    # A lost export is written again.
     path = tmp_path / "models" / "small_teacher"
     (path / "saved_model.pb").unlink()
     path.rename(tmp_path / "gone")
     run("teacher", command="another command")
     assert (path / "saved_model.pb").exists()
-    # The card tells of the training, not of the export.
+    # The card has the training's command, not the export's.
     assert "the first command" in (path / "model_card.md").read_text()
 
 
@@ -205,7 +205,7 @@ def test_a_work_directory_of_another_configuration_is_refused(run, tmp_path):
         run("teacher", config=small_config(seed=1))
     with pytest.raises(ValueError, match=r"distill\.temperature \(was 4"):
         run("student", config=small_config(**{"distill.temperature": 2.0}))
-    # What a stage does not depend on may change.
+    # Fields that a stage does not depend on may change.
     run("teacher", config=small_config(**{"distill.temperature": 2.0}))
     # Another teacher under the same path is another configuration.
     run(

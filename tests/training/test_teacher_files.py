@@ -63,7 +63,7 @@ def test_the_teacher_is_identified_by_the_contents_of_its_class_map(
         fields = {"classes": str(classes)}
         found = find(paths[:1], fields, class_names=["low", "high"])
         assert found.class_names == ["low", "high"]
-        # As it was read, whatever becomes of the file.
+        # The map stays as it was read, whatever happens to the file.
         classes.unlink()
         assert found.teacher.num_classes == 2
         records.append(found.record)

@@ -56,7 +56,7 @@ def answers_of(function, **attributes):
 
 @pytest.fixture
 def check(caplog):
-    """Measures a teacher; returns what is logged."""
+    """Measures a teacher; returns the logged messages."""
 
     def check(measured, **parts):
         caplog.clear()

@@ -10,7 +10,7 @@ def test_values_of_two_fields_belong_together():
         ["x", "y"],
         ["", "z"],
     ]
-    # One value belongs to each of the others.
+    # A single value belongs to all values of the other field.
     assert comma_lists.paired({"a": "x, y", "b": ""})[1] == ["", ""]
 
 

@@ -139,7 +139,7 @@ def test_an_interruption_is_known_behind_another_error(tmp_path):
 @pytest.mark.parametrize(
     ("variables", "code", "text"),
     [
-        # The terminal's encoding alone: what it cannot show has escapes.
+        # Only the terminal's encoding: characters that it lacks are escaped.
         ({"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}, 0, "\\xe9\n"),
         (
             {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
@@ -182,7 +182,7 @@ def test_what_is_imported_with_tensorflow_is_never_searched(monkeypatch):
         monkeypatch.setitem(sys.modules, "tensorflow", None)
         assert not frozen
     assert frozen
-    # Objects of a program that goes on must not be kept.
+    # Objects of a running program must not be frozen.
     with command_line.importing():
         pass
     assert len(frozen) == 1

@@ -106,7 +106,7 @@ def iterated_options(data):
     ids=["arrays", "dataset", "infinite", "generator"],
 )
 def test_fit_iterates_without_autotuning(make):
-    # Its thread may delay the end of an iterator, so of each epoch.
+    # Its thread may delay the end of an iterator, and so of each epoch.
     assert iterated_options(make()) == [False, False]
 
 

@@ -76,7 +76,7 @@ def test_a_lock_names_its_holder_and_is_free_when_that_is_killed(
 
 
 def test_a_holder_that_does_not_move_keeps_the_lock(tmp_path, holder):
-    # For example on another machine, whose name is that of this one.
+    # For example a process on another machine with the same host name.
     holder.send_signal(signal.SIGSTOP)
     path = lock_file(tmp_path / "run")
     path.write_text("")

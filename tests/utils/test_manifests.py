@@ -1,4 +1,4 @@
-"""Lists of what was written: changed files are found."""
+"""Lists of written files show which files have changed."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def check(directory):
 
 def test_files_as_they_were_written_pass(directory, tmp_path):
     check(directory)
-    # Nothing is said of files that are not checked or not listed.
+    # Files that are not checked or not listed are not reported.
     (directory / "c.txt").write_text("changed")
     (directory / "d.bin").touch()
     check(directory)

@@ -1,4 +1,4 @@
-"""What a processor computes with, by its flags."""
+"""A processor's support for bfloat16, by its flags."""
 
 import pytest
 

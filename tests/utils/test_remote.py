@@ -1,4 +1,4 @@
-"""Paths of object stores: which are understood, and what an error says."""
+"""Paths of object stores: the supported ones, and errors."""
 
 import pathlib
 import sys

@@ -92,7 +92,7 @@ def test_the_missing_are_named_on_every_worker_that_waits(threads):
     unknown = f"{'x' * 64}:1"
     hosts = (*hosts[:3], unknown)
     threads.start(hosts, 0, patience=3)
-    # This one would wait much longer: the first one's end is its end.
+    # This worker would wait much longer, but ends with the first one.
     threads.start(hosts, 1)
     for error in threads.errors():
         assert error == (
@@ -165,8 +165,8 @@ def test_a_process_with_the_index_of_another_host_is_refused(threads):
 def test_a_worker_that_was_started_again_takes_its_own_place(threads):
     hosts = local_hosts(3)
     threads.start(hosts, 0)
-    # One that is killed after it has sent its facts, which differ, and got
-    # those of worker 0.
+    # A worker that is killed after it has sent its facts, which differ, and
+    # received worker 0's facts.
     came = queue.Queue()
     killed = message_of(
         hosts, "facts", nonce="old", facts={"seed": 7}, reason=""

@@ -1,4 +1,4 @@
-"""Fingerprints of user code follow its text and that of its own imports."""
+"""Fingerprints of user code cover its text and its own imports' text."""
 
 import importlib
 import sys
@@ -67,7 +67,7 @@ def test_installed_code_and_this_package_are_not_followed(code, tmp_path):
         before = source_code.fingerprint("my_net")
         code({"site-packages/my_library.py": "x = 2\n"})
         assert source_code.fingerprint("my_net") == before
-        # But an installed network that is named itself is.
+        # An installed network that is named itself has a fingerprint.
         assert source_code.fingerprint("my_library") is not None
     finally:
         sys.path.remove(str(folder))

@@ -44,7 +44,7 @@ def table(results, group):
 
 
 def _errors(experiment, lines):
-    """Errors as text; many also as a share, and those of omitted threes."""
+    """Errors as text, with their share if many, or the errors on threes."""
     if not lines:
         return NOT_MEASURED
     errors = values(lines, "errors")

@@ -33,7 +33,7 @@ def test_factors_are_those_of_pillow(name, enhancer):
     assert (made != IMAGES).any(axis=(1, 2, 3)).all()
     for before, after, factor in zip(IMAGES, made, factors(name, 0.8)):
         expected = enhancer(Image.fromarray(before)).enhance(float(factor))
-        # Pillow cuts off what is rounded here.
+        # Pillow truncates values that are rounded here.
         difference = after.astype(int) - np.asarray(expected)
         assert difference.min() >= 0 and difference.max() <= 1
         assert difference.mean() < 0.7

@@ -41,7 +41,7 @@ def test_areas_and_ratios_are_the_published_ones(erased):
     area = covered.mean(axis=(1, 2))
     assert area.min() > 0.01 and area.max() < 0.36
     # Wide boxes of a large area do not fit, so the mean is a little less
-    # than that of a uniform share.
+    # than a uniform share would have.
     assert area.mean() == pytest.approx((0.02 + 0.33) / 2, abs=0.015)
     tall = covered.any(axis=2).sum(axis=1)
     wide = covered.any(axis=1).sum(axis=1)

@@ -6,7 +6,7 @@ import pytest
 
 from kd_keras.data.augmentation import ViewSpec, table
 
-# What stores of version 0.1 hold.
+# The record in stores of version 0.1.
 FIRST = {"seed": 1, "translate": 2, "mirror": "random", "cutout": 3}
 FIRST |= {"mixup": 0.5, "cutmix": 0.25}
 

@@ -170,7 +170,7 @@ class RecordingDraws(order.Draws):
 
 
 def test_no_two_augmentations_share_a_draw(monkeypatch):
-    """Neither those of one image, nor the crop, nor the mixing."""
+    """Checks the augmentations of an image, the crop and the mixing."""
     monkeypatch.setattr(order, "Draws", RecordingDraws)
     monkeypatch.setattr(RecordingDraws, "numbers", {})
     spec = ViewSpec(seed=3, crop_scale=(0.1, 1.0), mixup=0.5, cutmix=0.5, **ALL)

@@ -23,7 +23,7 @@ def test_the_oldest_embeddings_are_replaced():
     rows, filled = rows_of(queue)
     assert filled == 5
     np.testing.assert_allclose(rows, unit[[5, 6, 2, 3, 4]], atol=1e-6)
-    # More than it holds: the last ones.
+    # Of more rows than it holds, it keeps the last ones.
     queue.update(unit)
     rows, _ = rows_of(queue)
     np.testing.assert_allclose(rows, unit[[7, 8, 4, 5, 6]], atol=1e-6)

@@ -9,7 +9,7 @@ SETS = [[0, 1, 2], [0, 3], [1, 4, 0]]
 
 
 def predictions_of_blocks(blocks, *, count=50):
-    """Certain of the block, even among its classes: a block covariance."""
+    """Predictions certain of a block, and even over the block's classes."""
     num_classes = sum(len(block) for block in blocks)
     rows = np.zeros((len(blocks), num_classes))
     for row, block in zip(rows, blocks):
@@ -68,7 +68,7 @@ def test_no_two_sets_of_a_size_are_the_same():
 
 
 def test_sets_depend_on_predictions_and_seed_alone():
-    # Nothing to find: what k-means ends in depends on where it starts.
+    # There are no sets to find, so k-means' result depends on its start.
     predictions = np.random.default_rng(0).dirichlet(np.ones(40), 200)
 
     def sets(seed):

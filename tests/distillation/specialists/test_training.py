@@ -1,4 +1,4 @@
-"""The loss of a specialist, and what its training changes."""
+"""The loss of a specialist, and the weights that its training changes."""
 
 import keras
 import nets

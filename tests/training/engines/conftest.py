@@ -1,4 +1,4 @@
-"""What the workers of all engines label: some digits, in small files."""
+"""Some digits, in small files, that the workers of all engines label."""
 
 import json
 

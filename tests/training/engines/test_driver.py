@@ -1,4 +1,4 @@
-"""Who does which task, and again after a loss."""
+"""The division of tasks among workers, also after the loss of one."""
 
 import collections
 
@@ -9,10 +9,10 @@ from kd_keras.training.engines.driver import Event
 
 
 class Crew:
-    """Workers that answer at once, except for what a test says of them.
+    """Workers that answer at once, unless a test sets another event.
 
     Args:
-        count: int, how many.
+        count: int, the number of workers.
         instead: dict of `(worker, method)` or `(worker, method, number)` to
             the kind of event that comes instead of an answer, once.
     """
@@ -54,7 +54,7 @@ def test_the_tasks_are_divided_and_one_worker_ends_the_store():
     assert sorted(number for _, _, number in crew.runs()) == [4, 7]
     methods = [method for _, method, *_ in crew.asked]
     assert methods.count("begin") == methods.count("finish") == 1
-    # Of the worker that holds the lock.
+    # The worker that holds the lock finishes the store.
     assert crew.asked[-1] == (0, "finish")
 
 

@@ -1,4 +1,4 @@
-"""What a stage's result depends on, and the table of stages."""
+"""The record of what a stage depends on, and the table of stages."""
 
 import dataclasses
 import types
@@ -44,7 +44,7 @@ def test_a_run_depends_on_the_versions_of_its_augmentations(monkeypatch):
         )
         return base.Stage.find_inputs(stage)
 
-    # As runs of earlier versions recorded it.
+    # Without an entry, like the records of earlier versions.
     assert "augmentations" not in inputs(translate=1, mixup=0.5)
     was = inputs(erasing=0.5)
     assert was["augmentations"] == ["erasing 1"]

@@ -55,11 +55,11 @@ def test_the_baseline_alone_may_have_few_labels(small_mnist, tmp_path):
     passes = {name: stage.passes for name, stage in stages.items()}
     assert passes.pop("baseline") == 5
     assert set(passes.values()) == {1}
-    # It chooses them as it does where all have few.
+    # It chooses the same images as if all stages had few labels.
     same = few(**{"data.labels_per_class": 6})
     all_few = stages_of(same, small_mnist, tmp_path)["baseline"]
     assert stages["baseline"].train.ids.tolist() == all_few.train.ids.tolist()
-    # What the others depend on stays as it was.
+    # The records of the other stages stay the same.
     without = few(**{"data.labels_per_class": 0})
     for name, stage in stages_of(without, small_mnist, tmp_path).items():
         records = [
@@ -130,7 +130,7 @@ def test_an_epoch_of_several_passes_shows_a_view_in_each(small_mnist, tmp_path):
     # Shifts of a pixel: some of the nine are drawn again.
     assert len(set.union(*views)) > 3 * 120
     assert baseline.view_of(1) == 3
-    # A resumed training sees what is left.
+    # A resumed training sees the remaining batches.
     rest = [batch for batch, _ in baseline.training_batches(1, 3)]
     assert len(rest) == 3
     np.testing.assert_array_equal(rest[0], images[9])

@@ -146,7 +146,7 @@ def test_stored_embeddings_serve_teacher_and_student(
     logits, features = answers(ids, 1, None)
     np.testing.assert_allclose(logits, head(embedding), atol=1e-4)
     np.testing.assert_array_equal(features[0], embedding)
-    # As where the store is all that there is, made from a file.
+    # The same with the store alone, as if it was made from a file.
     config.teacher.backbone = str(tmp_path / "store")
     config.store.path = ""
     config.name = "alone"

@@ -80,7 +80,7 @@ def test_the_stage_writes_its_records(run, report, small_mnist):
         cards[name] = (path / "model_card.md").read_text()
         return loading.load_teacher(path)(tf.constant(images)).numpy()
 
-    # What is exported is eq. 5 of what the specialists themselves export.
+    # The export combines the specialists' own exports by eq. 5.
     sets, generalist = report["class_sets"], logits("teacher")
     assert [len(classes) for classes in sets] == [4, 4]
     members = [logits(f"specialist_{m}") for m in range(2)]
@@ -140,7 +140,7 @@ def test_an_interruption_within_a_specialist_ends_in_the_same_bits(run, report):
     again = run("specialist", workdir="cut")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "fit", None)
-        # What is finished is not trained again.
+        # Finished specialists are not trained again.
         assert run("specialist", workdir="cut") == again
     for key in ("class_sets", "test_errors", "by_coverage"):
         assert again[key] == report[key]

@@ -32,7 +32,7 @@ def test_the_training_data_has_no_labels_without_a_hard_loss(run, monkeypatch):
 
 @pytest.fixture(scope="module")
 def plain_weights(trained_teacher, small_mnist, tmp_path_factory):
-    """Of a student that learnt in the paper's way."""
+    """Weights of a student that learned in the paper's way."""
     folder = tmp_path_factory.mktemp("plain")
     teacher = {"teacher.path": str(trained_teacher), "student.epochs": 2}
     runs.run(
@@ -110,6 +110,6 @@ def test_several_teachers_are_an_ensemble(run, tmp_path, taught):
         np.testing.assert_allclose(a, b, atol=1e-5)
     first = student("first", **{"teacher.path": paths[0]})
     assert not np.allclose(live[0], first[0], atol=1e-5)
-    # The order of the weights is part of which teacher it is.
+    # The order of the weights is part of the teacher's identity.
     with pytest.raises(ValueError, match=r"teacher\.weights"):
         student("live", **{**options, "teacher.weights": (3.0, 1.0)})

@@ -53,7 +53,7 @@ def test_they_are_known_by_their_contents(small_mnist, tmp_path, weights):
         stage = make_stage("baseline", config, small_mnist, tmp_path)
         records.append(stage.find_depends_on())
     assert records[0] == records[1]
-    # As runs of earlier versions recorded it.
+    # Without an entry, like the records of earlier versions.
     assert "student.weights" not in records[2]
     assert len(records[0]["student.weights"]) == 64
 

@@ -154,8 +154,8 @@ def choose(names):
     """The experiments of these names, in the catalogue's order.
 
     Args:
-        names: list of str; kinds, numbers of labels, `all` and `none` are
-            allowed, too.
+        names: list of str; kinds, numbers of labels such as `labels_500`,
+            `all` and `none` are allowed, too.
 
     Raises:
         ValueError: if a name is unknown.

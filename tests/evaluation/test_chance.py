@@ -43,10 +43,10 @@ def test_chance_is_the_accuracy_of_shuffled_predictions():
         (0.15, {}, False),
         (0.25, {}, False),
         (0.9, {}, False),
-        # Of two classes half is chance, and 60 % is some knowledge.
+        # With two classes, 50 % is chance, and 65 % is some knowledge.
         (0.5, {"num_classes": 2}, True),
         (0.65, {"num_classes": 2}, False),
-        # Of a thousand classes 1 % is.
+        # With a thousand classes, 2 % is some knowledge.
         (0.02, {"num_classes": 1000, "count": 10000}, False),
         # A good model may miss a few examples by accident.
         (0.8, {"count": 8}, False),

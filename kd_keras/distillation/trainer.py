@@ -128,7 +128,7 @@ class ExactTrainer(
         return self.network(x, training=training), ()
 
     def check_update(self):
-        """Raises a ValueError if an update would change what it must not."""
+        """Raises a ValueError if an update would change frozen variables."""
 
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)

@@ -72,14 +72,14 @@ class _Labelling:
 
         Args:
             method: str, of `worker.Worker`.
-            preferred: worker that is asked first, or None.
-            others: str, a method that each of the other workers is asked for
-                once meanwhile, or empty.
+            preferred: worker that is called first, or None.
+            others: str, a method that is called once in each of the other
+                workers meanwhile, or empty.
 
         Returns:
             `(worker, answer)`.
         """
-        # The workers that have been asked for `others`, or all without it.
+        # The workers that have had their call of `others`, or all without it.
         resting = set() if others else {*self._crew.workers}
         while True:
             idle = [w for w in self._crew.workers if w not in self._asked]

@@ -21,9 +21,9 @@ _PUBLIC = {
 
 __all__ = [*_PUBLIC]
 
-# TensorFlow's threads for operations, which it starts later, are as many as the
-# cores. A teacher that is a Python function holds one of them, and waits for
-# TensorFlow's operations inside: forever, if it was the only one.
+# TensorFlow will start as many threads for operations as there are cores. A
+# teacher that is a Python function holds one of them while it waits for
+# TensorFlow's operations inside: forever, if it is the only one.
 if provenance.threads() == 1:
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 

@@ -16,8 +16,8 @@ Examples:
   kd-keras label --config=cifar10 --engine=ray --ray_address=head:6379
   kd-keras label --config=cifar10 --from=predictions.npz
 
---from stores predictions that were made elsewhere, such as those of an API, by
-the ids or the file names of the images, from a .npy, .npz or Parquet file.
+--from stores predictions that were made elsewhere, such as by an API, from a
+.npy, .npz or Parquet file with the ids or the file names of the images.
 
 After an interruption, the same command resumes. Each file of a store is a task
 that any process can do, in any order, with the same bytes:
@@ -138,7 +138,7 @@ def _label_with_workers(config, places):
 
 
 def _label_here(config, places):
-    """As `_label_with_workers`, in this process; only counts, if asked to."""
+    """As `_label_with_workers`, in this process, or only counts the tasks."""
     with command_line.importing():
         from kd_keras.training import label_jobs
 

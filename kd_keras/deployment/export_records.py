@@ -1,7 +1,7 @@
 """The record of the exports in a directory: `exports.json`.
 
 A directory may hold the exports of several models. Each file has a row with
-the model, what was measured, and the SHA-256 of the file.
+the model, the measurements, and the SHA-256 of the file.
 """
 
 import json
@@ -49,9 +49,9 @@ def text(rows, *, model, command):
     """Returns the text of `exports.json`.
 
     Args:
-        rows: list of dicts, those of all models.
+        rows: list of dicts, the rows of all models.
         model: str, the path of the model that was exported last.
-        command: str, that of the last export.
+        command: str, the command of the last export.
     """
     record = {"model": model, "command": command, "formats": rows}
     return json.dumps(record, indent=2) + "\n"
@@ -82,14 +82,14 @@ def check_names(directory, rows, *, model, names):
 
 
 def kept(earlier, rows):
-    """Returns the earlier rows that stay true beside those of an export.
+    """Returns the earlier rows that are still valid after an export.
 
-    These are the rows of other models, and of the same model's other formats
-    if its weights are the same.
+    These are the rows of other models and, if the exported model's weights
+    have not changed, the rows of its other formats.
 
     Args:
         earlier: list of dicts, as `read` returns them.
-        rows: list of dicts of one model, its own row first.
+        rows: list of dicts, the new rows; the model's own row is the first.
     """
     model = rows[0]
     formats = {row["format"] for row in rows}
@@ -112,7 +112,7 @@ def kept(earlier, rows):
 
 
 def with_files(directory, rows):
-    """Returns the rows of the files that are there, and of their models.
+    """Returns the rows of the files that exist, and of their models.
 
     Args:
         directory: `pathlib.Path`.

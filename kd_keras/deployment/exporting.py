@@ -62,8 +62,8 @@ def export(
         data: name of a dataset, `config.data` or a `datasets.Dataset`.
         calibration_examples: int, training images for the ranges of int8;
             see `Calibration`. Their labels are not used.
-        preprocess: str, as `load_teacher` takes it: what is done to the
-            images before the model. Every file does it, too.
+        preprocess: str, the preprocessing of the images before the model, as
+            `load_teacher` takes it. Every exported file includes it.
         command: str, for the record.
 
     Returns:
@@ -269,7 +269,7 @@ training images: the part that brings the model closest to the float model.\
 
 
 def _opening(model):
-    """The words with which the card's section of a model begins."""
+    """The first words of a model's section in the card."""
     return f"{tables.markdown_text(model)} in other"
 
 

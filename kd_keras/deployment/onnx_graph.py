@@ -31,7 +31,7 @@ def replace_erfc(graph):
 def missing_operations(graph):
     """Names of operations that ONNX does not have, sorted.
 
-    A converter keeps the name of what it cannot convert.
+    A converter keeps the name of an operation that it cannot convert.
     """
     from onnx import defs
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 from kd_keras.models import activations, batch_norm, interface
 from kd_keras.utils import files
 
-# What makes probabilities of logits.
+# Functions from logits to probabilities.
 _FUNCTIONS = {"softmax": tf.nn.softmax, "sigmoid": tf.sigmoid}
 
 
@@ -22,9 +22,9 @@ def export_saved_model(model, path, *, activation=None, dtype="uint8"):
         model: Keras model, images -> logits.
         path: str or path of the directory. A directory that this program
             wrote is replaced.
-        activation: `softmax`, or `sigmoid` for logits that are a yes or no
-            each: what makes probabilities of them. By default `sigmoid` for
-            one logit, else `softmax`.
+        activation: the function that turns logits into probabilities:
+            `softmax`, or `sigmoid` for logits that are a yes or no each. By
+            default `sigmoid` for one logit, else `softmax`.
         dtype: str, of the images: `uint8` if they are from 0 to 255, else
             `float32`.
 

@@ -21,17 +21,17 @@ class Source:
             signature that takes float images: `float_images`, as SavedModels
             of this project have, or `serving_default`.
         image_spec: `ImageSpec` of the images.
-        preprocess: str, as `preprocessing.find` takes it: what is done to
-            the images, from 0 to 255, before the model; exported with it.
+        preprocess: str, the preprocessing of images from 0 to 255 before the
+            model, as `preprocessing.find` takes it; exported with the model.
 
     Attributes:
-        name: str, as `name_of`.
+        name: str, as `name_of` returns it.
         image_shape: `(height, width, channels)`.
-        reference: path of the model that files are compared with: the same,
-            or a copy: in float32 of a `.keras` file of mixed precision, and
-            with the preprocessing.
-        rounds: bool, whether the model rounds its activations itself: it was
-            trained with `student.quantize`.
+        reference: path of the model that files are compared with: the model
+            itself or a copy, which includes the preprocessing, and computes
+            in float32 where a `.keras` file has mixed precision.
+        rounds: bool, whether the model rounds its activations itself, because
+            it was trained with `student.quantize`.
 
     Raises:
         FileNotFoundError, ValueError: if it is neither or has no such

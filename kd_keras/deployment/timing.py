@@ -119,7 +119,7 @@ class _Worker:
         )
 
     def __enter__(self):
-        # It is ended by this process, which a terminal interrupts too.
+        # A terminal interrupts this process, too, which then ends the worker.
         with interruption.ignored():
             self._process.start()
         return self

@@ -7,7 +7,7 @@ from kd_keras.teachers import loading
 
 # An int8 model that agrees less is broken, not rounded.
 _LEAST_AGREEMENT = 0.9
-# Of a model that was trained with the rounding.
+# The same for a model that was trained with the rounding.
 _LEAST_AGREEMENT_OF_ROUNDED = 0.98
 
 
@@ -17,9 +17,9 @@ class Verifier:
     Args:
         reference: `Classifier`, the model.
         test: labelled examples.
-        rounds: bool, whether the model rounds its activations itself. Every
-            format may then round a value next to the middle of two steps to
-            the other one.
+        rounds: bool, whether the model rounds its activations itself. A value
+            near the middle between two steps may then be rounded up in one
+            format and down in another.
     """
 
     def __init__(self, reference, test, *, rounds=False):

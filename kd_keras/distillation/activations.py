@@ -15,13 +15,13 @@ from kd_keras.distillation import labels as labels_lib
 
 @dataclasses.dataclass(frozen=True)
 class Activation:
-    """What follows from the activation that the logits are made for.
+    """The label conversion, loss and metrics for an activation of the logits.
 
     Attributes:
         name: str, `softmax` or `sigmoid`.
         least_logits: int, the smallest number of logits.
-        convert_labels: function of the labels of a batch -> labels for the
-            functions below, or None for None.
+        convert_labels: function of a batch's labels -> labels for the
+            functions below; None stays None.
         hard_loss: function of labels and logits -> float32 `(batch,)`, the
             cross-entropy in nats.
         accuracy: function of labels and logits -> float32 `(batch,)`, the
@@ -102,7 +102,7 @@ def _share_of_same(decisions, others):
 
 
 def _checked(labels, logits):
-    """Labels, after a check of their number and an operation for values."""
+    """The labels, after a check of their number and of their values."""
     if not labels.shape.is_compatible_with(logits.shape):
         raise ValueError(
             "labels of sigmoid predictions must be 0 or 1 for each of the "

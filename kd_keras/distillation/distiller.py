@@ -97,8 +97,8 @@ class Distiller(trainer.ExactTrainer):
         features: list of `FeatureMatch`.
         feature_shapes: list of the shapes of the teacher's targets without
             the batch, as `FeatureMatch.target_shape` returns them, for
-            batches that have `teacher_features`; by default those of the
-            teacher, or of the first batch.
+            batches that have `teacher_features`; by default the shapes of the
+            teacher's features, or of the first batch's.
 
     Raises:
         ValueError: if an argument is not as above, student and teacher have
@@ -148,7 +148,7 @@ class Distiller(trainer.ExactTrainer):
         self.renew_steps()
 
     def set_teacher(self, teacher, *, output=None):
-        """Sets the teacher, such as that of a Distiller read from a file.
+        """Sets the teacher, for example of a Distiller loaded from a file.
 
         Args:
             teacher: as `teacher` of the class.
@@ -241,7 +241,7 @@ class Distiller(trainer.ExactTrainer):
         return super().fit(*args, **kwargs)
 
     def make_train_function(self, force=False):
-        # In the first step it would have the step traced a second time.
+        # Building in the first step would trace the step a second time.
         known = self.matching is None or self.matching.built
         if known and self.network.built and self.network.trainable_variables:
             self.build_under_strategy()

@@ -101,7 +101,7 @@ class FeatureMatch:
         return cls(**config)
 
     def teacher_target(self, feature):
-        """Reduces a feature of the teacher to what the student is to match.
+        """Reduces a feature of the teacher to the target for the student.
 
         Args:
             feature: tensor `(batch, ..., channels)`.
@@ -123,7 +123,7 @@ class FeatureMatch:
         return feature
 
     def target_record(self):
-        """Returns a dict of JSON values on which the target depends."""
+        """Returns the settings that the target depends on: a dict for JSON."""
         reduce = FEATURE_LOSSES[self.loss].reduce
         pool = self.pool if reduce is None else reduce.__name__
         return {"teacher": self.teacher, "pool": pool}

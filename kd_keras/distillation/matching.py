@@ -194,7 +194,7 @@ def _checked_shapes(shapes, matches):
 
 
 def config_of(matching):
-    """The part of a Distiller's configuration that tells of features: dict."""
+    """The part of a Distiller's configuration about features: dict."""
     if matching is None:
         return {}
     return {

@@ -1,7 +1,7 @@
 """Projections of a student's features to the teacher's number of channels.
 
-Layers of the Distiller: they are trained with the student, and in no file of
-it. Variables and outputs are float32.
+The projections are layers of the Distiller: they are trained with the student,
+but are not in the student's files. Variables and outputs are float32.
 """
 
 import keras
@@ -60,6 +60,6 @@ def _orthogonal(channels):
     return OrthogonalProjection(channels, dtype="float32", name="projection")
 
 
-# Functions of the teacher's number of channels -> layer; None makes none. The
-# names are those of `config.features.PROJECTIONS`.
+# Functions of the teacher's number of channels -> layer, or None for no
+# projection. `config.features.PROJECTIONS` has the same names.
 PROJECTIONS = {"none": None, "linear": _linear, "orthogonal": _orthogonal}

@@ -1,7 +1,7 @@
 """Settings of a loss that may change while a student is trained.
 
-A number; a schedule, which is a function of the optimizer's steps; or a
-variable, which the caller assigns to.
+A setting is a number; a schedule, which is a function of the optimizer's
+steps; or a variable, which the caller assigns to.
 """
 
 import numbers

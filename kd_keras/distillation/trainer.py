@@ -31,10 +31,11 @@ class ExactTrainer(
 
     Under a `tf.distribute.MirroredStrategy` each replica computes its part
     of the mean over the whole batch. The update and the logs are the same as
-    on one device, even if the replicas' parts of a batch are unequal. So are
-    those of the workers of a `tf.distribute.MultiWorkerMirroredStrategy`,
-    which take distributed datasets; only the logs of a step are then of the
-    first replica of each worker.
+    on one device, even if the replicas' parts of a batch are unequal. The
+    same holds for the workers of a
+    `tf.distribute.MultiWorkerMirroredStrategy`, which take distributed
+    datasets; only the logs of a single step are then from the first replica
+    of each worker.
 
     Calling, `predict` and saving are the network's.
 
@@ -91,7 +92,7 @@ class ExactTrainer(
 
     @property
     def own_variables(self):
-        """The variables of the training that the network has not: list."""
+        """The training's variables that are not the network's: list."""
         return []
 
     @property
@@ -107,7 +108,7 @@ class ExactTrainer(
 
     @abc.abstractmethod
     def _targets(self, x, y):
-        """Returns a dict of what the logits are compared with.
+        """Returns the targets of the logits: a dict.
 
         It has `labels`, integers `(batch,)` or None.
         """
@@ -127,7 +128,7 @@ class ExactTrainer(
         return self.network(x, training=training), ()
 
     def check_update(self):
-        """Raises a ValueError if an update would change more than it may."""
+        """Raises a ValueError if an update would change frozen variables."""
 
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)

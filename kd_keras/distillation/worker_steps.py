@@ -8,9 +8,9 @@ from kd_keras.utils import strategies, tf_data
 class WorkerSteps:
     """Mixin for `keras.Model`: steps on the workers of a cluster.
 
-    Keras averages the logs of each step over all workers, an exchange for each
-    log. Here a step returns the logs of the first replica of this process;
-    the metrics are summed over all at the end of an epoch.
+    Keras averages the logs of each step over all workers, with an exchange
+    for each log. Here a step returns the logs of the first replica of this
+    process; the metrics are summed over all workers at the end of an epoch.
     """
 
     def make_train_function(self, force=False):

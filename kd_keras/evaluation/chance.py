@@ -1,7 +1,7 @@
 """Judges whether predictions are better than chance.
 
-Chance is what predictions score that do not depend on the image. It is not
-1 / classes: where 90 % of the images are of one class, a model that always
+Chance is the accuracy of predictions that do not depend on the image. It is
+not 1 / classes: where 90 % of the images are of one class, a model that always
 predicts this class is right on 90 % of them.
 """
 
@@ -15,11 +15,11 @@ from kd_keras.evaluation import outputs
 
 # Standard deviations above chance from which a score is better (p = 0.01).
 _SIGNIFICANT = 2.33
-# Confidence that a model which is judged is not a good one by accident.
+# Confidence that a model judged as worthless is not a good one with bad luck.
 _CONFIDENCE = 0.999
-# Labels of the other classes from which a constant prediction is no accident.
+# With this many labels of other classes, a constant prediction is no accident.
 _ENOUGH_OTHERS = 10
-# Examples of a class from which it is known what it is taken for.
+# With this many examples of a class, its top prediction is no accident.
 _ENOUGH_OF_A_CLASS = 5
 # Differences between images, as a share of those between classes, that are
 # too small to learn from.
@@ -28,7 +28,7 @@ _CONSTANT = 0.02
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """Predictions of some images, compared with their labels.
+    """Predictions for some images, compared with their labels.
 
     Attributes:
         labels: int array `(n,)`.
@@ -54,9 +54,9 @@ class Score:
 
     @functools.cached_property
     def chance(self):
-        """The accuracy of predictions as frequent, in any order of images.
+        """The mean accuracy if the predictions are assigned to random images.
 
-        With labels of one class alone it is 1 / classes.
+        With labels of a single class it is 1 / classes.
         """
         labels, predictions = self._shares
         if (labels == 1).any():
@@ -75,8 +75,8 @@ class Score:
 
         They are if the accuracy is near chance (less than a quarter more, and
         less than a twentieth of the way to 1), or not significantly above it.
-        With few examples that happens to good models, too: none is judged
-        whose accuracy may still be half-way from chance to 1.
+        With few examples that happens to good models, too: a model is not
+        judged while its accuracy may still be half-way from chance to 1.
         """
         above = self.accuracy - self.chance
         is_near = above < min(0.25 * self.chance, 0.05 * (1 - self.chance))
@@ -93,7 +93,7 @@ class Score:
 
     @functools.cached_property
     def other_order(self):
-        """What classes are taken for if theirs is another order.
+        """The class that each class is predicted as, if the order is wrong.
 
         Returns:
             dict of classes to the class that most examples of each are
@@ -108,7 +108,7 @@ class Score:
             if is_clear and len(predictions) >= _ENOUGH_OF_A_CLASS:
                 taken[int(label)] = int(top)
         moved = {c: other for c, other in taken.items() if c != other}
-        # What a weak model confuses is no permutation.
+        # The confusions of a weak model are no permutation.
         is_permutation = set(moved) == set(moved.values())
         return moved if is_permutation else {}
 
@@ -138,7 +138,7 @@ class Score:
     def _deviations(self):
         """Standard deviations of the score above chance, in float64.
 
-        Over all ways to assign the predictions to the images.
+        The deviation is over all ways to assign the predictions to the images.
         """
         labels, predictions = self._shares
         n = self.examples
@@ -177,8 +177,9 @@ def score(*, logits, labels):
 def nearly_constant(logits):
     """Whether logits hardly depend on the image.
 
-    They are if their differences between images are small beside those
-    between classes. A shift of all logits of an image does not count.
+    True if their differences between images are small beside their
+    differences between classes. A shift of all logits of an image does not
+    count.
 
     Args:
         logits: `(n, num_classes)`.

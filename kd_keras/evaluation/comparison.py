@@ -37,14 +37,14 @@ def evaluate_model(
     Args:
         model: path of a SavedModel, `.keras`, `.tflite` or `.onnx` file; a
             Keras model or callable, images -> logits; or a list of several,
-            measured as an ensemble. One logit is that of class 1 of two;
-            softmax's probabilities are measured as their logarithms.
+            measured as an ensemble. A single logit is the logit of class 1
+            of two; probabilities of softmax count as their logarithms.
         data: name of a dataset, `config.data` or a `datasets.Dataset`.
         teacher: like `model`, or None.
         baseline: like `model`, or None.
         split: `test`, `validation` or `train`. `validation` exists where
             `config.data.validation_examples` is set.
-        temperature: float, the one that the student was trained with.
+        temperature: float, the temperature of the student's training.
         mean: `arithmetic` or `geometric`; see `ensemble.combine`.
         resize: bool; True resizes the images for each model that takes
             another size than the data's (bilinear, antialiased), False
@@ -64,7 +64,7 @@ def evaluate_model(
         FileNotFoundError, ValueError: if a model or the data cannot be used.
     """
     losses.check_temperature(temperature)
-    # Models first: they are where a typing error is likely.
+    # Models first: a typing error is most likely in their paths.
     classifiers = _classifiers(
         model, teacher, baseline, mean=mean, resize=resize
     )
@@ -107,7 +107,7 @@ def evaluate_model(
 
 
 def _classifiers(model, teacher, baseline, **options):
-    """The classifiers of the roles that are given: a dict."""
+    """The classifier of each role that is given: a dict."""
     given = {"model": model, "teacher": teacher, "baseline": baseline}
     return {
         role: as_classifier(value, **options)
@@ -245,7 +245,7 @@ def as_classifier(model, *, mean="arithmetic", resize=False):
 
 
 def _meaning_of_outputs(model, num_classes):
-    """The meaning of a model's outputs, as its layers tell it; see `Teacher`.
+    """The meaning of a model's outputs, from its layers; see `Teacher`.
 
     Raises:
         ValueError: if they are probabilities of several labels.
@@ -296,7 +296,7 @@ def check_fit(classifier, examples, *, labels=True, class_names=None):
             "Received: a flat folder"
         )
     if classifier.num_classes is not None and examples.num_classes:
-        # A single logit is that of class 1 of two.
+        # A single logit is the logit of class 1 of two.
         num_classes = max(classifier.num_classes, 2)
         _check_classes(classifier.path, num_classes, examples.num_classes)
     class_name_checks.check_same(

@@ -224,7 +224,7 @@ def compare(*, logits, other_logits, labels, seed=0):
 
 def _bootstrap(only, only_other, total, seed):
     """The interval of the difference of two accuracies: `[low, high]`."""
-    # A sample is known by its counts of three kinds of examples.
+    # A sample's difference follows from its counts of three kinds of examples.
     shares = np.array([only, only_other, total - only - only_other]) / total
     samples = np.random.default_rng(seed).multinomial(
         total, shares, size=_BOOTSTRAP_RESAMPLES

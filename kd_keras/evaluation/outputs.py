@@ -1,4 +1,4 @@
-"""Reads what models return as logits over classes.
+"""Converts the outputs of models to logits over classes.
 
 Models of other programs may end in softmax, and binary ones have one output.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 # Softmax sums to 1 up to the rounding of float16.
 _SUM_TOLERANCE = 2e-3
-# So many values from 0 to 1, without an exception, are no logits.
+# If at least this many values are all from 0 to 1, they are no logits.
 _MANY_VALUES = 32
 _TINY = np.finfo("float32").tiny
 _log = logging.getLogger(__name__)

@@ -74,7 +74,7 @@ def answers_to(answers, examples):
         examples: `Examples`.
 
     Returns:
-        `Outputs` of float32 arrays `(n, ...)`, those of view 0.
+        `Outputs` of float32 arrays `(n, ...)` for view 0.
     """
 
     def answer(ids, images):

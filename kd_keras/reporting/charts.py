@@ -47,7 +47,7 @@ def learning_curves(curves, *, x_label, y_label, title, mark=None):
     """Draws accuracy by epoch or by seconds of training.
 
     Args:
-        curves: dict by role of `(x, y)` lists.
+        curves: dict of roles to `(x, y)` lists.
         x_label, y_label: str.
         title: str, the alternative text.
         mark: float, an accuracy; shows where each curve first reaches it.
@@ -95,7 +95,7 @@ def reliability(measured, *, title):
     """Draws a reliability diagram: accuracy by confidence.
 
     Args:
-        measured: dict by role of what `metrics.measure` returns.
+        measured: dict of roles to the results of `metrics.measure`.
         title: str, the alternative text.
 
     Returns:

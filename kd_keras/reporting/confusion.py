@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Rows and columns of the matrices, with more classes than these.
+# The most rows and columns of a matrix.
 _MATRIX_CLASSES = 20
 
 

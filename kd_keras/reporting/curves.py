@@ -4,8 +4,8 @@ import numpy as np
 
 from kd_keras.reporting import charts
 
-# Accuracy at which the curves are compared, by data set. CIFAR-10: the
-# student's in the blog post that the cifar10 recipe reproduces.
+# Accuracy at which the curves are compared, by data set. CIFAR-10: the accuracy
+# of the student in the blog post that the cifar10 recipe reproduces.
 _MARKS = {"cifar10": 0.86}
 
 

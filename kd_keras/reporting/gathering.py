@@ -28,7 +28,7 @@ def gather(
         workdir: path with `<stage>/` in it, or None.
         savedmodels: path with `<name>_<stage>/` in it, for stages without a
             finished model in `workdir`.
-        name: str, the configuration's; by default that of the run directory.
+        name: str, the configuration's name; by default the run's.
             Without a `config.json` it also names the data set.
         exports: directory of `kd_keras.export`; by default
             `<savedmodels>/<name>_student_exports`, if it exists.
@@ -69,7 +69,7 @@ def gather(
         "recorded": recorded,
         "temperature": config.distill.temperature,
         "labels_used": config_lib.uses_labels(config),
-        # 0 for all labels, or those of a list.
+        # 0 for all labels, or for the labels of a list.
         "baseline_labels": few_labels.of_baseline(config).per_class
         * len(data["classes"]),
         "models": models_lib.rows(

@@ -54,8 +54,8 @@ def data_uris(examples, positions):
 def selection(report):
     """Positions of test images of every class, easy and hard ones.
 
-    Half are spread over the teacher's confidence. The other half are those
-    that teacher and student differ most about, at the training's temperature.
+    Half are spread over the teacher's confidence. On the other half, teacher
+    and student differ most, at the temperature of the training.
 
     Args:
         report: dict of `gathering.gather`.

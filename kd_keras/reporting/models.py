@@ -101,7 +101,7 @@ def rows(models, exported, measured, timings, name):
     Args:
         models: list of `Model`.
         exported: list of dicts, from `records.exported_files`.
-        measured: dict by role of what `metrics.measure` returns.
+        measured: dict of roles to the results of `metrics.measure`.
         timings: dict of `records.timings`.
         name: str, the configuration's.
     """

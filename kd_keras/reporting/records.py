@@ -17,7 +17,7 @@ _TIMING = {
 
 
 def configuration(workdir, savedmodels, name):
-    """Returns the student's configuration and whether it is on record.
+    """Returns the student's configuration and whether it is recorded.
 
     Args:
         workdir: path of a directory of runs, or None.
@@ -112,8 +112,8 @@ def _name_of(model):
 def _exported(path, row):
     """A row of `exports.json` with the `path` of its file.
 
-    The file lies in the same directory, whatever the record says: it is
-    served to browsers.
+    The file must be in the same directory, even if the record names another
+    one: it is served to browsers.
     """
     file = path.parent / row["file"]
     if row["format"] not in FORMATS or not file.is_file():

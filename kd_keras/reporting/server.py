@@ -42,7 +42,7 @@ def runtime_dir():
     """Returns the directory of the browser's runtime, fetched from npm once.
 
     Raises:
-        ValueError: if it cannot be fetched, or its files are not those of
+        ValueError: if it cannot be fetched, or its files differ from
             `_RUNTIME`.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
@@ -78,8 +78,8 @@ def make_server(report, *, runtime, port):
     """Makes a server of the page at 127.0.0.1, for `serve_forever`.
 
     It answers to no other name, so that a page of another site cannot read it
-    through a name that resolves to this machine. Files are read here, once,
-    and for a request only an example of the test set.
+    through a name that resolves to this machine. Files are read here, once. A
+    request reads nothing but an example of the test set.
 
     Args:
         report: dict of `gathering.gather`, with an `onnx` file.
@@ -133,7 +133,7 @@ class _Server(http.server.ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request, address):
-        # A timeout of the socket would begin anew with each byte.
+        # A timeout of the socket would start again with each byte.
         timer = threading.Timer(_MOST_SECONDS, _disconnect, [request])
         timer.daemon = True
         timer.start()

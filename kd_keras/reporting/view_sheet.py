@@ -24,7 +24,7 @@ def of_config(config, *, count, views):
     Args:
         config: `ConfigDict`; see `kd_keras.config`.
         count: int, the number of training images, spread over the set.
-        views: int, the number of views of each, from view 0 on.
+        views: int, the number of views of each image, from view 0 on.
 
     Returns:
         `PIL.Image`.
@@ -108,7 +108,7 @@ def draw(columns, *, column_names, row_names=None):
 
 
 def png(sheet, *, by, command):
-    """Encodes a sheet as a PNG file that says who wrote it.
+    """Encodes a sheet as a PNG file, with the command that wrote it.
 
     Args:
         sheet: `PIL.Image`.

@@ -6,7 +6,7 @@ from kd_keras.training import publishing
 
 
 def entries(stages):
-    """The comparison of the student with the baseline.
+    """Compares the student with the baseline, for a report.
 
     The exported models predict the test images again.
 
@@ -17,8 +17,8 @@ def entries(stages):
         dict of JSON values: the results of `metrics.compare`, and `student`,
         `baseline` and, if it was trained, `teacher`: dicts of `examples`, the
         number of training examples, and `labelled`, whether their labels were
-        used. Empty where a stage,
-        the labels of the test images or the student's classifier is missing.
+        used. Empty where a stage, the labels of the test images or the
+        student's classifier is missing.
     """
     found = {stage.name: stage for stage in stages}
     if not {"student", "baseline"} <= found.keys():

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def student_answers(context, parts, spec):
-    """The answers of the student's teacher, as `config.store.path` wants them.
+    """The answers of the student's teacher: live or from a store.
 
     The only place that distinguishes a live teacher from a store.
 
@@ -115,7 +115,7 @@ def _labelled(context, parts, spec):
         cluster.wait_for_file(context.strategy, path / manifests.NAME)
         opened = store.LogitStore.open(path)
         opened = _checked(context, opened, parts, spec, files, targets)
-        # What is new was measured with the teacher.
+        # A new store was measured when the teacher was loaded.
         return opened if is_new else _measured(opened, parts)
 
     return _stored_answers(context, write_and_open, manifest)
@@ -142,10 +142,10 @@ def _opened(context, parts, spec):
 
 
 def _replaces_export(config, opened, files):
-    """Whether a store stands in for what the teacher stage has exported.
+    """Whether a store replaces the model that the teacher stage has exported.
 
-    Predictions that were made elsewhere are of no teacher that was trained
-    here, except for a head on their embeddings.
+    Predictions that were made elsewhere do not come from a teacher that was
+    trained here, except for a head on their embeddings.
     """
     return (
         not config.teacher.path
@@ -193,7 +193,7 @@ def _measured(opened, parts):
 def _held_parts(opened, parts):
     """The parts of a dataset that a store holds.
 
-    Predictions that were made elsewhere need not be of all.
+    Predictions that were made elsewhere need not be of all parts.
     """
     if not manifests.is_imported(opened.manifest):
         return parts
@@ -202,7 +202,7 @@ def _held_parts(opened, parts):
 
 
 def _check_views(config, opened, spec):
-    """Checks that a store is of the student's views."""
+    """Checks that a store holds predictions of the student's views."""
     if config.store.share_views:
         spec = augmentation.ViewSpec()
     is_plain = augmentation.is_plain(opened.manifest["spec"])

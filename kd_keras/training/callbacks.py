@@ -27,10 +27,10 @@ class MetricsLog(keras.callbacks.Callback):
         num_examples: int, examples an epoch.
         first_epoch: int; lines of later epochs, from an interrupted run, are
             dropped.
-        seconds: float, of the steps of the first epoch that another process
-            has trained.
-        writes: bool, False to measure the time alone, as workers do that are
-            not the chief.
+        seconds: float, the time of the first epoch's steps that another
+            process has trained.
+        writes: bool; False only measures the time, for workers other than
+            the chief.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class MetricsLog(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Stops with a ValueError where the training has diverged.
+    """Stops with a ValueError if the training has diverged.
 
-    That is at the first step whose loss is not finite, after an epoch whose
-    weights are not, so that no such state is saved, and where the gradients
+    It stops at the first step whose loss is not finite; after an epoch whose
+    weights are not finite, so that no such state is saved; and if the gradients
     overflow float16 for good.
 
     Args:
@@ -137,7 +137,7 @@ class StopOnNaN(keras.callbacks.Callback):
 
 
 class SaveCheckpoint(keras.callbacks.Callback):
-    """Saves the state after each epoch, now and then, and when interrupted.
+    """Saves the state after each epoch, at intervals, and when interrupted.
 
     All workers of a cluster have this callback.
 
@@ -145,7 +145,7 @@ class SaveCheckpoint(keras.callbacks.Callback):
         states: `checkpoints.Checkpoints`.
         times: `save_times.SaveTimes` or `save_times.AgreedTimes`.
         steps_per_epoch: int.
-        log: `MetricsLog` of the same training, which comes before.
+        log: `MetricsLog` of the same training, an earlier callback.
         interruption: `interruption.Deferral`.
     """
 
@@ -165,7 +165,7 @@ class SaveCheckpoint(keras.callbacks.Callback):
         self._times.begin_epoch()
 
     def on_train_batch_end(self, batch, logs=None):
-        # The last step's state follows, with the epoch's record.
+        # The state after the last step is saved with the epoch's record.
         if batch + 1 < self._steps_per_epoch:
             ends = self._interruption.has_come
             if self._times.is_due(batch + 1, ends=ends):
@@ -190,8 +190,8 @@ class SampleViews(keras.callbacks.Callback):
     """Writes an image of some views and their predictions to TensorBoard.
 
     Below each view are bars for the classes: the softened predictions of the
-    teacher (blue) and of the student (orange). A drawing that fails is logged
-    once; the training goes on without.
+    teacher (blue) and of the student (orange). If a drawing fails, that is
+    logged once and the training continues without images.
 
     Args:
         directory: path of TensorBoard logs.

@@ -17,7 +17,7 @@ _KEPT = 2
 _NAME = "ckpt"
 _POSITION = r"(\d+)(?:-(\d+))?"
 # A state's files, with its position. The others are the list of states of
-# version 0.1, and what its killed processes left.
+# version 0.1, and files that its killed processes left.
 _OLD_FILE = re.compile(
     rf"{_NAME}-{_POSITION}\.(?:index|data-\S+)|checkpoint(?:\.tmp.*)?"
 )
@@ -45,19 +45,20 @@ class Position(typing.NamedTuple):
 class Checkpoints:
     """The state of a training after each epoch, or within one.
 
-    Holds every variable of the network, of the optimizer and of the training
-    itself, such as projections of features, by its position, including the
-    states of random generators, which Keras leaves out of its own files. On
-    several replicas it also holds the variables that differ between them, and
-    within an epoch the sums of the metrics. Of several workers the chief
-    writes it, and all read it.
+    The state holds every variable of the network, of the optimizer and of the
+    training itself (such as projections of features), each by its position.
+    It includes the states of random generators, which Keras leaves out of its
+    own files. On several replicas it also holds the variables that differ
+    between them, and within an epoch the sums of the metrics. With several
+    workers the chief writes it, and all read it.
 
     Args:
         directory: path.
         model: `ExactTrainer`, with a built optimizer.
 
     Attributes:
-        seconds: float, of the steps of the epoch that `restore` entered.
+        seconds: float, the time of the finished steps of the epoch that
+            `restore` entered.
     """
 
     def __init__(self, directory, model):
@@ -88,7 +89,7 @@ class Checkpoints:
         Training from an earlier state leads to the same weights.
 
         Returns:
-            `Position` that the state follows; (0, 0) where none was saved.
+            `Position` of the state; (0, 0) if none was saved.
 
         Raises:
             ValueError: if states were saved and none of them is whole.
@@ -130,7 +131,7 @@ class Checkpoints:
 
         Args:
             position: `Position`.
-            seconds: float, of the steps of an epoch that is not finished.
+            seconds: float, the time of the steps of an unfinished epoch.
         """
         self._unequal.take()
         if position.steps:
@@ -207,7 +208,7 @@ class _Copies:
 
     def __init__(self, strategy, variables, *, first=0):
         self._strategy = strategy
-        # For each variable those of this worker's replicas.
+        # For each variable, its copies on this worker's replicas.
         self._local = [
             replicas.local_variables(strategy, [variable])
             for variable in variables

@@ -1,6 +1,6 @@
-"""Keeps the workers of TF_CONFIG in step: what they agree on, who writes.
+"""Keeps the workers of TF_CONFIG in step: shared facts, waits and files.
 
-The chief, worker 0, alone writes; the others read what it wrote. Without
+Only the chief, worker 0, writes files; the others read them. Without
 TF_CONFIG this process is the chief and the only worker, and nothing waits.
 """
 
@@ -45,9 +45,9 @@ _SIZE_BYTES = 8
 _MOST_NAMES = 3
 # Between two looks for an interruption, or for a file of the chief's.
 _PAUSE_SECONDS = 0.1
-# A file system of several machines may show a new file that late.
+# A file system that machines share may show a new file that late.
 _FILE_SECONDS = 60
-# The end of an error about what the chief has written.
+# The end of an error about a file that the chief has written.
 SHARED = (
     "all workers must read the files that the chief writes: {path} must be on "
     "a file system that they share"
@@ -57,8 +57,8 @@ SHARED = (
 def meet(workers, facts, *, patience_seconds, failure=""):
     """Waits for all workers, which must have the same facts.
 
-    In a process that has joined their cluster already, for an earlier
-    training, they are compared there.
+    A process that has joined their cluster already, for an earlier training,
+    compares the facts within that cluster.
 
     Args:
         workers: `tf_config.Workers`.
@@ -140,7 +140,7 @@ def index(strategy):
 
 
 def gather(strategy, data):
-    """Collects bytes of all workers, which all must call this.
+    """Collects bytes from all workers; all must call this.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -152,7 +152,7 @@ def gather(strategy, data):
     num_workers = strategies.num_workers(strategy)
     if num_workers == 1:
         return [data]
-    # With the size in front: what each replica of a worker gives is equal.
+    # With the size in front: all replicas of a worker give the same bytes.
     mine = len(data).to_bytes(_SIZE_BYTES, "big") + data
     # Each byte as a float, a type that the collectives of all devices know.
     rows = _all_rows(strategy, np.frombuffer(mine, np.uint8))
@@ -168,7 +168,7 @@ def gather(strategy, data):
 
 
 def from_all(strategy, value):
-    """The values of all workers, which all must call this.
+    """Returns the values of all workers; all must call this.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -184,7 +184,7 @@ def from_all(strategy, value):
 
 
 def from_chief(strategy, value=None):
-    """The chief's value on all workers, which all must call this.
+    """Returns the chief's value on all workers; all must call this.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -216,7 +216,7 @@ def wait_for_file(strategy, path):
         path: `pathlib.Path`.
 
     Raises:
-        ValueError: on all workers, if one of them does not see it so.
+        ValueError: on all workers, if one of them sees another file or none.
     """
     if strategies.num_workers(strategy) == 1:
         return
@@ -262,8 +262,8 @@ def agree(strategy, facts, *, hint=""):
 def failing_together(strategy):
     """Context in which the failure of one worker ends all of them.
 
-    A worker that fails tells the others the reason, and ends. They learn of
-    it in the next step or wait that needs all workers, as they do of a worker
+    A worker that fails sends the others the reason, and ends. They notice it
+    in the next step or wait that needs all workers, as they notice a worker
     that was killed.
 
     Args:
@@ -296,7 +296,7 @@ def _loss(error):
         return told.split(_BEGIN)[1].split(_END)[0]
     workers = tf_config.from_environment()
     names = [workers.name(i) for i in range(workers.count)]
-    # TensorFlow does not always tell which.
+    # TensorFlow does not always name the worker.
     others = [name for i, name in enumerate(names) if i != workers.index]
     shown = " or ".join(others[:_MOST_NAMES])
     if len(others) > _MOST_NAMES:
@@ -310,7 +310,7 @@ def _loss(error):
 
 def _tell_others(reason):
     workers = tf_config.from_environment()
-    # Where another one was first, TensorFlow refuses.
+    # TensorFlow refuses if another worker was first.
     with contextlib.suppress(tf.errors.OpError):
         keras_internals.abort_cluster(
             f"{_BEGIN}all workers must run until the training ends. Received: "

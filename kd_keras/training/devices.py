@@ -28,7 +28,7 @@ def resolve_precision(precision):
 
 
 def teacher_precision(*, is_graph):
-    """What `auto` is for `config.teacher.precision`.
+    """Resolves `auto` of `config.teacher.precision`.
 
     Args:
         is_graph: bool, whether TensorFlow computes all of the teacher.

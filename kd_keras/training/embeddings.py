@@ -26,8 +26,8 @@ class Embeddings:
             which has the embedding as its only feature. Called once.
         manifest: dict, the store's.
         backbone: str, the path or name of the model; empty where only the
-            store is there.
-        options: `TeacherOptions` of it.
+            store exists.
+        options: `TeacherOptions` of the model.
         layer: str, the name of the feature that is the embedding.
     """
 
@@ -50,14 +50,14 @@ class Embeddings:
         return probe.backbone_record(self._manifest["teacher"])
 
     def count_parameters(self):
-        """The number of the model's weights, 0 where it is not there."""
+        """The number of the model's weights; 0 if the model is missing."""
         if not self.backbone:
             return 0
         kind, reference = loading.find_teacher(self.backbone)
         return sum(np.size(array) for array in kind.weight_arrays(reference))
 
     def open(self):
-        """Opens the store, which is written first where it is missing."""
+        """Opens the store, after writing it if it is missing."""
         if self._store is None:
             self._store = self._open_store()
 
@@ -86,7 +86,7 @@ def find(context, parts, spec):
     Args:
         context: `prepare.Context`.
         parts: dict of the parts, with the labelled examples as `train`.
-        spec: `augmentation.ViewSpec` of the views of these.
+        spec: `augmentation.ViewSpec` of the views of the labelled examples.
 
     Returns:
         `Embeddings`, in the store at `config.store.path` or, without one, in
@@ -187,6 +187,6 @@ def _planned(context, parts, spec, files):
 
 
 def _absolute(reference):
-    """A path that holds from any directory; a name as it is."""
+    """Makes an existing path absolute; leaves a name as it is."""
     path = pathlib.Path(reference)
     return str(path.resolve()) if path.exists() else reference

@@ -1,4 +1,4 @@
-"""Where a training runs, as far as the bits of its result depend on it."""
+"""The environment that the bits of a training's result depend on."""
 
 import keras
 import tensorflow as tf
@@ -38,7 +38,7 @@ def changes(was, now):
 
     Returns:
         str, such as `threads 2 (was 4), keras 3.15.1 (was 3.14.0)`; empty
-        if there is none.
+        without differences.
     """
     return ", ".join(
         f"{name} {now[name]} (was {was.get(name)})"

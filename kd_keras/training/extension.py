@@ -41,7 +41,7 @@ def ends(recorded, *, section, epochs, path):
 
 
 def planned(depends_on, *, section, ends):
-    """Adds the parts of a training to what the run depends on.
+    """Adds the parts of a training to the settings that a run depends on.
 
     Args:
         depends_on: dict, as `RunDir.check` takes it.
@@ -59,7 +59,7 @@ def planned(depends_on, *, section, ends):
 
 
 def earlier(depends_on):
-    """Removes a run's extensions from what it depends on: list of dicts."""
+    """A run's `depends_on` before each of its extensions: list of dicts."""
     return [
         planned(depends_on, section=name.rpartition(".")[0], ends=ends[:count])
         for name, ends in depends_on.items()

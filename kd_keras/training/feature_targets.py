@@ -1,4 +1,4 @@
-"""The teacher's features that a student is trained to match, or are stored."""
+"""The teacher's features that a student matches or a store keeps."""
 
 from kd_keras.distillation import feature_matching
 from kd_keras.teachers import options, outputs
@@ -37,10 +37,11 @@ def matches(config):
 def targets(config):
     """The matches whose targets a store keeps: list of `FeatureMatch`.
 
-    Without a loss, the pooled output of a teacher that is no classifier.
+    Without a loss on features, this is the pooled output of a teacher that
+    is no classifier.
     """
     found = matches(config)
-    # A probe teacher of such a model has logits.
+    # With a probe on it, such a model has logits.
     is_embedding = config.teacher.outputs == options.FEATURES
     if not found and is_embedding and not config.teacher.backbone:
         return [feature_matching.FeatureMatch()]

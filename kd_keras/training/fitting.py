@@ -43,7 +43,7 @@ def compile_network(stage, num_classes):
         )
         model = stage.make_trainer(network, stage.steps_per_epoch)
         model.compile(optimizer)
-        # Compiling may have wrapped it, for the loss scale of float16.
+        # Compiling may have wrapped the optimizer, for float16's loss scale.
         model.optimizer.build(model.trained_variables)
     return network, model
 

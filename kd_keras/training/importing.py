@@ -23,10 +23,10 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def job(stage, file):
-    """The writing of `<workdir>/store` from a file of predictions.
+    """Yields a job that writes `<workdir>/store` from a file of predictions.
 
     Args:
-        stage: `stages.student.StudentStage`, which is to learn from them.
+        stage: `stages.student.StudentStage`, which will learn from them.
         file: str or path of a .npy, .npz or Parquet file; see
             `prediction_files`.
 
@@ -60,7 +60,7 @@ def job(stage, file):
                 functools.partial(_outputs_of, predictions),
             )
     finally:
-        # Nothing remains of predictions that were refused.
+        # Refused predictions leave no directory.
         if is_new and not any(context.workdir.iterdir()):
             context.workdir.rmdir()
 
@@ -118,7 +118,7 @@ def _check_classes(stage, file, predictions):
 
 
 def _spec(spec, file, predictions):
-    """The augmentation whose views the predictions are of."""
+    """The augmentation that made the views of the predictions."""
     if predictions.plain:
         return augmentation.ViewSpec()
     if spec.is_plain:

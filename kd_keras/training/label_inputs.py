@@ -1,4 +1,4 @@
-"""Checks what a labelling is given.
+"""Checks the inputs of a labelling.
 
 Imports no TensorFlow, so that `kd-keras label` refuses mistakes at once.
 """

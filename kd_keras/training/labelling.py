@@ -1,4 +1,4 @@
-"""Plans the store of a teacher's logits, and how it is written."""
+"""Plans the store of a teacher's logits, and the job that writes it."""
 
 from kd_keras import store
 from kd_keras.data import augmentation
@@ -33,7 +33,7 @@ def plan(config, parts, files, spec, *, class_names=None):
         dtype=fields.dtype,
         top_k=fields.top_k,
         shard_views=fields.shard_views,
-        # Their sizes are the teacher's to tell.
+        # Only the loaded teacher knows the features' sizes.
         features=feature_targets.records(targets, files.teacher)
         if targets
         else (),
@@ -41,7 +41,7 @@ def plan(config, parts, files, spec, *, class_names=None):
 
 
 def job(config, path, manifest, parts, files):
-    """The writing of a teacher's store.
+    """Makes the job that writes a teacher's store.
 
     Args:
         config: the resolved configuration.

@@ -31,7 +31,7 @@ def model_card(
             if it takes them as they are.
         config: the resolved configuration.
         dataset: `datasets.Dataset`.
-        train: `Examples` that it was trained on.
+        train: `Examples` that the model was trained on.
         few_labels: `few_labels.FewLabels`, which of them have labels.
         report: dict, as in `report.json`.
         versions: dict, as in `versions.json`.
@@ -75,14 +75,14 @@ Configuration:
 
 
 def _warned(training, report):
-    """The sentence about the training, before it a warning if there is one."""
+    """The sentence about the training, after a warning if there is one."""
     if "warning" in report:
         return f"**Not for use.** {report['warning']}\n\n{training}"
     return training
 
 
 def _examples(train, few_labels):
-    """The number of training examples, and which had labels if few had."""
+    """The number of training examples, and the choice of labelled ones."""
     counted = f"{len(train):,} training examples"
     if not few_labels:
         return counted

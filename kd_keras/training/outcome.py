@@ -1,4 +1,4 @@
-"""Tells whether the result of a stage is worthless."""
+"""Judges whether the result of a stage is worthless."""
 
 import logging
 
@@ -14,8 +14,8 @@ _log = logging.getLogger(__name__)
 def warnings(stage, network):
     """The entry of a report about a worthless result.
 
-    The network is measured on up to 1,000 labelled images; a student without
-    any is compared with its teacher.
+    The network is measured on up to 1,000 labelled images. Without labels, a
+    student is compared with its teacher.
 
     Args:
         stage: `stages.base.Stage`.
@@ -50,8 +50,8 @@ def warning_about(*, labels, logits, images, right="right"):
     Args:
         labels: int array `(n,)`.
         logits: array `(n, num_classes)`.
-        images: str, the images that they are of, for the sentence.
-        right: str, what an image is whose top class is its label.
+        images: str, the name of the images, for the sentence.
+        right: str, the words for an image whose top class is its label.
 
     Returns:
         dict, as `warnings`.

@@ -14,7 +14,7 @@ from kd_keras.training import cluster, devices, teacher_paths
 from kd_keras.utils import provenance
 
 _log = logging.getLogger(__name__)
-# Paths, which may be others on each worker, and patience.
+# Fields that may differ between workers: paths, and patience.
 _OWN_FIELDS = {
     "cluster.patience_seconds",
     "data.data_dir",
@@ -40,7 +40,7 @@ class Context:
         workdir: path; a stage works in `<workdir>/<stage>/`.
         savedmodels: path; exports go to `<savedmodels>/<name>_<stage>/`.
         command: str, as it was typed.
-        extend: bool; True goes on with earlier runs for more epochs.
+        extend: bool; True trains earlier runs for more epochs.
     """
 
     config: ml_collections.ConfigDict
@@ -117,7 +117,7 @@ def prepare(
 def _meet(config, workers, facts):
     """Waits for all workers, which must be about to do the same.
 
-    One whose configuration is refused tells the others before it ends.
+    A worker whose configuration is refused tells the others before it ends.
     """
     failure = None
     try:
@@ -133,7 +133,7 @@ def _meet(config, workers, facts):
         },
         "version of python": platform.python_version(),
         "commit of kd_keras": provenance.own_version(),
-        # TensorFlow counts on as many everywhere.
+        # TensorFlow expects the same number everywhere.
         "number of GPUs": len(tf.config.list_physical_devices("GPU")),
     }
     cluster.meet(
@@ -149,8 +149,8 @@ def _meet(config, workers, facts):
 def _shared_fields(config):
     """The fields of the configuration that workers must share: flat dict.
 
-    Of the others, they must share whether they are set. What a file holds is
-    compared where it is read.
+    Other fields, such as paths, must only be set on all workers or on none.
+    The contents of files are compared where the files are read.
     """
     fields = config_lib.flatten(config.to_dict())
     return {
@@ -172,7 +172,7 @@ def _make_strategy(config, workers):
 def parts(dataset, config):
     """The parts of a dataset: dict of `train`, `validation` and `test`.
 
-    One line of the log says what was loaded.
+    Logs their sizes and the source of the data in one line.
     """
     split = splits.split(
         dataset,

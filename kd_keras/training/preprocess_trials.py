@@ -1,8 +1,8 @@
 """Tries the known preprocessings where a teacher predicts badly.
 
 A teacher with a wrong preprocessing predicts without an error, and better than
-chance. With labels the accuracies tell; without any, how evenly the classes
-are predicted: with a wrong preprocessing, most images look like a few of them.
+chance. With labels, the accuracies show it. Without labels, uneven predictions
+show it: with a wrong preprocessing, most images look like a few of the classes.
 """
 
 import dataclasses
@@ -13,19 +13,19 @@ from scipy import stats
 from kd_keras.evaluation import chance, outputs, predict
 from kd_keras.teachers import preprocessing
 
-# Images that each preprocessing is tried on, and those of one call.
+# Images that each preprocessing is tried on, and the batch size of a call.
 IMAGES = 300
 _BATCH_SIZE = 50
 # Fewer images prove nothing.
 _FEWEST_IMAGES = 50
-# Where a teacher is right as often as this, none is tried.
+# If a teacher is at least this accurate, no other preprocessing is tried.
 _GOOD_ACCURACY = 0.95
-# Another one is better if it is right on so much more of the same images, and
-# not by accident; it is far better from the second share on.
+# Another one is better if its accuracy on the same images is higher by the
+# first share, and not by accident; it is far better from the second share on.
 _LEAST_GAIN, _FAR_GAIN = 0.03, 0.1
 _SIGNIFICANCE = 1e-3
-# Shares of the largest entropy of the predicted classes: below the first they
-# are uneven, from the second on even. Of few classes they are so by accident.
+# Shares of the largest entropy of the predicted classes: up to the first they
+# are uneven, from the second on even. Few classes can be uneven by accident.
 _UNEVEN, _EVEN = 0.8, 0.9
 _FEWEST_CLASSES = 4
 
@@ -36,8 +36,8 @@ class Finding:
 
     Attributes:
         name: str, as `teacher.preprocess` takes it.
-        before: str, a number: how well the teacher does as it is set.
-        after: str, how well it would do, in words.
+        before: str, a number: the teacher's score with its own preprocessing.
+        after: str, the score with the other preprocessing, in words.
         is_far: bool, whether the difference is so large that a student
             would learn nonsense.
     """
@@ -114,7 +114,7 @@ def _predicted(teacher, name, examples):
 
 
 class _Accuracy:
-    """How often predictions are right.
+    """The accuracy of predictions.
 
     Args:
         logits: array `(n, num_classes)`.
@@ -136,7 +136,7 @@ class _Accuracy:
 
     @property
     def is_good(self):
-        # Classes in another order are another fault, with its own error.
+        # Classes in another order are a different fault, with its own error.
         return self.value >= _GOOD_ACCURACY or bool(self.score.other_order)
 
     def is_better_than(self, now):
@@ -154,7 +154,7 @@ class _Accuracy:
 
 
 class _Variety:
-    """How evenly predictions use the classes.
+    """The evenness of predictions over the classes.
 
     Args:
         logits: array `(n, num_classes)`.

@@ -13,15 +13,15 @@ from kd_keras.utils import progress
 
 # Strengths that are tried, from the strongest regularisation to the weakest.
 STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-10, 5))
-# Where a class has a single label, none can be left out to choose by.
+# Used where a class has a single label, so none can be held out to choose by.
 DEFAULT_STRENGTH = 0.01
 _NUM_FOLDS = 5
-# Images above which one fold is enough, and five would take an hour.
+# With more images, one fold is enough, and five would take an hour.
 _MANY_IMAGES = 10_000
-# Strengths in a row that are worse than the best, after which none is tried.
+# After this many worse strengths in a row, no weaker regularisation is tried.
 _PATIENCE = 3
 _ITERATIONS = 1000
-# Numbers below which threads cost more than they save: 20 times as much where
+# With fewer numbers, threads cost more than they save: 20 times as much while
 # other programs use the cores.
 _SMALL = 4_000_000
 
@@ -36,8 +36,8 @@ class Fitted:
         strength: float, the chosen C of scikit-learn's logistic regression.
         chosen_by: str, `validation`, `cross-validation`, `a held-out part` or
             `default`.
-        accuracy, nll: floats, of the images that it was chosen by; None by
-            default.
+        accuracy, nll: floats, measured on the images that the strength was
+            chosen by; None for the default strength.
     """
 
     kernel: np.ndarray
@@ -82,13 +82,13 @@ def check_labels(labels, num_classes):
 
 
 def fit(embeddings, labels, *, num_classes, seed, held_out=None):
-    """Fits a logistic regression, whose regularisation is chosen.
+    """Fits a logistic regression, and chooses its regularisation.
 
     The embeddings are standardised by mean and deviation of the labelled
-    ones. The strength with the smallest negative log-likelihood is chosen: of
-    held-out images, or where there are none, by stratified cross-validation,
-    in which all views of an image are in one fold. Of more than 10,000
-    images, one fold in five chooses.
+    ones. The strength with the smallest negative log-likelihood is chosen: on
+    held-out images or, where there are none, by stratified cross-validation,
+    in which all views of an image are in one fold. With more than 10,000
+    images, only one fold of five is used.
 
     Args:
         embeddings: float array `(images, views, d)`. One of float32 is
@@ -178,10 +178,11 @@ def _folds(scaled, labels, seed):
 
 
 def _choose(trials):
-    """The best strength, with the accuracy and the likelihood of it.
+    """The best strength, with its accuracy and negative log-likelihood.
 
     Args:
-        trials: list of embeddings and labels to fit, and to measure by.
+        trials: list of tuples: embeddings and labels to fit, and embeddings
+            and labels to measure with.
     """
     best = DEFAULT_STRENGTH, None, None
     if not trials:
@@ -193,7 +194,7 @@ def _choose(trials):
         right, log_loss, count = 0, 0.0, 0
         for model, (used, labels, left, left_labels) in zip(models, trials):
             coefficients, intercept = model.fit(used, labels, strength)
-            # Of views, the first one, as of validation images.
+            # Only the first view, as for validation images.
             values = left[:, 0] if left.ndim == 3 else left
             logits = values @ coefficients.T + intercept
             measured = {"logits": logits, "labels": left_labels}

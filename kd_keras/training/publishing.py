@@ -29,7 +29,7 @@ _NEEDED = ("saved_model.pb", "variables/variables.index")
 def build_in_float32(stage, num_classes):
     """Builds a stage's network in float32, whatever the training's precision.
 
-    What is exported computes in float32, which is exact, and fast on every
+    The exported model computes in float32, which is exact, and fast on every
     machine; the variables are float32 in any case.
     """
     with devices.precision_policy("float32"):
@@ -58,7 +58,7 @@ def measured(stage, network, num_macs):
 
 
 def _results(stage, network):
-    """Entries about the network's predictions; of features there are none."""
+    """Entries about the network's predictions; none without logits."""
     test = stage.parts.get("test") if stage.has_logits else None
     results = trained.test_results(network, test, answers=stage.answers)
     if not stage.has_logits:
@@ -81,7 +81,7 @@ def publish(stage, network, report):
         report: dict of JSON values.
     """
     stage.run_dir.write_model(network)
-    # Again: another run may have exported meanwhile.
+    # Checked again: another run may have exported meanwhile.
     check_export_path(stage, stage.run_dir.recorded()["depends_on"])
     _export(stage, network, report)
     # Last: the report marks the stage as finished.
@@ -127,7 +127,8 @@ def repair_export(stage, report, depends_on):
 def check_export_path(stage, depends_on):
     """Raises a ValueError if the stage may not export to its path.
 
-    That holds files of somebody else, or the export of another run.
+    It may not if the path holds files of somebody else, or the export of
+    another run.
 
     Args:
         stage: `stages.base.Stage`.
@@ -223,7 +224,7 @@ def _export(stage, model, report):
     with files.replacing_directory(path) as new:
         stage.write_export(model, new)
         (new / "model_card.md").write_text(card)
-        # So that the record is found without the run directory.
+        # A copy, so that the record is found without the run directory.
         files.write_json(new / run_dir.report_path.name, report)
         for record in (run_dir.config_path, run_dir.metrics_path):
             # The combination of specialists has no metrics of its own.

@@ -1,4 +1,4 @@
-"""Enters an epoch of a training after some of its steps."""
+"""Resumes a training within an epoch."""
 
 import keras
 
@@ -12,8 +12,8 @@ class ResumedCallbacks(keras.callbacks.CallbackList):
 
     Args:
         callbacks: list of Keras callbacks.
-        first_step: int, the steps of the first epoch that are left out; 0
-            for a whole epoch.
+        first_step: int, the number of the first epoch's steps that are left
+            out; 0 for a whole epoch.
         restore_metrics: function that restores the model's metrics as of
             these steps.
         **params: as of `keras.callbacks.CallbackList`; `model`, and `steps`
@@ -28,7 +28,7 @@ class ResumedCallbacks(keras.callbacks.CallbackList):
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._first_step:
-            # Keras has just reset them.
+            # Keras has just reset the metrics.
             self._restore_metrics()
         super().on_epoch_begin(epoch, logs)
 

@@ -3,8 +3,8 @@
 `<workdir>/<stage>/` holds `config.json`, `versions.json`, `metrics.jsonl`,
 `tensorboard/`, `checkpoints/`, `<stage>.keras` and, once the stage is
 finished, `report.json`. `written_by_kd_keras.json` holds the SHA-256 of each
-but logs and checkpoints, so that a damaged file, or a record of another run,
-is noticed.
+file except logs and checkpoints. So a damaged file, or a record of another
+run, is noticed.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class RunDir:
         self.metrics_path = self.path / "metrics.jsonl"
         self.tensorboard_dir = self.path / "tensorboard"
         self.checkpoints_dir = self.path / "checkpoints"
-        # `check` and `check_removable` have found whose files they are.
+        # `check` and `check_removable` have made sure that the files are ours.
         self._outputs = files.OutputDirectory(self.path, all_ours=True)
 
     def check(self, depends_on, places=None, class_names=None):
@@ -89,7 +89,7 @@ class RunDir:
     def start(
         self, config, depends_on, *, command, environment, class_names=None
     ):
-        """Creates the directory and records what is about to run.
+        """Creates the directory and records the run that starts.
 
         Warns of a training that resumes in another environment.
 
@@ -101,14 +101,14 @@ class RunDir:
             class_names: as `check`.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        # Those of earlier versions are not listed yet.
+        # Records of earlier versions are not listed yet.
         self._outputs.list_only(
             [CONFIG_NAME, "versions.json", self.metrics_path.name]
         )
         record = {
             "stage": self.stage,
             "command": command,
-            # By which an export is known to be another run's.
+            # Shows whether an export is another run's.
             "directory": str(self.path.resolve()),
             "config": config.to_dict(),
             "depends_on": depends_on,
@@ -116,7 +116,7 @@ class RunDir:
         }
         if class_names:
             record["class_names"] = list(class_names)
-        # A run that is extended is not finished any more.
+        # An extended run is no longer finished.
         self.report_path.unlink(missing_ok=True)
         self.write_json(CONFIG_NAME, record)
         self.write_json("versions.json", provenance.versions())
@@ -172,7 +172,7 @@ class RunDir:
     def check_removable(self):
         """Raises a ValueError if the directory holds other files than a run's.
 
-        Nothing is removed that a run did not write.
+        Files that no run wrote are never removed.
         """
         self._check_owned()
         foreign = [
@@ -245,8 +245,8 @@ class RunDir:
     def has_whole_model(self):
         """Whether `<stage>.keras` exists and is as it was written.
 
-        Without a list of the files, by an earlier version, existence is all
-        that is known.
+        A run of an earlier version has no list of files. Then existence is
+        all that is checked.
         """
         listed = manifests.read(self.path)
         name = self.model_path.name
@@ -308,7 +308,7 @@ class RunDir:
 
 
 def _is_run_file(run_dir, name):
-    """Whether a path, relative to a run's directory, is one that it writes."""
+    """Whether a run writes a file at a path relative to its directory."""
     if (run_dir.path / name).is_symlink():
         return False
     # A specialist has a directory of its own, `<index>/`.

@@ -51,17 +51,17 @@ def run(
         command: str, as it was typed, for the record.
 
     Returns:
-        List of reports, a dict for each stage, as in `report.json`. The one
-        of `specialist` is about the combination, or about one specialist if
-        `config.specialist.only` chooses one. The one of `student` also has
-        `against_baseline`, from `against_baseline.entries`, if a baseline
-        was trained, too.
+        List of reports, a dict for each stage, as in `report.json`. The
+        report of `specialist` is about the combination, or about one
+        specialist if `config.specialist.only` chooses one. The report of
+        `student` also has `against_baseline`, from
+        `against_baseline.entries`, if a baseline was trained, too.
 
     Raises:
         ValueError: if the configuration, the data, the teacher or the work
-            directory cannot be used, another process holds that, or the
-            loss becomes NaN; with several workers, if they differ, or one of
-            them ends.
+            directory cannot be used, another process holds the directory, or
+            the loss becomes NaN; with several workers, if they differ, or one
+            of them ends.
     """
     if restart and extend:
         raise ValueError(
@@ -109,7 +109,7 @@ def _run_stages(context, stages, restart):
 
 
 def _with_comparison(reports, stages, strategy):
-    """The reports, the student's with its comparison with the baseline."""
+    """The reports, with the student's comparison with the baseline added."""
     compared = cluster.on_chief(
         strategy, lambda: against_baseline.entries(stages)
     )
@@ -133,7 +133,7 @@ def label(
     shard=0,
     num_shards=1,
 ):
-    """Stores the teacher's logits in `<workdir>/store`, or resumes that.
+    """Writes the store of the teacher's logits, `<workdir>/store`, or resumes.
 
     Args:
         config, workdir, savedmodels, dataset: as `run`; `workdir` may also be

@@ -6,7 +6,7 @@ import time
 from kd_keras.training import cluster
 from kd_keras.utils import strategies
 
-# The longest time between two agreements of workers: an interruption waits.
+# The longest time between two agreements of workers: interruptions wait for it.
 _AGREES_SECONDS = 5.0
 
 
@@ -57,10 +57,10 @@ class SaveTimes:
 class AgreedTimes(SaveTimes):
     """Lets all workers of a cluster save a state after the same steps.
 
-    To agree after every step would cost a wait of all. They do so after a few
-    steps alone: the chief chooses the next one from its clock and the speed
-    since the last, at most twice as far into the epoch and about 5 seconds
-    later. A worker that was interrupted waits until then.
+    If they agreed after every step, all would wait each time. So they agree
+    only after some steps. The chief chooses the next such step from its clock
+    and the speed since the last one: at most twice as far into the epoch, and
+    about 5 seconds later. A worker that was interrupted waits until then.
 
     Args:
         minutes: float, as of `SaveTimes`; the chief's counts.
@@ -93,7 +93,7 @@ class AgreedTimes(SaveTimes):
             since = 0 if is_due else now - self._saved_at
             left = min(left, self._minutes * 60 - since)
         before, asked_at = self._asked
-        # No less than a clock can measure.
+        # At least the shortest time that a clock can measure.
         seconds_per_step = max((now - asked_at) / (step - before), 1e-6)
         steps = min(math.ceil(left / seconds_per_step), step)
         return is_due, step + max(1, steps)

@@ -1,4 +1,4 @@
-"""The writing of a store: at once, task by task, or one task alone."""
+"""Writes a store: at once, task by task, or one task alone."""
 
 import contextlib
 import logging
@@ -10,17 +10,17 @@ from kd_keras.utils import locks, progress, scratch
 
 _log = logging.getLogger(__name__)
 
-# To wait for the first of many processes, which may write a billion ids.
+# The wait for the first of many processes, which may write a billion ids.
 _BEGIN_SECONDS = 600
 
 
 class StoreJob:
-    """A store that is to be written, and where its outputs are from.
+    """A store that will be written, and the source of its outputs.
 
     Args:
         path: `pathlib.Path` of its directory.
-        manifest: dict, as `store.plan` returns it. One that was begun keeps
-            the size of its files.
+        manifest: dict, as `store.plan` returns it. A store that was begun
+            keeps the size of its files.
         parts: dict of the parts of the dataset.
         load: function of the manifest that returns the `outputs_of` of
             `store.write`. It is called once, if there is a task to do. Its
@@ -30,7 +30,7 @@ class StoreJob:
     Attributes:
         path: as above.
         shown: the path again, or the URL of a remote store.
-        manifest: dict, that of the store.
+        manifest: dict, the store's manifest.
 
     Raises:
         ValueError: if the directory holds another store.
@@ -51,13 +51,13 @@ class StoreJob:
         return tasks.count(self.manifest)
 
     def count_left(self):
-        """How many tasks have not ended, here or elsewhere: int."""
+        """The number of unfinished tasks, here or elsewhere: int."""
         return self._directory.count_left(
             self._directory.planned(self.manifest)
         )
 
     def write(self, *, shard=0, num_shards=1):
-        """Writes the store, or what is missing or damaged of it.
+        """Writes the store, or only its missing and damaged files.
 
         Args:
             shard: int, the index of this process, from 0.
@@ -85,7 +85,7 @@ class StoreJob:
             )
 
     def load(self):
-        """Loads what the outputs are from, unless the store is finished.
+        """Loads the source of the outputs, unless the store is finished.
 
         Raises:
             ValueError: as `store.write`.
@@ -148,11 +148,11 @@ class StoreJob:
         return self._directory.finish()
 
     def close(self):
-        """Ends what `begin` has begun."""
+        """Releases the lock that `begin` holds."""
         self._held.close()
 
     def _begin_once(self):
-        """Begins the store, unless another process does: of many at once."""
+        """Begins the store, unless another of many processes has done so."""
         self._outputs_of()
         with locks.holding(self.path, part="begin", patience=_BEGIN_SECONDS):
             if not self._directory.is_begun(self.manifest):

@@ -5,12 +5,12 @@ import sys
 
 from kd_keras.utils import tables
 
-# p-values of McNemar's test below it are called beyond chance.
+# A difference with a smaller p-value of McNemar's test is beyond chance.
 _SIGNIFICANT = 0.01
 
 
 def summary(reports, *, name, workdir, savedmodels):
-    """A table of the stages, and where their results are.
+    """A table of the stages, and the paths of their results.
 
     Args:
         reports: list of dicts, as `runs.run` returns them.
@@ -36,7 +36,7 @@ def summary(reports, *, name, workdir, savedmodels):
 
 
 def _usage(reports, exported):
-    """Lines about how the exported model is used."""
+    """Lines that show the use of the exported model."""
     if "probe" in reports[-1]:
         # Its backbone may be of another runtime, outside of the directory.
         return [

@@ -26,8 +26,8 @@ def find(
         config: the resolved configuration.
         savedmodels: path; see `prepare.Context`.
         class_names: list of str, the classes of the data, or None.
-        activation: `softmax` or `sigmoid`, how its logits are read; by
-            default as `distill.loss` reads them.
+        activation: `softmax` or `sigmoid`, the activation of its logits; by
+            default the one that `distill.loss` applies.
         features: tuple of str, the inner outputs that the teacher returns.
 
     Raises:
@@ -59,7 +59,7 @@ def find(
 
 
 def place(config, savedmodels):
-    """The path of the teacher, or several with commas between: str."""
+    """The path of the teacher, or several, separated by commas: str."""
     return config.teacher.path or str(
         teacher_paths.default(config, savedmodels)
     )
@@ -122,8 +122,8 @@ def num_logits(activation, train):
 def _options(fields, count, class_names):
     """The `TeacherOptions` of each of `count` teachers: list.
 
-    What the teacher stage exports resizes the images itself; the options of a
-    `backbone` are inside.
+    A model that the teacher stage exports resizes the images itself, and
+    contains the options of a `backbone`.
 
     Args:
         fields: the section `teacher` of the configuration.

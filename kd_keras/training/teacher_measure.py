@@ -18,7 +18,7 @@ from kd_keras.utils import source_code
 
 _log = logging.getLogger(__name__)
 
-# Images that a verdict is made from.
+# The most images that a teacher is measured on.
 IMAGES = 1000
 # Small, for the activations of large teachers on large images.
 BATCH_SIZE = 100
@@ -26,7 +26,7 @@ BATCH_SIZE = 100
 _REPEATED = 8
 # A share of the largest logit, far above the rounding of float16.
 _ROUNDING = 0.01
-# Images without labels that are not of one class by accident.
+# This many images without labels are not of one class by accident.
 _MANY_IMAGES = 100
 # The parts of a dataset, for readers.
 NAMED = {"train": "training", "validation": "validation", "test": "test"}
@@ -47,7 +47,7 @@ def check_teacher(teacher, images, labels=None):
     Raises:
         ValueError: if the teacher is no better than chance, another
             preprocessing would be far better, or its logits hardly depend on
-            the image or are others at each call.
+            the image or change from call to call.
     """
     teacher = wrapping.as_teacher(teacher)
     num_classes = teacher.num_classes
@@ -61,8 +61,8 @@ def check_teacher(teacher, images, labels=None):
 def check(answers, parts):
     """Measures a teacher, and logs its accuracy where there are labels.
 
-    On the validation images, else on training images, up to 1,000 of them:
-    the test images are left for the end.
+    It uses up to 1,000 validation images, or else training images: the test
+    images are left for the end.
 
     Args:
         answers: `LiveAnswers` or `StoredAnswers` of the training examples.
@@ -71,7 +71,7 @@ def check(answers, parts):
     Raises:
         ValueError: if the teacher is no better than chance, another
             preprocessing would be far better, or its logits or features
-            hardly depend on the image or are others at each call.
+            hardly depend on the image or change from call to call.
     """
     name = "validation" if "validation" in parts else "train"
     examples = splits.spread(parts[name], IMAGES)
@@ -115,7 +115,7 @@ def check(answers, parts):
 
 
 def _check_count(logits, examples):
-    """Refuses another number of classes, which is known from a call at last."""
+    """Refuses another number of classes, which only a call may reveal."""
     count, expected = logits.shape[-1], examples.num_classes
     if expected and count not in (1, expected):
         raise ValueError(
@@ -125,7 +125,7 @@ def _check_count(logits, examples):
 
 
 def _only(answer):
-    """The name and the values of what is checked: logits, or features."""
+    """The name and the values to check: the logits, or else the features."""
     if answer.logits is not None:
         return "logits", answer.logits
     features = answer.features[0]
@@ -199,7 +199,7 @@ def _check_score(score, seen, seen_as):
 
 
 def _described(other_order):
-    """A sentence about classes that are taken for others; empty for none."""
+    """A sentence about classes predicted as others; empty without any."""
     if not other_order:
         return ""
     first = list(other_order.items())[:3]
@@ -222,7 +222,7 @@ def _check_finite(outputs, seen):
 
 
 def _check_variety(values, seen, seen_as, what="logits"):
-    """Checks that outputs depend on the image, where no labels can tell."""
+    """Checks that outputs depend on the image, where labels cannot show it."""
     if chance.nearly_constant(values):
         raise ValueError(
             f"a teacher's {what} must depend on the image. Received: nearly "

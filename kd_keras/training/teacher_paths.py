@@ -34,8 +34,8 @@ def are_graphs(paths):
     """Whether TensorFlow computes all of these teachers: bool.
 
     Args:
-        paths: as `of` returns them. One that is still to be trained is of a
-            network of this program, which TensorFlow computes.
+        paths: as `of` returns them. A teacher that is not trained yet will be
+            a network of this program, which TensorFlow computes.
 
     Raises:
         ValueError: if one is of no kind.

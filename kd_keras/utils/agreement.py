@@ -1,4 +1,4 @@
-"""Finds out what differs between processes that must be alike."""
+"""Finds the differences between processes that must be alike."""
 
 import json
 
@@ -13,11 +13,11 @@ def check(names, facts):
 
     Args:
         names: list of str, such as `worker 1 (host2:2222)`.
-        facts: list of dict in the same order, of str to what JSON can hold;
-            of a dict in it, only the entries that differ are named.
+        facts: list of dict in the same order, of str to JSON values. Of a
+            nested dict, only the entries that differ are named.
 
     Raises:
-        ValueError: with what differs, and who has what.
+        ValueError: with each difference, and which process has which value.
     """
     flat = [_flatten(fact) for fact in facts]
     keys = dict.fromkeys(key for fact in flat for key in fact)
@@ -36,7 +36,7 @@ def check(names, facts):
 
 
 def _flatten(fact, prefix=""):
-    """By the names of nested entries, joined by dots: JSON text of each."""
+    """Flattens to a dict of dotted names of nested entries to JSON text."""
     flat = {}
     for key, value in fact.items():
         if isinstance(value, dict) and value:

@@ -1,7 +1,7 @@
 """Limits what archives unpack to, before memory or disk is spent.
 
 A small archive can unpack to gigabytes. Files of this field hardly shrink
-when they are packed, so that a large expansion is an attack or a damage.
+when they are packed, so a large expansion is an attack or damage.
 """
 
 import gzip

@@ -11,8 +11,8 @@ from absl import flags
 
 from kd_keras.utils import suggestions
 
-# Line breaks and others of ASCII and Unicode, such as those that turn the
-# direction of text.
+# Line breaks and other control characters of ASCII and Unicode, such as
+# characters that change the direction of text.
 _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
@@ -57,7 +57,7 @@ def define_fields(flag):
 
 
 class SectionParser(flags.ArgumentParser):
-    """Refuses a value for a flag that has fields alone.
+    """Refuses a value for a flag that has only fields.
 
     Args:
         example: str, how a field is given.
@@ -165,7 +165,7 @@ def _unknown(name, names):
 
 
 def _wrong_value(error):
-    """The line for a value that absl refused."""
+    """The error line for a value that absl refused."""
     message, reason = str(error), error.__context__
     name = re.match("flag --([^=]+)=", message)[1]
     if reason is None:

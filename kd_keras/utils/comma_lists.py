@@ -1,4 +1,4 @@
-"""Reads fields of the configuration that list values, with commas between."""
+"""Reads fields of the configuration that list values separated by commas."""
 
 
 def split(text):

@@ -43,8 +43,8 @@ def run(main, *, on_error=lambda line: None):
     Args:
         main: function without arguments. `--help` shows the docstring of its
             module and the module's flags.
-        on_error: function that is called with the line of an error, after
-            that has been printed if the user has caused it.
+        on_error: function that is called with the line of an error. If the
+            user caused the error, the line has been printed before.
     """
     _prepare_environment()
     _check_encoding()
@@ -60,11 +60,11 @@ def run(main, *, on_error=lambda line: None):
 
 @contextlib.contextmanager
 def importing():
-    """For the imports of TensorFlow: without messages, ended at once.
+    """Context for TensorFlow's imports: silent, and interruptible at once.
 
     See `quiet` and `interruption`. Python does not search for garbage
-    meanwhile, nor later among what was imported with TensorFlow: that would
-    take more than a second of each command, and find hardly any.
+    meanwhile, nor later among the objects that TensorFlow's import made: that
+    would take more than a second of each command, and find hardly any.
     """
     is_first = "tensorflow" not in sys.modules
     was_enabled = gc.isenabled()
@@ -83,7 +83,7 @@ def command(module):
     """Returns the command as it was typed, for records.
 
     Args:
-        module: str, what follows `python -m` where the module was run
+        module: str, the name after `python -m` if the module was run
             directly. The program `kd-keras` puts its own name and the
             command's into `sys.argv[0]`.
     """
@@ -113,7 +113,7 @@ def _help(main):
 
 
 def _key_flags(main):
-    """The flags of a command, without those of libraries."""
+    """The flags of a command, without the flags of libraries."""
     module = main.__module__
     # absl files the flags of the main module under the program's path.
     name = sys.argv[0] if module == "__main__" else module
@@ -156,12 +156,12 @@ def one_line(error):
             "files must exist and be readable, or be free to write. Received: "
             f"{error.strerror}: {error.filename}"
         )
-    # TensorFlow puts its own words before and the traceback behind an error of
-    # ours that is raised while it reads a batch.
+    # If our code raises an error while TensorFlow reads a batch, TensorFlow
+    # adds its own words before it and the traceback behind it.
     ours = re.search(r"\w+Error: (.+)\nTraceback \(most recent", text)
     if ours:
         text = ours[1]
-    # It puts the node of its graph before its own message.
+    # TensorFlow puts the node of its graph before its own message.
     text = re.sub(r"^\{\{.*?\}\} ?", "", text.strip())
     return " ".join(text.split())
 

@@ -15,12 +15,12 @@ import platformdirs
 
 from kd_keras.utils import digests, files, progress
 
-# A file that changed so recently may change again without another time.
+# A file that changed so recently may change again and keep the same time.
 _SETTLED_SECONDS = 2
-# Reading files that are small or far away is faster by several threads.
+# Reading files that are small or far away is faster in several threads.
 _THREADS = 8
 _MOST_FILES_AT_ONCE = 2000
-# Less work is not worth a progress bar.
+# Shorter work is not worth a progress bar.
 _BAR_FROM_SECONDS = 2
 
 
@@ -33,9 +33,9 @@ def values(paths, compute, *, kind, width, place):
 
     Args:
         paths: `path_lists.PathList`.
-        compute: function of a path (bytes) that returns `width` bytes, or
-            None for a row of zeros that is computed again next time. It is
-            called in several threads.
+        compute: function of a path (bytes) that returns `width` bytes. If it
+            returns None, the row is zeros and is computed again next time. It
+            is called in several threads.
         kind: str, the name of the value, a part of the name of the cache.
         width: int.
         place: str, the folder or file that lists the paths.
@@ -115,7 +115,7 @@ def _keys(paths, latest):
             keys.append(bytes(16))
             settled.append(False)
             continue
-        # The second time cannot be set back by a program.
+        # A program cannot set back the second time.
         times = stat.st_mtime_ns, stat.st_ctime_ns
         state = b"%s\0%d %d %d" % (path, stat.st_size, *times)
         keys.append(digests.short_key(state))

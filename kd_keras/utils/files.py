@@ -17,7 +17,7 @@ from kd_keras.utils import digests, locks, manifests, records, remote
 from kd_keras.utils import scratch as scratch_lib
 
 MARK = manifests.GENERATOR
-# How much of a file is searched for the mark.
+# The part of a file that is searched for the mark.
 _HEAD_BYTES = 4096
 # The command that wrote a file: it follows the mark, or in files of version
 # 0.2 and earlier, it is in the command line there.
@@ -237,8 +237,9 @@ def remove_directory(path):
 class OutputDirectory:
     """Files that are written one by one into a directory of the user's.
 
-    Files of others may lie beside them. The manifest lists what was written;
-    a file that it does not list, or that has changed since, is not replaced.
+    Files of others may lie beside them. The manifest lists the files that
+    this program wrote. A file that it does not list, or that has changed
+    since, is not replaced.
 
     Args:
         path: str or path; made when the first file is written.
@@ -292,7 +293,7 @@ class OutputDirectory:
             temporary.write_text(text)
 
     def list_only(self, names):
-        """Lists these files and no others; as they are, if they are new."""
+        """Lists these files and no others; adds the digests of new ones."""
         listed = manifests.read(self.path)
         for name in names:
             if name not in listed and (self.path / name).is_file():

@@ -1,8 +1,8 @@
-"""Kills the processes that this one has started once it is killed itself.
+"""Kills the processes that this one has started when it is killed itself.
 
 A process that gets SIGKILL can end nothing, and not every system tells its
-child processes. Therefore another process waits for its end. This file is also
-the program of that one; it imports nothing of the package.
+child processes. Therefore a guard process waits for its end. This file is also
+the program of the guard; it imports nothing of the package.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ class Guard:
             # Isolated: neither the user's modules nor their start-up files.
             [sys.executable, "-I", "-S", __file__],
             stdin=subprocess.PIPE,
-            # What kills the group of this process leaves it alone.
+            # A signal to this process's group does not reach the guard.
             start_new_session=True,
             text=True,
         )
@@ -45,14 +45,14 @@ class Guard:
         if groups == self._groups:
             return
         self._groups = groups
-        # Without the other process, all goes on as before.
+        # If the guard has ended, the work continues without it.
         with contextlib.suppress(OSError):
             self._process.stdin.write(" ".join(map(str, groups)) + "\n")
             self._process.stdin.flush()
 
 
 def _watch():
-    """Kills the groups of the last line of stdin when that has ended."""
+    """Kills the groups in the last line of stdin when stdin has ended."""
     groups = ""
     for line in sys.stdin:
         groups = line

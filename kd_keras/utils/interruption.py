@@ -21,7 +21,7 @@ _DEFERRED_MESSAGE = (
 def exit_at_once():
     """Ends the process with `EXIT_CODE` at an interruption from now on.
 
-    An interruption that is ignored, or handled by somebody else, stays so.
+    If interruptions are ignored, or other code handles them, that stays so.
     """
     if signal.getsignal(signal.SIGINT) in (
         signal.default_int_handler,
@@ -70,9 +70,10 @@ def ignored():
 
 @contextlib.contextmanager
 def keeping_termination():
-    """Keeps who handles SIGTERM, where a library takes it within the context.
+    """Restores the handler of SIGTERM that a library replaces in the context.
 
-    TensorFlow's cluster would only wait, and Ray abort with its stack.
+    At a SIGTERM, TensorFlow's cluster would only wait, and Ray would abort
+    with its stack.
     """
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -101,13 +102,13 @@ class Deferral:
             self.has_come = False
             handler = self._handlers[self._number]
             if handler is signal.SIG_DFL:
-                # Nobody else says it: the signal ends the process.
+                # The signal ends the process, so the message comes from here.
                 _say(2, MESSAGE)
             signal.signal(self._number, handler)
             signal.raise_signal(self._number)
 
     def take_over(self):
-        """Handles the signals that nobody else does, in the main thread."""
+        """Handles the signals that nothing else handles, in the main thread."""
         usual = {
             signal.SIGINT: (signal.default_int_handler, _raise_error),
             signal.SIGTERM: (signal.SIG_DFL,),
@@ -160,7 +161,7 @@ def _raise_error(number, frame):
 
 
 class _ExitAtOnce:
-    """A signal handler, which writes to today's stderr."""
+    """A signal handler, which writes to the stderr that it was created with."""
 
     def __init__(self):
         # Messages of imports are dropped, which replaces the descriptor.

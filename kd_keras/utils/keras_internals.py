@@ -20,8 +20,8 @@ class TrainingHooks:
         """Creates variables whose shapes depend on the data.
 
         Args:
-            specs: `(x, y, sample_weight)` or a part of it, as the data has
-                it: structures of things with `shape` and `dtype`.
+            specs: `(x, y, sample_weight)` or the part that the data has:
+                structures of objects with `shape` and `dtype`.
         """
 
     def build_under_strategy(self):
@@ -65,7 +65,7 @@ def _specs(iterator, data_batch):
         return data_batch
     import tensorflow as tf
 
-    # Of several replicas, the shapes of the first one's part.
+    # With several replicas, the shapes of the first replica's part.
     return tf.nest.map_structure(
         lambda spec: getattr(spec, "_value_specs", (spec,))[0],
         iterator._distributed_dataset.element_spec,
@@ -89,10 +89,10 @@ def _stop_autotuning(iterator):
 
 
 def with_steps(distributed, steps):
-    """A distributed dataset, of which Keras knows how many steps it has.
+    """Tells Keras the number of steps of a distributed dataset.
 
-    TensorFlow counts the elements of a worker, of which a step takes one for
-    each of its replicas.
+    TensorFlow counts the elements of a worker; a step takes one element for
+    each of the worker's replicas.
 
     Args:
         distributed: `tf.distribute.DistributedDataset`.
@@ -103,17 +103,17 @@ def with_steps(distributed, steps):
 
 
 def with_direction(metric, *, up):
-    """The metric, for which callbacks know whether more is better.
+    """Tells callbacks whether more of a metric is better; returns the metric.
 
-    `EarlyStopping`, `ModelCheckpoint` and `ReduceLROnPlateau` ask for it if
-    their `mode` is `auto`.
+    `EarlyStopping`, `ModelCheckpoint` and `ReduceLROnPlateau` look for this
+    direction if their `mode` is `auto`.
     """
     metric._direction = "up" if up else "down"
     return metric
 
 
 def as_list(metrics):
-    """Metrics in the form in which callbacks look for their directions."""
+    """Metrics as the list in which callbacks look for their directions."""
     from keras.src.trainers import compile_utils
 
     return compile_utils.MetricsList(metrics, name="terms")
@@ -172,8 +172,8 @@ def run(network, inputs, function_of):
     Args:
         network: Keras model.
         inputs: its inputs.
-        function_of: function of a layer or operation -> what is called in
-            its place, with the same arguments.
+        function_of: function of a layer or operation -> the function that is
+            called in its place, with the same arguments.
 
     Raises:
         AttributeError: for a model that is neither.
@@ -203,7 +203,7 @@ def calls(network):
         network: Keras model.
 
     Returns:
-        List of `Call`, each after those whose outputs it takes.
+        List of `Call`, each after the calls whose outputs it takes.
 
     Raises:
         AttributeError: for a model that is neither.
@@ -239,11 +239,11 @@ def fresh_names():
 def local_cpus(count):
     """Context in which a strategy of several workers has CPUs on each.
 
-    TensorFlow's own gives each worker all of its GPUs, or one CPU.
+    TensorFlow itself gives each worker all of its GPUs, or one CPU.
 
     Args:
-        count: int, the logical CPU devices of each worker; None for what
-            TensorFlow chooses.
+        count: int, the logical CPU devices of each worker; None for
+            TensorFlow's choice.
     """
     from tensorflow.python.distribute import collective_all_reduce_strategy
 

@@ -10,9 +10,9 @@ import time
 from kd_keras.utils import error_lines, guard, ports, tf_config
 
 _POLL_SECONDS = 0.05
-# For the others to end by themselves, with lines of their own.
+# The time for the others to end by themselves, with lines of their own.
 _GRACE_SECONDS = 15.0
-# Until the last lines of a worker that has ended are shown.
+# The longest wait for the last lines of a worker that has ended.
 _OUTPUT_SECONDS = 5.0
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -32,8 +32,8 @@ def run(argv, count, *, environment=None):
         environment: dict of str, variables to add.
 
     Returns:
-        int, the exit code: 0, or the one of the first worker that has failed;
-        128 + n where signal n has ended that worker or this process.
+        int, the exit code: 0, or the exit code of the first worker that has
+        failed; 128 + n where signal n has ended that worker or this process.
     """
     with _signals() as received, guard.Guard() as watched:
         workers = _Workers(argv, count, environment or {}, watched)
@@ -114,7 +114,7 @@ class _Workers:
             self._readers.append(reader)
 
     def _running(self):
-        # Of all, so that each one's end is noticed.
+        # All are polled, so that the end of each is noticed.
         polled = [process.poll() for process in self._processes]
         groups = [
             process.pid
@@ -129,7 +129,7 @@ class _Workers:
         return next((i for i, code in enumerate(codes) if code), None)
 
     def _report(self, index):
-        """Says that a worker has failed; returns its exit code."""
+        """Reports that a worker has failed; returns its exit code."""
         code = self._processes[index].returncode
         ended = f"exit code {code}"
         if code < 0:
@@ -157,7 +157,7 @@ def _show(pipe, index):
 def _signals():
     """Yields a list of the signals that come within the context.
 
-    A signal that is ignored stays so.
+    A signal that was ignored before is still ignored.
     """
     received = []
     before = {}

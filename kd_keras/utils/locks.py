@@ -4,16 +4,16 @@ A lock is a file that its holder keeps locked by `flock(2)`. The kernel frees
 it when the holder ends, in whatever way: no process number, host name or age
 decides whether a lock is held. The file also names its holder, for messages.
 
-How far a lock holds:
+The reach of a lock:
 
 - Among the processes of one machine, in all containers that share the
-  directory: always. The lock of a process that was killed is free at once,
-  and so is one from before a reboot.
-- Among machines that share a file system: where that passes locks on, as NFS
-  does unless it is mounted with `nolock` or `local_lock`, and as Lustre does
-  where it is mounted with `flock`. The lock of a machine that died is free
-  when the server has noticed it (NFS 4: after 90 seconds by default).
-- Elsewhere a machine knows only its own locks. On a file system that has none
+  directory, it always holds. The lock of a process that was killed is free at
+  once, and so is a lock from before a reboot.
+- Among machines that share a file system, it holds if the file system passes
+  locks on: NFS does unless it is mounted with `nolock` or `local_lock`, and
+  Lustre does if it is mounted with `flock`. The lock of a machine that died is
+  free when the server has noticed it (NFS 4: after 90 seconds by default).
+- Elsewhere a machine knows only its own locks. On a file system without locks,
   a warning is logged, and nothing keeps two processes apart.
 
 `filelock` was considered: where a file system has no locks it falls back on
@@ -37,9 +37,9 @@ _PREFIX = ".kd_keras-lock"
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL}
 _MAY_NOT_WRITE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _PAUSE_SECONDS = 0.02
-# To make a directory and a file in it, which others may remove meanwhile.
+# Attempts to make a directory and a file in it, which others may remove.
 _ATTEMPTS = 100
-# Until a holder has written its name.
+# The wait until a holder has written its name.
 _NAME_SECONDS = 0.2
 # A free lock of another machine counts as left behind after this time: not
 # every file system passes locks on.
@@ -72,7 +72,7 @@ def holding(directory, *, part="", patience=0.0):
         yield
     finally:
         if file is not None:
-            # While it is held: whoever waits for it looks for a new file.
+            # Removed while held: a process that waits looks for a new file.
             path.unlink(missing_ok=True)
             os.close(file)
         for folder in made:
@@ -109,8 +109,8 @@ def marking(path):
 def claiming(path):
     """Yields whether the holder of a lock file has ended; then holds it.
 
-    Of a process of another machine that is known only where the file system
-    passes locks on: its file must also be an hour old.
+    A file system may not pass on the locks of another machine. So the lock
+    file of another machine's process must also be an hour old.
     """
     file = _open(path)
     try:

@@ -13,7 +13,7 @@ def send(connection, message):
 
     Args:
         connection: `socket.socket`, connected.
-        message: dict that JSON can hold.
+        message: dict of JSON values.
 
     Raises:
         OSError: if the other side does not take it.

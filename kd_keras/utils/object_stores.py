@@ -1,7 +1,7 @@
 """Reaches an object store, and explains why one cannot be used.
 
-The file systems are those of `etils.epath` for programs without TensorFlow,
-whose own reads gs:// alone: fsspec with gcsfs, s3fs and adlfs.
+The file systems are fsspec with gcsfs, s3fs and adlfs, which `etils.epath` uses
+in programs without TensorFlow. TensorFlow's own file system reads only gs://.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ class _Kind(typing.NamedTuple):
     credentials: str
 
 
-# By scheme: the package that reads it, and what gives it credentials.
+# The package that reads each scheme, and the source of its credentials.
 KINDS = {
     "gs": _Kind("gcsfs", "gcloud auth application-default login"),
     "s3": _Kind("s3fs", "aws configure, or AWS_ACCESS_KEY_ID and its secret"),
@@ -27,11 +27,11 @@ KINDS = {
 }
 # Parts of the names of errors about credentials.
 _DENIED = ("credential", "auth", "permission", "forbidden", "refresh")
-# They log the tracebacks of errors that they raise.
+# Packages that log the tracebacks of the errors that they raise.
 _NOISY = ("gcsfs", "google.auth", "azure", "aiohttp")
-# Until a store that cannot be reached is given up.
+# The longest wait for a store.
 _CONTACT_SECONDS = 60
-# Before a line tells of the wait.
+# The wait for a store before it is logged.
 _QUIET_SECONDS = 3
 
 
@@ -60,7 +60,7 @@ def file_system(url):
 def contacted(url):
     """The information about a URL: dict, empty if nothing exists there.
 
-    After some seconds, a line says what is waited for.
+    Logs the wait if the store does not answer within some seconds.
 
     Raises:
         TimeoutError: if the store does not answer for a while.
@@ -78,7 +78,7 @@ def contacted(url):
         except Exception as error:
             answers.append(error)
 
-    # A thread can be left behind, whatever its library waits for.
+    # In a thread, which can be left behind while its library waits.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(_QUIET_SECONDS)

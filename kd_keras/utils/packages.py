@@ -4,7 +4,7 @@ import importlib
 
 
 def optional(module, package=None, *, extra="export"):
-    """Imports a module of an extra, or says how to install it.
+    """Imports a module of an extra, with an error that tells how to install it.
 
     Args:
         module: str, its name.

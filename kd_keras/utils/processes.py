@@ -12,12 +12,12 @@ _ends_without_cleanup = threading.Event()
 
 
 def this_process():
-    """Returns what identifies this process among those of all machines.
+    """Identifies this process among the processes of all machines.
 
     Returns:
-        dict that JSON can hold: `host`, a name, which containers may share;
-        `boot`, the same for all processes of a machine until it is started
-        again; `process`, a number.
+        dict of JSON values: `host`, a name, which containers may share;
+        `boot`, the same for all processes of a machine until it restarts;
+        `process`, a number.
     """
     return {
         "host": platform.node(),
@@ -29,8 +29,8 @@ def this_process():
 def end_without_cleanup():
     """Lets `ending_at_once` end this process without its usual cleanup.
 
-    There the workers of TensorFlow's cluster wait for each other, also for
-    one that has failed.
+    In that cleanup, the workers of TensorFlow's cluster wait for each other,
+    even for a worker that has failed.
     """
     _ends_without_cleanup.set()
 

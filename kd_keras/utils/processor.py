@@ -1,4 +1,4 @@
-"""What the processor of this machine computes with."""
+"""The number formats in which this machine's processor computes fast."""
 
 import pathlib
 
@@ -6,7 +6,7 @@ import pathlib
 def has_bfloat16():
     """Whether the processor has instructions for bfloat16: bool.
 
-    False where the system does not tell, as outside of Linux.
+    False if the system does not tell, such as outside of Linux.
     """
     return any(name in _flags() for name in ("amx_bf16", "avx512_bf16"))
 

@@ -22,7 +22,7 @@ def bar(total, unit, *, verbose=None, **options):
 
     Args:
         total: int, or None where it is not known yet.
-        unit: str, what is counted, in the singular.
+        unit: str, the counted noun in the singular, such as `view`.
         verbose: int, as in Keras, instead of the default.
         **options: further arguments of `keras.utils.Progbar`.
     """
@@ -40,8 +40,8 @@ class Counter:
     """Progress of work that fills files: a bar, or a line for each file.
 
     Args:
-        total: int, how much there is to do.
-        unit: str, what is counted, in the singular.
+        total: int, the total count.
+        unit: str, the counted noun in the singular, such as `view`.
         verbose: 1 for a bar, 2 for lines.
     """
 
@@ -60,14 +60,14 @@ class Counter:
             )
 
     def add(self, count):
-        """Counts what was done; less than zero for what is done again."""
+        """Adds to the count; less than zero for work that is done again."""
         self._done += count
         if self._bar:
             rate = (f"{self._unit}s_per_second", self._rate())
             self._bar.update(self._done, [rate])
 
     def end_file(self, path):
-        """Tells that a file was written."""
+        """Reports that a file was written."""
         if self._bar:
             return
         rate = self._rate()

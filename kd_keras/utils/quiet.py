@@ -1,4 +1,4 @@
-"""Silence for libraries that write to stderr whatever their log level is."""
+"""Silences libraries that write to stderr at any log level."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import sys
 
 @contextlib.contextmanager
 def without_messages():
-    """Drops what is written to file descriptor 2, also by C++."""
+    """Drops all output to file descriptor 2, even by C++."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nothing:

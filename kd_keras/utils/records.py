@@ -2,8 +2,8 @@
 
 A form is a type or a tuple of types; `[form]`, a list of any length; or a dict
 of names to forms, an object that has at least these keys. The key `str` stands
-for all other keys: `{str: form}` is an object with any keys. Written here,
-because JSON Schema takes several times as many lines for records this small.
+for all other keys: `{str: form}` is an object with any keys. JSON Schema would
+take several times as many lines for records this small.
 """
 
 import json
@@ -50,7 +50,7 @@ def read_json(path, form, *, what, remedy):
 
 
 def check(value, form, path, *, what, remedy):
-    """Checks that a value that was read is of a form, as `read_json` does.
+    """Checks the form of a value that was read, as `read_json` does.
 
     Args:
         value: the value.
@@ -100,7 +100,7 @@ def sealed(record):
 
     `read_json` compares it, so that a flipped bit does not pass for a value.
     """
-    # As they are read again: keys that are numbers become text.
+    # The entries as they are read again: keys that are numbers become text.
     return {**record, _SEAL: _digest(json.loads(json.dumps(record)))}
 
 
@@ -143,7 +143,7 @@ def _digest(record):
 
 
 def _mismatch(value, form, name):
-    """Where a value differs from a form, as text; None if it does not."""
+    """The place where a value differs from a form, as text, or None."""
     if isinstance(form, list):
         if not isinstance(value, list):
             return _is_another(value, (list,), name)

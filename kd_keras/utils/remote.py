@@ -1,10 +1,10 @@
 """Reads and writes the objects of gs://, s3:// and az:// paths.
 
 An object store has no directories, and nothing in it can be renamed: an object
-appears whole when its last byte is there, and several appear one by one. What
-is to be mapped into memory or read at random is copied to local disk first;
-see `remote_copies`. What is written is made on local disk and uploaded; see
-`remote_outputs`.
+appears whole when its last byte has arrived, and several appear one by one.
+Files that are mapped into memory or read at random are copied to local disk
+first; see `remote_copies`. Output files are written on local disk and then
+uploaded; see `remote_outputs`.
 """
 
 import concurrent.futures
@@ -36,7 +36,7 @@ class Object(typing.NamedTuple):
 
     Attributes:
         size: int, bytes.
-        version: str, which changes with the contents; empty if unknown.
+        version: str, changes with the contents; empty if unknown.
     """
 
     size: int
@@ -110,7 +110,7 @@ def name_of(url):
 
 
 def is_object(url):
-    """Whether an object has this URL, and not only ones below it."""
+    """Whether there is an object at this URL, not only objects below it."""
     with object_stores.explained(url):
         found = object_stores.contacted(url)
     return found.get("type") == "file"
@@ -121,7 +121,7 @@ def objects(url, *, deep=True):
 
     Args:
         url: str, as `url_of` returns it.
-        deep: bool; False leaves out those whose names have a `/`.
+        deep: bool; False leaves out objects whose names have a `/`.
 
     Returns:
         dict of `Object`, by the part of the path after `url` and a `/`; the
@@ -178,7 +178,7 @@ def download(urls, *, sizes, folder):
             are not whole yet.
 
     Raises:
-        RemoteError: if an object is not there or of another size.
+        RemoteError: if an object does not exist or has another size.
     """
     bar = _Bar(sizes[path] for path in urls)
 

@@ -18,7 +18,7 @@ from kd_keras.utils import digests, files, locks, object_stores, remote
 _log = logging.getLogger(__name__)
 
 _RECORD = "objects.json"
-# While another process copies the same.
+# The longest wait while another process copies the same.
 _PATIENCE_SECONDS = 86_400
 
 
@@ -31,8 +31,8 @@ def local(path, what, *, needs=None, beside=()):
         needs: str, the name of a file without which a directory is of no
             use, so that nothing is copied; None for any directory.
         beside: names of files that are copied together with a file, if they
-            lie beside it. Those whose names begin with the file's, without
-            its suffix, are copied in any case.
+            lie beside it. Files whose names begin with the file's name,
+            without its suffix, are always copied.
 
     Returns:
         `path`, or `pathlib.Path` of the copy, which has the same name.
@@ -79,7 +79,7 @@ def check_space(folder, size, what):
     Args:
         folder: path of a directory, which need not exist.
         size: int, bytes.
-        what: str, what is written.
+        what: str, the data to write, for the error.
     """
     there = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(there).free
@@ -142,7 +142,7 @@ def _copy(source, folder, target, found):
     check_space(folder, size, f"a copy of {source}")
     for name in [*missing, *outdated]:
         (target / name).unlink(missing_ok=True)
-    # Before the files: one that is there is then of this version.
+    # Written before the files: a file that exists is then of this version.
     files.write_json(folder / _RECORD, {n: [*e] for n, e in found.items()})
     _log.info(
         "remote: copies %d of %d files of %s, %.1f MB, to %s",
@@ -160,7 +160,7 @@ def _copy(source, folder, target, found):
 
 
 def _read_record(folder):
-    """The objects that a copy is of: `{name: [size, version]}`."""
+    """The objects that a copy was made from: `{name: [size, version]}`."""
     with contextlib.suppress(OSError, ValueError):
         record = json.loads((folder / _RECORD).read_text())
         return record if isinstance(record, dict) else {}

@@ -1,9 +1,9 @@
 """Output directories in object stores: written locally, uploaded at the end.
 
-The rules are those of local directories: only what this program wrote is
-replaced; see `files`. A directory is uploaded in this order: a list of all of
-its files, whether new or not yet replaced (`remote.UNFINISHED`); the files;
-the list of what was written (`manifests.NAME`). Then the first list is
+The same rules as for local directories hold: only files that this program
+wrote are replaced; see `files`. A directory is uploaded in this order: a list
+of all of its files, whether new or not yet replaced (`remote.UNFINISHED`); the
+files; the list of written files (`manifests.NAME`). Then the first list is
 deleted. Until then other commands refuse the directory, and the same command
 resumes the upload.
 """
@@ -58,7 +58,7 @@ def models(path, what, *, prefix):
         path: str or path of a directory of exported models; a local one is
             yielded as it is.
         what: str, the option that gave it, for errors.
-        prefix: str, with which the names of the models begin.
+        prefix: str, the first part of the models' names.
 
     Raises:
         ValueError: as `directory`.
@@ -101,7 +101,7 @@ def _held(path, what, part=""):
 
 
 class _Mirror:
-    """A local directory and the objects that it stands for.
+    """A local copy of a directory of objects, which can be uploaded again.
 
     Args:
         url: str.
@@ -116,7 +116,7 @@ class _Mirror:
         self._states = {}
 
     def fetch(self):
-        """Downloads all objects, also those of an interrupted upload."""
+        """Downloads all objects, even after an interrupted upload."""
         self._before = remote.objects(self.url)
         if not self._before:
             return
@@ -130,14 +130,14 @@ class _Mirror:
         unfinished = self.folder / remote.UNFINISHED
         was_unfinished = unfinished.exists()
         if was_unfinished:
-            # The files that it lists are this program's.
+            # The files that the list names are this program's.
             unfinished.replace(self.folder / manifests.NAME)
         self._listed = manifests.read(self.folder)
         again = (*self._listed, manifests.NAME) if was_unfinished else ()
         self._states = {n: s for n, s in self._now().items() if n not in again}
 
     def upload(self):
-        """Uploads what has changed, and deletes what is gone."""
+        """Uploads changed files, and deletes the objects of removed files."""
         now = self._now()
         gone = [n for n in self._before if n not in now]
         new = [n for n in now if now[n] != self._states.get(n)]

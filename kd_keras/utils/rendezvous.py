@@ -1,14 +1,14 @@
 """Brings the workers of a training together, before TensorFlow starts.
 
-TensorFlow waits without end for a worker that never comes, lets workers train
-together whose programs differ, and reports neither. Therefore the workers meet
-beforehand, on the ports that TensorFlow's servers will have. Each sends its
-facts, which must be the same everywhere, to all others. One that cannot train
-comes, too, and says why, so that nobody waits for it.
+TensorFlow waits without end for a worker that never comes, lets workers with
+different programs train together, and reports neither. Therefore the workers
+meet beforehand, on the ports that TensorFlow's servers will have. Each sends
+its facts, which must be the same everywhere, to all others. A worker that
+cannot train comes, too, and reports why, so that no other waits for it.
 
 In each pair of workers, both send their facts, over a connection of their own,
 and wait for an answer. A worker may leave once it has the facts and the answers
-of all others: nobody waits for it any more.
+of all others: then no other waits for it any more.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ from kd_keras.utils import agreement, worker_messages
 _log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.3
-# Before the first line about those that are awaited, and between two.
+# The wait before the first line about missing workers, and between two lines.
 _QUIET_SECONDS = 2.0
 _PROGRESS_SECONDS = 60.0
-# To tell the others that this one has ended.
+# The time to tell the others that this worker has ended.
 _FAREWELL_SECONDS = 2.0
 _MOST_CHARACTERS = 1000
-# For a worker that fails early: the others may be importing TensorFlow still.
+# The time for a worker that fails early: others may still import TensorFlow.
 _DECLINE_SECONDS = 120.0
 
 _has_begun = threading.Event()
@@ -42,17 +42,17 @@ def meet(workers, facts, patience_seconds, *, failure=""):
 
     Args:
         workers: `tf_config.Workers`, several.
-        facts: dict of str to what JSON can hold, in nested dicts at will:
-            what must be the same on all workers.
+        facts: dict of str to JSON values, which may be nested dicts; they
+            must be the same on all workers.
         patience_seconds: float, the longest time to wait.
-        failure: str, a line that says why this worker cannot train; empty if
-            it can. It is for the others; the caller raises its own error.
+        failure: str, the reason in one line if this worker cannot train, else
+            empty. It is for the others; the caller raises its own error.
 
     Raises:
         ValueError: if workers are missing after that time, one has ended
-            meanwhile or cannot train, they do not belong together or their
-            facts differ (on every worker, with what differs on which one), or
-            this one's port is in use.
+            meanwhile or cannot train, they do not belong together, their
+            facts differ (raised on every worker, with the differences), or
+            this worker's port is in use.
     """
     _has_begun.set()
     meeting = _Meeting(workers, facts, failure)
@@ -81,7 +81,7 @@ def decline(workers, failure):
     """Tells the others why this worker fails before it could meet them.
 
     Waits for them for two minutes at most. Does nothing in a process that
-    has been to a meeting: they know of it.
+    has been to a meeting: the others know of the failure.
 
     Args:
         workers: as of `meet`.
@@ -107,9 +107,10 @@ class _Meeting:
             "all workers must be able to train. Received: "
             f"{workers.name(workers.index)} cannot: {failure}"
         )
-        # Tells this process from one that is started in its place.
+        # Distinguishes this process from one started in its place.
         self._nonce = secrets.token_hex(8)
-        # By index: the message that came, who has answered, and why not.
+        # By index: the message received, the process that answered, and the
+        # reason for no answer.
         self._received = {}
         self._answered = {}
         self._reasons = {}
@@ -157,7 +158,7 @@ class _Meeting:
         )
 
     def take(self, message):
-        """Takes note of another worker's facts or farewell."""
+        """Records another worker's facts or farewell."""
         index, nonce = message["index"], message["nonce"]
         with self._changed:
             if message["kind"] == "facts":
@@ -170,7 +171,7 @@ class _Meeting:
                 if not self._failure:
                     self._received[index] = message
                     self._log_failure(message)
-            # Not the farewell of a process that another one has replaced.
+            # The farewell of a process that has been replaced is ignored.
             elif nonce == self._received.get(index, message)["nonce"]:
                 self._failure = self._failure or message["reason"]
             self._changed.notify_all()
@@ -199,7 +200,7 @@ class _Meeting:
         ]
 
     def _has_answered(self, index):
-        """Whether the process that has sent its facts has ours, too."""
+        """Whether the process that sent its facts has also received ours."""
         if index not in self._answered:
             return False
         latest = self._received.get(index, {}).get("nonce")
@@ -224,7 +225,7 @@ class _Meeting:
         )
 
     def _log_failure(self, message):
-        # It is raised once all have come, so that all learn of it.
+        # The error is raised once all have come, so that all receive it.
         if message["reason"] and not self._reason:
             _log.warning("cluster: %s", message["reason"])
 
@@ -280,7 +281,7 @@ def _mismatch(workers, message, *, place, index):
     Args:
         workers: `tf_config.Workers`.
         message: dict, of a worker.
-        place: int, the index of the host that it was sent to or is from.
+        place: int, the index of the host that sent or received the message.
         index: int, the index that the process there has.
     """
     hosts = list(workers.hosts)

@@ -9,7 +9,7 @@ from kd_keras.utils import locks
 
 _PREFIX = ".kd_keras-new-"
 _OWNER = "owner.json"
-# To make a directory, which others may clear before it has an owner.
+# Attempts to make a directory, which others may clear before it has an owner.
 _ATTEMPTS = 100
 
 
@@ -37,8 +37,8 @@ def directory(parent):
 def literal(path):
     """Yields another path of a directory, without special characters.
 
-    TensorFlow takes brackets, stars and backslashes in the path of a file
-    that it reads for a pattern, and then reads another file or none.
+    TensorFlow reads a path with brackets, stars or backslashes as a pattern,
+    and then opens another file or none.
     """
     with tempfile.TemporaryDirectory() as folder:
         link = pathlib.Path(folder) / "link"
@@ -78,7 +78,7 @@ def clear(parent):
 
 def _clear_if_left(made):
     if not (made / _OWNER).exists():
-        # Of a process that was killed at once: removed only if it is empty.
+        # Its process was killed at once: removed only if it is empty.
         made.rmdir()
         return
     with locks.claiming(made / _OWNER) as is_left:

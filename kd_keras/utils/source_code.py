@@ -24,7 +24,7 @@ def load(name, *, what):
 
     Args:
         name: str, `module:function`.
-        what: str, what is named by it, for errors.
+        what: str, a description of the function, for errors.
 
     Raises:
         ValueError: if it cannot be imported or is no function.
@@ -105,7 +105,7 @@ def _is_own(name, module, root):
     if spec is None:
         return False
     places = [spec.origin or "", *(spec.submodule_search_locations or ())]
-    # Installed code is known by its version, also below the root.
+    # Installed code is identified by its version, even below the root.
     return any(
         pathlib.Path(place).is_relative_to(root)
         and not _INSTALLED & {*pathlib.Path(place).parts}

@@ -1,9 +1,9 @@
 """Reads TF_CONFIG, the variable that names the machines of a training.
 
-Whatever starts a training on several machines sets it: by hand, Slurm, the
-Kubeflow training operator, Vertex AI, Ray Train. TensorFlow reads it, too, but
-starts its servers before it finds some of the mistakes, and does not explain
-the others.
+The launcher of a training on several machines sets it (Slurm, the Kubeflow
+training operator, Vertex AI, Ray Train), or the user does by hand. TensorFlow
+reads it, too, but starts its servers before it finds some of the mistakes, and
+does not explain the others.
 
 Reference:
     - [Distributed training with TensorFlow](

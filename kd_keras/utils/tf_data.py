@@ -12,8 +12,8 @@ def without_autotuning(dataset):
 
     TensorFlow 2.21's autotuning sleeps for 10, 20, 40 ms ... up to 60 s
     between its checks, and an iterator's end may wait until it wakes: every
-    `fit` and `evaluate` took up to twice its time. Off, AUTOTUNE means as
-    many parallel calls as the machine has cores (16 at most).
+    `fit` and `evaluate` took up to twice its time. Without autotuning,
+    AUTOTUNE means as many parallel calls as the machine has cores, at most 16.
 
     Args:
         dataset: `tf.data.Dataset`. One that sets `autotune.enabled` itself

@@ -1,4 +1,4 @@
-"""Ends a process whose wait has no end, from a process beside it.
+"""Ends a process that waits without end, from a second process.
 
 TensorFlow waits for the other workers of a cluster in C, where it holds
 Python's interpreter lock: no thread of the same process and no signal handler
@@ -20,7 +20,7 @@ def limiting(seconds, message):
 
     Args:
         seconds: float, the limit.
-        message: str, the line that is then written to stderr.
+        message: str, a line for stderr when that happens.
     """
     watcher = subprocess.Popen(
         # Isolated: neither the user's modules nor their start-up files.
@@ -40,7 +40,7 @@ def _watch(seconds, message):
     """Ends the parent process, unless it closes stdin or ends in time."""
     parent = os.getppid()
     ready, _, _ = select.select([0], [], [], seconds)
-    # The parent may just have ended, and its number be another's.
+    # The parent may just have ended, and another process have its number.
     if not ready and os.getppid() == parent:
         os.write(2, f"{message}\n".encode())
         os.kill(parent, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""Messages between the workers of a training, on the ports that those have.
+"""Messages between the workers of a training, on the workers' ports.
 
-Bytes of anybody else are ignored. Like TensorFlow's servers, the ports have no
-password: workers belong in a network of their own.
+Bytes from other programs are ignored. Like TensorFlow's servers, the ports have
+no password: workers belong in a network of their own.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import threading
 from kd_keras.utils import messages, tf_config
 
 _PROTOCOL = "kd_keras rendezvous"
-# For one message, and for its answer.
+# The longest time for one message, and for its answer.
 _ANSWER_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _MOST_CONNECTIONS = 256
@@ -31,12 +31,12 @@ def make(workers, kind, to, *, nonce, **more):
         workers: `tf_config.Workers`.
         kind: str, `facts`, `farewell` or `answer`.
         to: int, the index of the other worker.
-        nonce: str, tells this process from one that is started in its place.
+        nonce: str, distinguishes this process from one started in its place.
         **more: str `reason`, why this worker ends, and dict `facts` of facts,
             where the reason may be empty.
 
     Returns:
-        dict that JSON can hold.
+        dict of JSON values.
     """
     return {
         "protocol": _PROTOCOL,
@@ -50,15 +50,15 @@ def make(workers, kind, to, *, nonce, **more):
 
 
 def ask(workers, message):
-    """Sends a message to the worker that it is for.
+    """Sends a message to the worker that its `to` names.
 
     Args:
         workers: `tf_config.Workers`.
         message: dict of `make`.
 
     Returns:
-        `(answer, reason)`: dict, and an empty str; or None, and why there is
-        no answer.
+        `(answer, reason)`: dict, and an empty str; or None, and the reason
+        for no answer.
     """
     place = tf_config.address(workers.hosts[message["to"]])
     try:
@@ -96,7 +96,7 @@ def answering(workers, make_answer, take):
         yield
     finally:
         is_over.set()
-        # The system keeps the port for as long as that waits for it.
+        # The system keeps the port until the thread has ended.
         thread.join()
         listener.close()
 
@@ -153,7 +153,7 @@ def _answer(connection, make_answer, take, places):
 
 
 def _is_of_worker(message, kinds):
-    """Whether a message is one of a worker, complete, and of these kinds."""
+    """Whether a message is a worker's, complete, and of one of these kinds."""
     if not message or message.get("protocol") != _PROTOCOL:
         return False
     types = {"index": int, "to": int, "nonce": str, "hosts": list}

@@ -26,9 +26,9 @@ def header(model, *, name, image_spec=image_specs.UINT8):
         image_spec: `ImageSpec` of the images, for the comment.
 
     Returns:
-        str. It holds the smallest memory for tensors ("arena"), rounded up to
-        1 KiB, in which LiteRT for Microcontrollers runs the model on this
-        machine.
+        str. It states the smallest memory for tensors ("arena") in which
+        LiteRT for Microcontrollers runs the model on this machine, rounded up
+        to 1 KiB.
     """
     name = identifier(name)
     arena_bytes = smallest_arena(model)
@@ -57,7 +57,7 @@ static const unsigned char {name}[{len(model)}] = {{
 
 
 def _input(image_spec):
-    """What the model takes, for the comment."""
+    """Describes the model's input, for the comment."""
     if image_spec.dtype == "uint8":
         return "uint8, an image from 0 to 255"
     return (
@@ -90,10 +90,10 @@ def smallest_arena(model):
 
 
 def identifier(name):
-    """A valid identifier of C and C++ for a name; other names get others.
+    """Makes a valid identifier of C and C++ from a name.
 
-    ASCII letters, digits and `_` remain. Of other characters, those of ASCII
-    become `_` and all others the number of their code point.
+    ASCII letters, digits and `_` remain. Other ASCII characters become `_`;
+    characters outside ASCII become the number of their code point.
     """
     text = "".join(
         character

@@ -15,13 +15,13 @@ class Format:
     normalisation is part of it.
 
     Attributes:
-        name: str, as `--formats` and `exports.json` have it.
+        name: str, as in `--formats` and `exports.json`.
         title: str, short, for the tables of a report.
         description: str, a line for the help of the command.
         suffix: str, the end of the file's name. `teachers.loading` must have a
             kind for it.
-        packages: names of the packages that convert and run it, of the extra
-            `export`.
+        packages: names of the packages that convert and run it; the extra
+            `export` installs them.
         write: function of `(source, calibration)`, a `Source` and a
             `Calibration` -> bytes of the file.
         tolerance: float, the largest difference of the logits from the

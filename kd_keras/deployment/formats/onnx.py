@@ -30,7 +30,7 @@ def write(source, calibration):
     missing = onnx_graph.missing_operations(model.graph)
     if missing:
         raise operations.missing("ONNX", missing)
-    # The converter names by counters and by the order of sets.
+    # The converter's names depend on counters and on the order of sets.
     onnx_graph.make_canonical(model.graph)
     return model.SerializeToString(deterministic=True)
 

@@ -5,7 +5,7 @@ import re
 
 from kd_keras.teachers import kind
 
-# What converters and runtimes print about an operation that they lack.
+# Messages of converters and runtimes about an operation that they lack.
 _PATTERNS = (
     r"'tf\.(\w+)' op is neither a custom op nor a flex op",
     r"No Op registered for (\w+)",
@@ -39,7 +39,7 @@ def named_in(text):
 
 @contextlib.contextmanager
 def explained(title):
-    """Turns whatever a converter or runtime raises into a ValueError.
+    """Turns any error of a converter or runtime into a ValueError.
 
     Args:
         title: str, of the format.

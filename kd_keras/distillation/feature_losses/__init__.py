@@ -12,7 +12,7 @@ step has, by these names:
   from all replicas;
 - `batch_sum`: function that sums a tensor `(batch, ...)` over the first axis
   of the whole batch, on all replicas;
-- what the loss's own state gives, see `FeatureLoss`.
+- the inputs from the loss's own state; see `FeatureLoss`.
 """
 
 from kd_keras.distillation.feature_losses.attention import (

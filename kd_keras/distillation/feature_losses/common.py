@@ -13,7 +13,7 @@ TINY = 1e-12
 
 @dataclasses.dataclass(frozen=True)
 class FeatureLoss:
-    """A loss on features, and what it needs.
+    """A loss on features, with its reduction and state.
 
     Attributes:
         function: function of `teacher_features` and `student_features`, see
@@ -21,12 +21,12 @@ class FeatureLoss:
         compares_channels: bool, whether teacher and student need the same
             number of channels, so that the student's features are projected.
         reduce: function of a feature `(batch, height, width, channels)` ->
-            `(batch, height, width)` that is compared instead, of teacher and
-            student; or None for features that are pooled.
+            `(batch, height, width)`, which is compared instead of the
+            feature; None for features that are pooled.
         make_state: function of the shape of the teacher's features, without
             the batch, and the options -> Keras layer with the state of the
-            loss: its `update(teacher_features)` is called before the loss in
-            training alone, and its `inputs()` are further arguments of the
+            loss. Its `update(teacher_features)` is called before the loss,
+            in training only. Its `inputs()` are further arguments of the
             loss. None for a loss without state.
     """
 

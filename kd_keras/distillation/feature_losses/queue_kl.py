@@ -21,8 +21,8 @@ def queue_kl_loss(
     """KL divergence of the similarities of teacher and student to a queue.
 
     The embeddings in the queue stand for classes: the teacher's cosine
-    similarities to them, softened, are the soft targets of the student's.
-    No labels are needed, and similar images are told from others.
+    similarities to them, softened, are the soft targets for the student's.
+    No labels are needed, and similar images are distinguished from others.
 
     Args:
         teacher_features: float tensor `(batch, channels)`. Treated as
@@ -67,7 +67,7 @@ class Queue(keras.layers.Layer):
     Args:
         shape: `(channels,)` of the teacher's features.
         queue_size: int.
-        **options: those of the loss; not used.
+        **options: further options of the loss; not used.
 
     Raises:
         ValueError: if the features are not pooled.
@@ -82,7 +82,7 @@ class Queue(keras.layers.Layer):
                 f"{', '.join(map(str, shape))})"
             )
         del options
-        # Each replica has the same values, so none needs to be told.
+        # Each replica computes the same values, so none has to be sent.
         self.rows = self.add_weight(
             shape=(queue_size, *shape),
             initializer="zeros",
@@ -103,7 +103,7 @@ class Queue(keras.layers.Layer):
         )
 
     def update(self, features):
-        """Replaces the oldest embeddings by those of the whole batch."""
+        """Replaces the oldest embeddings by the whole batch's."""
         size = self.rows.shape[0]
         new = common.normalized(features[-size:])
         count = tf.shape(new)[0]

@@ -54,7 +54,7 @@ __all__ = [
 
 
 def activation_of(loss):
-    """How a loss reads logits: `softmax` or `sigmoid`.
+    """Returns the activation that a loss applies: `softmax` or `sigmoid`.
 
     Args:
         loss: name of a loss, or a function.

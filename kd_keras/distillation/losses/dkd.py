@@ -20,8 +20,8 @@ def dkd_loss(
 
     TCKD compares the probabilities of the target class and of all others
     together; NCKD compares how the others share the rest. The KL loss is
-    the case `alpha = 1` with, for each example, `beta` the teacher's
-    softened probability of the others: it nearly ignores NCKD where the
+    the case `alpha = 1` where `beta` is, for each example, the teacher's
+    softened probability of the others. So it nearly ignores NCKD where the
     teacher is sure.
 
     Args:

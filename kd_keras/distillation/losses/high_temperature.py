@@ -36,7 +36,7 @@ def loss_value(usual, exact, temperature):
 
 
 def excess(temperature):
-    """How many times a temperature exceeds the usual ones; 1 for these."""
+    """The ratio of a temperature to the largest usual one, at least 1."""
     if tf.is_tensor(temperature):
         return tf.maximum(temperature / _USUAL_UP_TO, 1.0)
     return max(temperature / _USUAL_UP_TO, 1.0)

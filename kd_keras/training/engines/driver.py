@@ -1,4 +1,4 @@
-"""Hands the tasks of a store to workers, and again those that are lost."""
+"""Hands the tasks of a store to workers, and lost tasks to other workers."""
 
 import collections
 import dataclasses
@@ -11,14 +11,14 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """What a worker has told.
+    """A message from a worker, or about its end.
 
     Attributes:
         worker: the worker.
-        kind: `answer` to what it was asked; `views`, how many it has labelled
-            since the last event; `error`, a line about the user's input;
-            `failure`, a traceback; `restarted`, its process has ended and a
-            new one is starting; `lost`, it has ended for good.
+        kind: `answer`, the result of a method; `views`, the number of views
+            labelled since the last event; `error`, a line about the user's
+            input; `failure`, a traceback; `restarted`, the process has ended
+            and a new one is starting; `lost`, the worker has ended for good.
         value: the answer, the number, or the text.
     """
 
@@ -31,9 +31,10 @@ def run(crew):
     """Labels a store with the workers of a crew.
 
     Args:
-        crew: an object with `workers`, a list of those that have not ended;
-            `ask(worker, method, *arguments)`, which calls a method of
-            `worker.Worker` in it; and `next()`, which waits for an `Event`.
+        crew: an object with `workers`, a list of the workers that have not
+            ended; `ask(worker, method, *arguments)`, which calls a method of
+            `worker.Worker` in a worker; and `next()`, which waits for an
+            `Event`.
 
     Returns:
         As `engines.label`.
@@ -42,13 +43,13 @@ def run(crew):
         ValueError: as `engines.label`.
     """
     labelling = _Labelling(crew)
-    # The others find in the cache what the first one computes of a new set.
+    # The first worker reads a new set; the others find its results in a cache.
     worker, lines = labelling.on_one("open", others="start")
     _log_lines(lines)
     _, begun = labelling.on_one("begin", preferred=worker, others="load")
     _log_lines(begun["log"])
     labelling.all_tasks(begun["path"], dict(begun["tasks"]))
-    # It holds the lock of the store.
+    # This worker holds the lock of the store.
     _, left = labelling.on_one("finish", preferred=worker)
     return begun["path"], left
 
@@ -63,22 +64,22 @@ class _Labelling:
 
     def __init__(self, crew):
         self._crew = crew
-        # What each busy worker was asked: a method and its arguments.
+        # The call of each busy worker: a method and its arguments.
         self._asked = {}
 
     def on_one(self, method, *, preferred=None, others=""):
-        """Asks one worker for something, or the next one if it is lost.
+        """Calls a method in one worker, or in another one if that is lost.
 
         Args:
             method: str, of `worker.Worker`.
-            preferred: worker that is asked first, or None.
-            others: str, a method that each of the other workers is asked for
-                once meanwhile, or empty.
+            preferred: worker that is called first, or None.
+            others: str, a method that is called once in each of the other
+                workers meanwhile, or empty.
 
         Returns:
             `(worker, answer)`.
         """
-        # Those that have been asked for it, or all if there is nothing to ask.
+        # The workers that have had their call of `others`, or all without it.
         resting = set() if others else {*self._crew.workers}
         while True:
             idle = [w for w in self._crew.workers if w not in self._asked]
@@ -107,7 +108,7 @@ class _Labelling:
             sum(views.values()), "view", verbose=progress.verbosity()
         )
         waiting, left = collections.deque(views), set(views)
-        # Views that were counted of each task: a lost one starts again.
+        # The views counted of each task: a lost task starts again.
         counted = collections.Counter()
         while left:
             for worker in self._crew.workers:
@@ -133,10 +134,10 @@ class _Labelling:
         self._crew.ask(worker, method, *arguments)
 
     def _next(self):
-        """Waits for an event: `(event, what its worker was asked)`.
+        """Waits for an event: `(event, call)`, with the worker's open call.
 
         Raises:
-            ValueError: if a worker tells of an error, or the last one is lost.
+            ValueError: if a worker reports an error, or the last one is lost.
             RuntimeError: if the code of a worker failed.
         """
         event = self._crew.next()

@@ -18,7 +18,7 @@ _MODULE = "kd_keras.training.engines.worker"
 class LocalCrew:
     """Processes that label, each with its share of the threads.
 
-    They are started anew, not forked: TensorFlow does not survive a fork.
+    They are new processes, not forks: TensorFlow does not survive a fork.
 
     Args:
         work: dict; see `worker.Worker`.
@@ -26,8 +26,8 @@ class LocalCrew:
         address: str, not used.
 
     Attributes:
-        workers: list of the processes that have not ended, by their indices.
-        processes: list of `subprocess.Popen`, of all.
+        workers: list of the indices of the processes that have not ended.
+        processes: list of `subprocess.Popen`, all processes.
     """
 
     def __init__(self, work, *, jobs, address=""):
@@ -39,7 +39,7 @@ class LocalCrew:
         self.processes = []
 
     def __enter__(self):
-        # An interruption is of the driver, which then ends them.
+        # Only the driver is interrupted; it then ends the processes.
         with interruption.ignored():
             self.processes = [_start() for _ in self.workers]
         for worker, process in enumerate(self.processes):
@@ -67,7 +67,7 @@ class LocalCrew:
         return event
 
     def _send(self, worker, value):
-        # One that has ended is told by `next`.
+        # `next` reports a process that has ended.
         with contextlib.suppress(OSError):
             pipe = self.processes[worker].stdin
             pipe.write(json.dumps(value) + "\n")

@@ -10,7 +10,7 @@ from kd_keras.training.engines import worker as workers
 from kd_keras.training.engines.driver import Event
 from kd_keras.utils import interruption, packages, provenance, quiet
 
-# How often Ray starts a worker again whose process or machine has ended.
+# How often Ray restarts a worker whose process or machine has ended.
 _RESTARTS = 3
 # On a busy machine, Ray's own processes may not start in time.
 _ATTEMPTS = 3
@@ -20,7 +20,7 @@ _INIT_SECONDS = 120
 
 
 class RayCrew:
-    """Actors that label. Ray starts those again that were killed.
+    """Actors that label. Ray restarts an actor that was killed.
 
     A cluster must know `kd_keras` and share the directories of the data, the
     teacher and the store, under the same paths.
@@ -29,12 +29,13 @@ class RayCrew:
         work: dict; see `worker.Worker`.
         jobs: int, how many; 0 for one on each GPU of the cluster, or on each
             machine where there is none.
-        address: str, of the head of a cluster; empty for `RAY_ADDRESS`, or
-            where that is not set, for a Ray of this machine alone.
+        address: str, the address of a cluster's head. Empty for
+            `RAY_ADDRESS` or, where that is not set, for a Ray of this machine
+            alone.
 
     Attributes:
-        workers: list of the actors that have not ended, by their indices.
-        actors: list of all of them.
+        workers: list of the indices of the actors that have not ended.
+        actors: list of all actors.
 
     Raises:
         ValueError: if Ray is not installed, or no cluster answers.
@@ -47,7 +48,7 @@ class RayCrew:
         self._jobs = jobs
         self._init_error = None
         self._address = address or os.environ.get("RAY_ADDRESS", "")
-        # By the reference of an answer that is awaited: its actor.
+        # The worker of each awaited answer, by the answer's reference.
         self._awaited = {}
 
     def __enter__(self):
@@ -90,7 +91,7 @@ class RayCrew:
         try:
             return Event(worker, *self._ray.get(ready))
         except self._errors.ActorUnavailableError:
-            # Until it has started, each question fails at once.
+            # Until the actor has started, each call fails at once.
             time.sleep(_PAUSE_SECONDS)
             return Event(worker, "restarted", f"{text} and is started again")
         except self._errors.RayActorError as error:
@@ -100,7 +101,7 @@ class RayCrew:
             return Event(worker, "error", f"Ray: {_one_line(error)}")
 
     def _connect(self):
-        # Nothing of a labelling is told to others.
+        # Ray must not send usage statistics of a labelling to others.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options = {"configure_logging": False, "log_to_driver": False}
         if not self._address:
@@ -108,7 +109,7 @@ class RayCrew:
             return
         _check_reachable(self._address)
         with quiet.without_messages():
-            # Where something else answers than Ray, `init` waits for minutes.
+            # If a program other than Ray answers, `init` waits for minutes.
             thread = threading.Thread(
                 target=self._init, kwargs=options, daemon=True
             )
@@ -158,7 +159,7 @@ class RayCrew:
 
 
 def threads_each(cpus, jobs):
-    """The most threads of a worker with which all fit on the machines.
+    """The most threads a worker may have so that all fit on the machines.
 
     Args:
         cpus: list of ints, the CPUs of each machine.
@@ -192,7 +193,7 @@ def _unreachable(address, reason):
 
 
 def _one_line(error):
-    """What Ray says of an error, without its traceback."""
+    """Ray's message about an error, without the traceback."""
     lines = str(error).strip().splitlines()
     # The reason why a worker could not be made comes last.
     return lines[-1 if "creation task" in lines[0] else 0]

@@ -1,9 +1,10 @@
 """Labels files of a store in a process of its own.
 
-`python -m kd_keras.training.engines.worker` reads a JSON value in each line of
-stdin: first the work, as `Worker` takes it, then `[method, *arguments]`, what
-to do. It answers on stdout, `[kind, value]` in each line; see `driver.Event`.
-It ends at once when stdin does, so that nobody outlives the driver.
+`python -m kd_keras.training.engines.worker` reads a JSON value from each line
+of stdin: first the work, as `Worker` takes it, then calls `[method,
+*arguments]`. It answers on stdout, with `[kind, value]` in each line; see
+`driver.Event`. It ends as soon as stdin ends, so that it never outlives the
+driver.
 """
 
 import contextlib
@@ -25,11 +26,11 @@ class Worker:
     Args:
         work: dict of JSON values: `config`, `workdir`, `savedmodels` and
             `predictions`, as `runs.label` takes them; `shard` and
-            `num_shards`, which tasks to do; `directory`, where to work;
-            `import`, names of modules to import; and `threads`, how many
-            this process may compute with, 0 for all.
-        index: int, the number of the worker on its machine: which GPU it
-            uses.
+            `num_shards`, which select the tasks; `directory`, the working
+            directory; `import`, names of modules to import; and `threads`,
+            the number of threads of this process, 0 for all.
+        index: int, the number of the worker on its machine, which selects its
+            GPU.
     """
 
     def __init__(self, work, index=0):
@@ -85,7 +86,7 @@ class Worker:
         self._opened().load()
 
     def begin(self):
-        """Writes the plan of the store, unless it is there.
+        """Writes the plan of the store, unless it exists.
 
         Returns:
             dict of the store's `path`, a list `tasks` of `(number, views)`,
@@ -115,8 +116,8 @@ class Worker:
     def _opened(self):
         """The `StoreJob`, once its data is loaded.
 
-        The first worker checks a new set, and the others find in its cache
-        what it has computed.
+        The first worker checks a new set, and the others find its results in
+        the cache.
         """
         if self._job is None:
             self.start()
@@ -141,28 +142,28 @@ class Worker:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         threads = self._work["threads"]
         if threads:
-            # TensorFlow and others read them when they are imported.
+            # TensorFlow and other packages read these when they are imported.
             for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
                 os.environ[name] = str(threads)
-            # One is not enough; see `kd_keras`.
+            # One thread is not enough; see `kd_keras/__init__.py`.
             os.environ["TF_NUM_INTEROP_THREADS"] = str(max(threads, 2))
 
 
 def _use_one_gpu(index):
-    """Several workers of a machine take one of its GPUs each."""
+    """Gives each of several workers on a machine one of its GPUs."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         own = gpus[index % len(gpus)]
         tf.config.set_visible_devices(own, "GPU")
-        # Others may share it.
+        # Other workers may share the GPU.
         tf.config.experimental.set_memory_growth(own, True)
 
 
 @contextlib.contextmanager
 def _collecting(lines):
-    """Adds what the package logs to a list, instead of showing it."""
+    """Adds the package's log lines to a list, instead of showing them."""
 
     class Collecting(logging.Handler):
         def emit(self, record):
@@ -198,7 +199,7 @@ def _set(config, fields):
 
 
 def main():
-    """Answers what is asked on stdin until it ends."""
+    """Answers the calls on stdin until it ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
 
     def tell(kind, value):
@@ -207,7 +208,7 @@ def main():
     asked = queue.SimpleQueue()
     threading.Thread(target=_read, args=(asked,), daemon=True).start()
     work, index = asked.get()
-    # Nothing else may write among the answers. One worker shows its bars.
+    # Nothing else may write among the answers. Only worker 0 shows its bars.
     os.dup2(2 if not index else os.open(os.devnull, os.O_WRONLY), 1)
     worker = Worker(work, index)
     while True:

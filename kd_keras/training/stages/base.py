@@ -34,13 +34,13 @@ class Stage(abc.ABC):
         uses_transfer_set: bool; True trains on the transfer set.
         uses_labels: bool; False leaves the labels out of the training data.
         ends: tuple of ints, the epochs at which the parts of the training
-            end, of which there are several if a run is extended.
+            end: several if a run is extended, else one.
         answers: `LiveAnswers` or `StoredAnswers` of the teacher that the
             network is compared with, or None.
         has_logits: bool, False for a network that is trained to return
             features, without a classifier.
-        activation: `softmax`, or `sigmoid` for logits that are a yes or no
-            each: how the network's logits are read.
+        activation: the activation of the network's logits: `softmax`, or
+            `sigmoid` for logits that are a yes or no each.
 
     Args:
         context: `prepare.Context`.
@@ -91,7 +91,7 @@ class Stage(abc.ABC):
 
     @property
     def steps_per_epoch(self):
-        """The number of batches of an epoch: int."""
+        """The number of batches in an epoch: int."""
         return self.passes * pipeline.steps_per_epoch(
             len(self.train), self.fields.batch_size
         )
@@ -138,7 +138,7 @@ class Stage(abc.ABC):
         keys = ("name", "seed", "precision", "devices")
         fields = {key: config[key] for key in keys}
         flat = config_lib.flatten({**fields, **cls.config_fields(config)})
-        # The file is known by the images and labels that it chooses.
+        # The images and labels that the file chooses identify it.
         del flat["data.labelled_ids"]
         for field in list(flat):
             optimizer, _, name = field.rpartition(".")
@@ -172,7 +172,7 @@ class Stage(abc.ABC):
         self._check_size()
 
     def find_inputs(self):
-        """What the result depends on besides the configuration.
+        """Finds the result's dependencies besides the configuration.
 
         Returns:
             Flat dict of JSON values: the data, the versions of the
@@ -208,7 +208,7 @@ class Stage(abc.ABC):
             self._begins_part = self.ends[-1] != before
 
     def find_depends_on(self):
-        """What the result depends on: flat dict of JSON values."""
+        """Finds everything the result depends on: flat dict of JSON values."""
         found = {**self.depends_on(self.config), **self.find_inputs()}
         num_workers = strategies.num_workers(self.context.strategy)
         if num_workers > 1:
@@ -227,7 +227,7 @@ class Stage(abc.ABC):
         """
         finished = {f"{self.name} has finished": report is not None}
         hint = cluster.SHARED.format(path=self.run_dir.path)
-        # The same images and labels may lie elsewhere.
+        # Each worker may have the same images and labels elsewhere.
         facts = {k: v for k, v in depends_on.items() if k != "data.data_dir"}
         cluster.agree(self.context.strategy, facts)
         cluster.agree(self.context.strategy, finished, hint=hint)
@@ -321,7 +321,7 @@ class Stage(abc.ABC):
         )
 
     def _with_few_labels(self):
-        """The parts, with the labelled ones or unlabelled ones to train on."""
+        """The parts, with only labelled or unlabelled examples to train on."""
         train = self.parts["train"]
         if not self.uses_labels:
             return {**self.parts, "train": few_labels.unlabelled(train)}

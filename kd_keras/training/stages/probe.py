@@ -32,7 +32,7 @@ class ProbeStage(base.Stage):
 
     @staticmethod
     def config_fields(config):
-        # The backbone is known by its fingerprint, the views by the store.
+        # The fingerprint identifies the backbone, the store the views.
         return {
             "data": base.without(config.data, "augment", "mixup", "cutmix"),
             "teacher": {"backbone_layer": config.teacher.backbone_layer},
@@ -93,7 +93,8 @@ class ProbeStage(base.Stage):
     def write_export(self, network, directory):
         """Writes the head and the record of the backbone.
 
-        With a backbone that TensorFlow runs, it is a SavedModel of both.
+        With a backbone that TensorFlow runs, the export is a SavedModel of
+        both.
         """
         head = self._probe(*network.get_weights())
         probe.write(directory, head)
@@ -110,7 +111,8 @@ class ProbeStage(base.Stage):
             teacher = probe.teacher_of(
                 head.with_variables(), path=directory, features=("",)
             )
-        # As where its runtime is not installed; the embeddings are stored.
+        # For example, the backbone's runtime is not installed, which stored
+        # embeddings do not need.
         except ValueError as error:
             _log.warning("%s: %s", self.name, error)
             return False
@@ -183,7 +185,7 @@ class ProbeStage(base.Stage):
             if name != "train"
         } or {"train": self.train.labels}
         logits = {name: self._logits(head, name) for name in labels}
-        # The test images where there are any, as for other stages.
+        # The test images if there are any, as for other stages.
         measured = min(labels)
         return {
             "stage": self.name,

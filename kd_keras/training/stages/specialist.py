@@ -20,7 +20,7 @@ class SpecialistFields:
 
     @staticmethod
     def config_fields(config):
-        # The generalist's file and training are known by its fingerprint.
+        # The fingerprint identifies the generalist's file and training.
         teacher_fields = (
             "model",
             "image_size",

@@ -32,7 +32,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         self._files = None
 
     def directories(self):
-        """Its own and those of the specialists, or that of the only one."""
+        """The stage's and the specialists', or only the chosen specialist's."""
         path, only = self.run_dir.path, self.fields.only
         if only >= 0:
             return [path / str(only)]
@@ -61,7 +61,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         members = self._members(generalist, self.answers.record)
         if only >= 0:
             if restart and self.is_chief:
-                # It reports a combination with another specialist.
+                # The report is about a combination with the old specialist.
                 self.run_dir.report_path.unlink(missing_ok=True)
             return members[only].run(restart=restart)
         self.start(depends_on, restart=restart)
@@ -110,7 +110,7 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
                 "weights are of another network"
             )
         network.set_weights(weights)
-        # The weights do not show, for example, other constants of the input.
+        # Equal weights do not exclude, for example, other input constants.
         images = self.train.sample(_COMPARED_IMAGES)
         expected = self.answers.function(tf.constant(images))
         difference = np.abs(network(images, training=False) - expected).max()
@@ -125,8 +125,8 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         return network
 
     def _members(self, generalist, inputs):
-        """A `Specialist` for each set of classes that are confused."""
-        # Another processor may round otherwise, and confuse others.
+        """A `Specialist` for each set of confused classes."""
+        # On another processor, rounding could change the confused classes.
         class_sets = cluster.on_chief(
             self.context.strategy, self._confused_classes
         )

@@ -45,7 +45,7 @@ class StudentStage(training_stage.TrainingStage):
             "teacher": {
                 key: config.teacher[key]
                 for key in teacher.STUDENT_FIELDS
-                # Files are known by their fingerprints, not by their paths.
+                # Files are identified by fingerprints, not by paths.
                 if key not in ("path", "backbone", "backbone_layer")
             },
         }
@@ -76,7 +76,7 @@ class StudentStage(training_stage.TrainingStage):
                 "logit for each class. Received: none"
             )
         if fields.store.path == "auto" and count:
-            # Before the teacher trains, whose answers are stored.
+            # Checked before the teacher trains, whose answers will be stored.
             manifest.check_top_k(fields.store.top_k, count)
 
     def find_inputs(self):
@@ -121,7 +121,7 @@ class StudentStage(training_stage.TrainingStage):
         fields = self.config.distill
 
         def schedule(start, end):
-            # An extension goes on with what it has come to.
+            # An extension keeps the value that the first part ended with.
             steps = steps_per_epoch * self.ends[0]
             return keras.optimizers.schedules.PolynomialDecay(start, steps, end)
 
@@ -131,8 +131,8 @@ class StudentStage(training_stage.TrainingStage):
         if fields.final_hard_loss_weight >= 0:
             weight = schedule(weight, fields.final_hard_loss_weight)
         teacher = self.answers.function
-        # Again: loading a teacher draws from the seed, and projections would
-        # be others than with a store.
+        # Set again: loading a teacher draws from the seed, so projections
+        # would differ from those with a store.
         keras.utils.set_random_seed(self.config.seed)
         return distiller.Distiller(
             network,

@@ -87,7 +87,7 @@ class TrainingStage(base.Stage):
     def find_inputs(self):
         found = super().find_inputs()
         if self._starting_weights is not None:
-            # The file is known by its contents, not by its path.
+            # The file is identified by its contents, not by its path.
             found[f"{self.role}.weights"] = self._starting_weights.fingerprint
         return found
 
@@ -141,7 +141,7 @@ class TrainingStage(base.Stage):
         )
 
     def view_of(self, epoch):
-        """The number of the view that an epoch shows, of several the first."""
+        """The number of the view that an epoch shows, or of its first view."""
         return self.passes * epoch
 
     def sample_predictions(self, network, ids, view, images):

@@ -8,6 +8,7 @@ import logging
 import re
 
 from kd_keras.config import flat, schema
+from kd_keras.utils import digests
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,6 @@ _CONTENTS = re.compile(
 # Entries that are recorded only where they differ from these values.
 _USUAL = {"workers": 1}
 _DATA = re.compile(r"data\..+")
-_DIGEST = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
 # A digest that follows the kind of its file, such as `keras:ab12`.
 _KIND = re.compile(r"(\w+):[0-9a-f]{64}")
 
@@ -109,7 +109,7 @@ def _described(name, was, now, places):
     if name.startswith("code.") and name in was and name in now:
         return f"the code of {name.removeprefix('code.')} has changed"
     before, after = (
-        _DIGEST.sub(r"\1...", repr(record.get(name))) for record in (was, now)
+        digests.abbreviated(repr(record.get(name))) for record in (was, now)
     )
     about = _CONTENTS.match(name)
     subject = about and (about[2] or about[3] or "data")

@@ -17,6 +17,7 @@ from kd_keras.training import (
     teacher_files,
     teacher_measure,
 )
+from kd_keras.utils import digests
 
 _log = logging.getLogger(__name__)
 
@@ -249,7 +250,7 @@ def _checked(context, opened, parts, spec, files, targets):
         "store: %s, %d views, teacher %s",
         opened.path,
         opened.views,
-        opened.manifest["teacher"]["fingerprint"][:12],
+        digests.abbreviated(opened.manifest["teacher"]["fingerprint"]),
     )
     return opened
 

@@ -10,7 +10,7 @@ from kd_keras.teachers import answers as live
 from kd_keras.teachers import class_map, ensemble, image_checks
 from kd_keras.teachers import options as teacher_options
 from kd_keras.training import teacher_measure, teacher_paths
-from kd_keras.utils import comma_lists
+from kd_keras.utils import comma_lists, digests
 
 # Fields that may have a value for each teacher of an ensemble.
 _LISTS = ("outputs", "signature", "preprocess", "resize")
@@ -92,7 +92,7 @@ def load(files, parts, *, measured=False):
     _log.info(
         "teacher: %s, weights %s",
         ", ".join(files.paths),
-        files.record["fingerprint"][:12],
+        digests.abbreviated(files.record["fingerprint"]),
     )
     check_images(teacher, train)
     if teacher.has_logits:

@@ -1,10 +1,12 @@
 """SHA-256 of bytes, files and arrays, as 64 hex digits."""
 
 import hashlib
+import re
 
 import numpy as np
 
 _CHUNK_BYTES = 2**20
+_DIGEST = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
 
 
 def sha256(data):
@@ -15,6 +17,11 @@ def sha256(data):
 def sha256_of_text(text):
     """SHA-256 of a str in UTF-8."""
     return sha256(text.encode())
+
+
+def abbreviated(text):
+    """Shortens each digest in a text, for messages: `3cbdfb0e9b7a...`."""
+    return _DIGEST.sub(r"\1...", text)
 
 
 def short_key(data):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from stage_runs import small_config, store_config, weights_of
 
+from kd_keras.teachers import fingerprint
 from kd_keras.training import runs
 
 
@@ -79,12 +80,13 @@ def test_every_way_to_distil_works_live_and_stored(
 
 
 @pytest.mark.slow
-def test_several_teachers_are_an_ensemble(run, tmp_path, taught):
+def test_several_teachers_are_an_ensemble(run, tmp_path, taught, caplog):
     run("teacher", config=small_config(seed=1, name="second"), workdir="second")
     paths = [
         str(tmp_path / "models" / f"{n}_teacher") for n in ("small", "second")
     ]
     both = ",".join(paths)
+    caplog.set_level("INFO")
 
     def student(name, **overrides):
         options = {"student.epochs": 2, "data.validation_examples": 100}
@@ -108,6 +110,10 @@ def test_several_teachers_are_an_ensemble(run, tmp_path, taught):
     )
     for a, b in zip(live, stored):
         np.testing.assert_allclose(a, b, atol=1e-5)
+    # Each teacher's weights, not only the first teacher's.
+    numbers = " ".join(fingerprint.fingerprint(p)[:12] + "..." for p in paths)
+    assert f", weights {numbers}" in caplog.text
+    assert f" views, teacher {numbers}" in caplog.text
     first = student("first", **{"teacher.path": paths[0]})
     assert not np.allclose(live[0], first[0], atol=1e-5)
     # The order of the weights is part of the teacher's identity.

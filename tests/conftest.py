@@ -106,3 +106,18 @@ def bucket(own_cache):
     object_store.STORE.clear()
     yield object_store.BUCKET
     object_store.STORE.clear()
+
+
+@pytest.fixture
+def threads_asked(monkeypatch):
+    """A list of whether several threads were asked for, call by call."""
+    from kd_keras.utils import threads
+
+    asked, for_each = [], threads.for_each
+
+    def recorded(function, count, *, parallel):
+        asked.append(parallel)
+        for_each(function, count, parallel=parallel)
+
+    monkeypatch.setattr(threads, "for_each", recorded)
+    return asked

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,9 @@ from kd_keras.utils import threads
 
 # Alignment of tensors in memory, in bytes.
 _ALIGNMENT = 64
+# Least pixels of an image for which several threads are faster than one
+# (`benchmarks/small_images.py`).
+PARALLEL_PIXELS = 56 * 56
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +199,13 @@ class Decoding:
             box = None if boxes is None else boxes[i].tolist()
             images[i] = self.decode(encoded[i], name(int(ids[i])), box)
 
-        threads.for_each(decode, len(encoded))
+        pixels = math.prod(self.shape[:2])
+        threads.for_each(
+            decode,
+            len(encoded),
+            # Files of images that are resized may have any size.
+            parallel=self.resize is not None or pixels >= PARALLEL_PIXELS,
+        )
         return images
 
 
@@ -249,7 +259,10 @@ def resized_parts(images, boxes):
             part = pixels_lib.part(images[i], boxes[i].tolist())
             resized[i] = pixels_lib.resize(part, images.shape[1:3])
 
-        threads.for_each(resize_one, len(images))
+        pixels = math.prod(images.shape[1:3])
+        threads.for_each(
+            resize_one, len(images), parallel=pixels >= PARALLEL_PIXELS
+        )
         return resized
 
     resized = python_ops.numpy_function(

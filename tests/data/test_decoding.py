@@ -110,6 +110,38 @@ def test_a_batch_is_the_same_in_a_pipeline():
         np.testing.assert_array_equal(decode(contents[i]), expected[i])
 
 
+@pytest.mark.parametrize(
+    "side, resize, parallel",
+    [(32, None, False), (64, None, True), (32, "squash", True)],
+)
+def test_threads_decode_all_but_small_images(
+    side, resize, parallel, threads_asked
+):
+    files = [encode(photo(side + i, 64), "PNG") for i in range(20)]
+    if not resize:
+        files = [encode(photo(side, side) ^ i, "PNG") for i in range(20)]
+    decode = Decoding((side, side, 3), resize=resize)
+    images = read(decode, files)
+    assert threads_asked == [parallel]
+    for image, contents in zip(images, files):
+        np.testing.assert_array_equal(image, decode.decode(contents, "a file"))
+
+
+@pytest.mark.parametrize("side, parallel", [(32, False), (64, True)])
+def test_threads_resize_parts_of_all_but_small_images(
+    side, parallel, threads_asked
+):
+    image = photo(side, side)
+    images = tf.constant(np.stack([image] * 10))
+    boxes = tf.constant([[1, 2, 20, 20 - i] for i in range(10)])
+    parts = decoding.resized_parts(images, boxes)
+    assert threads_asked == [parallel]
+    for i, part in enumerate(parts):
+        np.testing.assert_array_equal(
+            part, pixels.resize(image[1:21, 2 : 22 - i], (side, side))
+        )
+
+
 def test_fast_decoding_is_close_to_exact():
     large = encode(photo(480, 640), "JPEG", quality=95)
     exact, fast = (

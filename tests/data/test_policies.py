@@ -120,6 +120,16 @@ def test_each_image_gets_its_own_operations(space, channels):
     np.testing.assert_array_equal(inputs, images)
 
 
+@pytest.mark.parametrize("side, parallel", [(96, False), (160, True)])
+def test_threads_augment_large_images_alone(side, parallel, threads_asked):
+    images = smooth_images(8, side, side, 3)
+    views = make(images, RAND, IDS[:8])
+    assert threads_asked == [parallel]
+    for view, image, example_id in zip(views, images, IDS):
+        alone = make(image[np.newaxis], RAND, np.array([example_id]))
+        np.testing.assert_array_equal(view, alone[0])
+
+
 def ramps(channels):
     """Ramps of another slope in each channel, eight times: uint8."""
     row, column = np.ogrid[:23, :28]

@@ -7,6 +7,7 @@ another release, the versions in `table` must be raised.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +17,10 @@ from PIL import Image, ImageEnhance, ImageOps
 from kd_keras.data import python_ops
 from kd_keras.data.augmentation import checks
 from kd_keras.utils import threads
+
+# Least pixels of an image for which several threads are faster than one
+# (`benchmarks/small_images.py`).
+PARALLEL_PIXELS = 150 * 150
 
 
 def _of_image(function):
@@ -202,7 +207,10 @@ def _apply(images, steps, *, space):
     def apply_to_one(i):
         views[i] = _view(images[i], steps[i].tolist(), space)
 
-    threads.for_each(apply_to_one, len(images))
+    pixels = math.prod(images.shape[1:3])
+    threads.for_each(
+        apply_to_one, len(images), parallel=pixels >= PARALLEL_PIXELS
+    )
     return views
 
 

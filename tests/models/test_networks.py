@@ -1,5 +1,6 @@
 """Layers and starting weights of the architectures."""
 
+import tracemalloc
 import zipfile
 
 import built
@@ -132,3 +133,20 @@ def test_many_large_images_are_normalised_as_few(monkeypatch):
     found = built.network("cnn_tiny", images=images).get_layer("normalise")
     np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-6)
     np.testing.assert_allclose(found.variance, expected.variance, rtol=1e-6)
+
+
+def test_many_large_images_are_whitened_as_few(monkeypatch):
+    images = built.make_images(50)
+    expected = built.network("airbench", images=images, widths=(8, 8, 8))
+    monkeypatch.setattr(common, "_VALUES_AT_ONCE", 2 * images[0].size)
+    tracemalloc.start()
+    found = built.network("airbench", images=images, widths=(8, 8, 8))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # All patches in float64, of 31 x 31 places in each image.
+    assert most < 50 * 31 * 31 * 12 * 8
+    kernels = [
+        np.asarray(model.get_layer("whitening").kernel)
+        for model in (found, expected)
+    ]
+    np.testing.assert_allclose(*kernels, atol=1e-5)

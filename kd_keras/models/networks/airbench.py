@@ -42,7 +42,11 @@ def airbench(*, image_shape, num_classes, images, widths=(64, 256, 256)):
     outputs = keras.layers.Rescaling(1 / 9, name="logits", dtype="float32")(x)
     model = keras.Model(inputs, outputs, name="airbench")
 
-    whitening.set_weights(_whitening_weights(normalise(images).numpy()))
+    whitening.set_weights(
+        _whitening_weights(
+            normalise(part).numpy() for part in common.in_parts(images)
+        )
+    )
     for layer in convolutions:
         _start_as_identity(layer)
     return model
@@ -75,15 +79,22 @@ def _start_as_identity(layer):
     layer.kernel.assign(kernel)
 
 
-def _whitening_weights(images):
-    """Kernel and bias that decorrelate the 2x2 patches of `images`."""
-    channels = images.shape[-1]
-    patches = np.lib.stride_tricks.sliding_window_view(
-        images, (2, 2), axis=(1, 2)
-    )  # (n, h - 1, w - 1, channels, 2, 2)
-    patches = patches.reshape(-1, channels * 4).astype("float64")
-    covariance = patches.T @ patches / len(patches)
-    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+def _whitening_weights(parts):
+    """Kernel and bias that decorrelate the 2x2 patches of images.
+
+    Args:
+        parts: iterable of float32 arrays `(n, height, width, channels)`.
+    """
+    products, count = 0.0, 0
+    for images in parts:
+        patches = np.lib.stride_tricks.sliding_window_view(
+            images, (2, 2), axis=(1, 2)
+        )  # (n, h - 1, w - 1, channels, 2, 2)
+        channels = images.shape[-1]
+        patches = patches.reshape(-1, channels * 4).astype("float64")
+        products += patches.T @ patches
+        count += len(patches)
+    eigenvalues, eigenvectors = np.linalg.eigh(products / count)
     filters = eigenvectors / np.sqrt(eigenvalues + 5e-4)
     kernel = filters.reshape(channels, 2, 2, -1).transpose(1, 2, 0, 3)
     return [np.concatenate([kernel, -kernel], -1), np.zeros(8 * channels)]

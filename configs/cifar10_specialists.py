@@ -26,10 +26,12 @@ from kd_keras.config import recipes
 
 
 def get_config():
-    config = recipes.load("cifar10_fast")
-    config.name = "cifar10"
-    # As in all of the paper's experiments.
-    config.teacher.precision = "float32"
+    config = recipes.load("cifar10")
+    config.teacher.path = "savedmodels/cifar10_teacher"
+    config.store.path = "auto"
+    config.store.views = 2
+    config.student.epochs = 4
+    config.student.optimizer.warmup_epochs = 0.8
     # Students of all seeds see the same views, so they share a store.
     config.data.augment.seed = 0
     specialist = config.specialist

@@ -5,8 +5,8 @@ import numpy as np
 
 from kd_keras.models import image_spec
 
-# Values that are converted to float64 at once, since thousands of photos take
-# gigabytes: 8 MiB, which stay in the processor's cache.
+# Values that are converted to float64 at once: thousands of photos would take
+# gigabytes.
 _VALUES_AT_ONCE = 2**20
 
 

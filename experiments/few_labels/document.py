@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 
+from experiments import provenance
 from experiments.few_labels import catalogue
 from experiments.paper import estimates
 from kd_keras.config import recipes
@@ -107,7 +108,7 @@ def write(lines, path):
         accuracies=_accuracies(results),
         claims=_claims(results),
         runs=_runs(results),
-        provenance=_provenance(lines),
+        provenance=provenance.markdown(lines),
     )
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -255,18 +256,3 @@ def _run(name, line):
 
 def _p_value(value):
     return "< 1e-12" if value < 1e-12 else f"{value:.2g}"
-
-
-def _provenance(lines):
-    def listed(key):
-        return ", ".join(sorted({str(line[key]) for line in lines})) or "none"
-
-    hours = sum(line["seconds"] for line in lines) / 3600
-    return (
-        f"{len(lines)} results, {hours:.1f} hours of training. Seconds are "
-        "those of the training alone, on a machine with other work beside "
-        "it.\n\n"
-        f"- Hardware: {listed('hardware')}.\n"
-        f"- Trained in: {listed('precision')}.\n"
-        f"- Commits: {listed('commit')}."
-    )

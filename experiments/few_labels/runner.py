@@ -5,10 +5,10 @@ import json
 import logging
 import pathlib
 import re
-import time
 
 import keras
 
+from experiments import progress as progress_lib
 from experiments.few_labels import (
     backbone,
     catalogue,
@@ -66,7 +66,7 @@ class Lab:
             for seed in seeds
             if self._results.find(self._key(experiment, seed)) is None
         ]
-        progress = _Progress([x.cost for x, _ in runs_to_do])
+        progress = progress_lib.Progress([x.cost for x, _ in runs_to_do])
         for experiment, seed in runs_to_do:
             line = self.result(experiment, seed)
             progress.add(experiment.cost, line)
@@ -197,35 +197,3 @@ class Lab:
                 fields[role] = self._config_hash(source, seed)
         text = json.dumps(fields, sort_keys=True)
         return digests.sha256_of_text(text)[:12]
-
-
-class _Progress:
-    """Logs how much is done and the time that is left.
-
-    Args:
-        costs: list of floats, the relative times of the runs that are left.
-    """
-
-    def __init__(self, costs):
-        self._count, self._left = len(costs), sum(costs)
-        self._done = self._seen = 0
-        self._start = time.monotonic()
-
-    def add(self, cost, line):
-        """Logs a result, a dict of JSON values."""
-        self._done += 1
-        self._seen += cost
-        self._left -= cost
-        seconds = time.monotonic() - self._start
-        accuracy = ""
-        if "accuracy" in line:
-            accuracy = f", {line['accuracy']:.2%}"
-        _log.info(
-            "%d of %d: %s, seed %d%s; about %d minutes left",
-            self._done,
-            self._count,
-            line["experiment"],
-            line["seed"],
-            accuracy,
-            round(seconds / self._seen * self._left / 60),
-        )

@@ -58,7 +58,7 @@ def choose(networks, stages, epochs):
         epochs: list of str, whole numbers from 1, or `none` alone.
 
     Returns:
-        list of `Experiment`, the shortest trainings first.
+        list of `Experiment`, of each network the shortest trainings first.
 
     Raises:
         ValueError: if a network, a stage or a number is not known.

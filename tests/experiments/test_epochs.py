@@ -1,10 +1,11 @@
 """Trainings of several numbers of epochs: chosen, measured and written."""
 
 import pytest
-from shipped import SHIPPED
+from shipped import REPOSITORY, SHIPPED
 
 from experiments.epochs import document, runner
 from experiments.epochs.runner import Experiment
+from experiments.paper import results
 
 # Changed fields of all runs, on MNIST, so that they take seconds, not hours.
 TINY = {
@@ -119,3 +120,10 @@ def test_the_document_shows_means_and_differences(tmp_path):
     assert "4 results, 0.4 hours" in text
     document.write([], path)
     assert "No result yet." in path.read_text()
+
+
+def test_the_page_is_written_from_the_results(tmp_path):
+    path = REPOSITORY / "results" / "cifar10_epochs.jsonl"
+    document.write(results.Results(path).lines, tmp_path / document.NAME)
+    page = REPOSITORY / "docs" / "results" / document.NAME
+    assert (tmp_path / document.NAME).read_text() == page.read_text()

@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart cifar10 few-labels paper paper-quick report test \
+.PHONY: help quickstart cifar10 few-labels epochs paper paper-quick report test \
     test-quick benchmark docs lint clean
 
 help:
 	@echo "make quickstart   distil a digit classifier on the MNIST in the package"
 	@echo "make cifar10      the CIFAR-10 experiment: teacher, student, baseline"
+	@echo "make epochs       ResNet-8, 10 to 200 epochs, with and without labels (8 hours)"
 	@echo "make few-labels   CIFAR-10 with 500 labels, a teacher from ImageNet (5 hours)"
 	@echo "make report       a page about the shipped CIFAR-10 models: runs/report.html"
 	@echo "make paper        the paper's experiments, docs/paper.md (hours; resumes)"
@@ -40,6 +41,9 @@ quickstart: $(VENV)/.installed
 cifar10: $(VENV)/.installed
 	$(BIN)/python -m kd_keras.train --config=configs/cifar10.py \
 	    --workdir=runs/cifar10 --savedmodels=runs/cifar10/savedmodels
+
+epochs: $(VENV)/.installed
+	@$(BIN)/python -m experiments.epochs
 
 # A PyTorch that is there already, such as its CPU build, is kept.
 few-labels: $(VENV)/.installed

@@ -31,12 +31,12 @@ _TEXT = """\
 labels?**
 
 ```bash
-python -m experiments.epochs
+make epochs
 ```
 
 writes this page from `results/cifar10_epochs.jsonl`; no figure in it is entered
 by hand. The student learns without a label from ten stored views of each
-training image of CIFAR-10, of which an epoch shows one
+training image of CIFAR-10, and an epoch shows one of them
 (`configs/cifar10_long.py`). The baseline is the same network on all labels,
 with a new view of each image in each epoch. Rates of both were searched for 10
 epochs. The warm-up takes five epochs, or a fifth of a shorter training. Each

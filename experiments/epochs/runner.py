@@ -4,12 +4,10 @@ import dataclasses
 import functools
 import json
 import logging
-import pathlib
 
 import keras
 
-from experiments import progress as progress_lib
-from experiments.paper import results
+from experiments import lab
 from experiments.paper.measures import runs as measures
 from kd_keras.config import recipes
 from kd_keras.training import run_directory, runs
@@ -82,47 +80,15 @@ def choose(networks, stages, epochs):
     ]
 
 
-class Lab:
-    """Runs experiments and keeps their results.
+class Lab(lab.Lab):
+    """Trainings of `Experiment`s; see `lab.Lab` for the arguments.
 
-    Args:
-        workdir: path of the runs, `<workdir>/<experiment>/seed<n>/`, and of
-            the store of the teacher's predictions.
-        results_path: path of a file with a JSON object a line, a result each.
-        changes: dict of fields that replace the recipe's.
-        dataset: `datasets.Dataset`, or None for the recipe's own.
+    The store of the teacher's predictions is in its `workdir`, too.
     """
 
-    def __init__(self, *, workdir, results_path, changes=None, dataset=None):
-        self.workdir = pathlib.Path(workdir)
-        self._results = results.Results(results_path)
-        self._changes = changes or {}
-        self._dataset = dataset
-
-    @property
-    def lines(self):
-        """All results: list of dicts, in the file's order."""
-        return self._results.lines
-
-    def run(self, experiments, seeds):
-        """Measures all missing results, and logs the time that is left.
-
-        Args:
-            experiments: list of `Experiment`.
-            seeds: list of ints.
-        """
-        runs_to_do = [
-            (experiment, seed)
-            for seed in seeds
-            for experiment in experiments
-            if self._results.find(self._key(experiment, seed)) is None
-        ]
-        progress = progress_lib.Progress([x.cost for x, _ in runs_to_do])
-        for experiment, seed in runs_to_do:
-            measured = measures.measure(self, experiment, seed)
-            line = {**self._key(experiment, seed), **measured}
-            self._results.keep(line)
-            progress.add(experiment.cost, line)
+    def measure(self, experiment, seed):
+        """As of `lab.Lab`."""
+        return measures.measure(self, experiment, seed)
 
     def config(self, experiment, seed):
         """The resolved configuration of an experiment's run."""
@@ -147,7 +113,7 @@ class Lab:
         if experiment.stage == "student":
             config.store.path = str(self.store_path)
         _log.info("experiment: %s, seed %d", experiment.name, seed)
-        folder = self.workdir / experiment.name / f"seed{seed}"
+        folder = self.folder(experiment, seed)
         runs.run(
             config,
             stages=[experiment.stage],
@@ -176,12 +142,9 @@ class Lab:
         )
         return path
 
-    def _key(self, experiment, seed):
+    def config_hash(self, experiment, seed):
+        """As of `lab.Lab`."""
         stage = stages_lib.stage_class(experiment.stage)
         fields = stage.depends_on(self.config(experiment, seed))
         text = json.dumps(fields, sort_keys=True)
-        return {
-            "experiment": experiment.name,
-            "seed": seed,
-            "config_hash": digests.sha256_of_text(text)[:12],
-        }
+        return digests.sha256_of_text(text)[:12]

@@ -3,19 +3,18 @@
 import functools
 import json
 import logging
-import pathlib
 import re
 
 import keras
 
-from experiments import progress as progress_lib
+from experiments import lab
 from experiments.few_labels import (
     backbone,
     catalogue,
     measures,
     relabelling,
 )
-from experiments.paper import plan, results
+from experiments.paper import plan
 from kd_keras.config import recipes
 from kd_keras.data import augmentation, sources
 from kd_keras.teachers import loading
@@ -31,57 +30,16 @@ _NEWER = re.compile(
 )
 
 
-class Lab:
-    """Runs experiments and keeps their results.
+class Lab(lab.Lab):
+    """The experiments with few labels; see `lab.Lab` for the arguments.
 
-    Args:
-        workdir: path of the runs: `<workdir>/<experiment>/seed<n>/`, of the
-            stored embeddings and of the network that computes them.
-        results_path: path of a file with a JSON object a line, a result each.
-        changes: dict of fields that replace the recipe's.
-        dataset: `datasets.Dataset`, or None for the recipe's own.
+    The store of the embeddings, and the network that computes them, are in
+    its `workdir`, too.
     """
 
-    def __init__(self, *, workdir, results_path, changes=None, dataset=None):
-        self.workdir = pathlib.Path(workdir)
-        self._results = results.Results(results_path)
-        self._changes = changes or {}
-        self._dataset = dataset
-
-    @property
-    def lines(self):
-        """All results: list of dicts, in the file's order."""
-        return self._results.lines
-
-    def run(self, experiments, seeds):
-        """Measures all missing results, and logs the time that is left.
-
-        Args:
-            experiments: list of `catalogue.Experiment`.
-            seeds: list of ints.
-        """
-        runs_to_do = [
-            (experiment, seed)
-            for experiment in experiments
-            for seed in seeds
-            if self._results.find(self._key(experiment, seed)) is None
-        ]
-        progress = progress_lib.Progress([x.cost for x, _ in runs_to_do])
-        for experiment, seed in runs_to_do:
-            line = self.result(experiment, seed)
-            progress.add(experiment.cost, line)
-
-    def result(self, experiment, seed):
-        """Returns the result of an experiment and seed, measured if missing.
-
-        A result of another configuration is measured again and replaced.
-        """
-        key = self._key(experiment, seed)
-        line = self._results.find(key)
-        if line is None:
-            line = {**key, **measures.measure(self, experiment, seed)}
-            self._results.keep(line)
-        return line
+    def measure(self, experiment, seed):
+        """As of `lab.Lab`."""
+        return measures.measure(self, experiment, seed)
 
     def config(self, experiment, seed):
         """The resolved configuration of an experiment's run."""
@@ -92,7 +50,7 @@ class Lab:
 
     def run_dir(self, experiment, seed):
         """The run directory of an experiment: `run_directory.RunDir`."""
-        folder = self._folder(experiment, seed)
+        folder = self.folder(experiment, seed)
         return run_directory.RunDir(folder / experiment.stage, experiment.stage)
 
     def trained(self, experiment, seed):
@@ -110,8 +68,8 @@ class Lab:
         runs.run(
             config,
             stages=[experiment.stage],
-            workdir=self._folder(experiment, seed),
-            savedmodels=self._folder(experiment, seed),
+            workdir=self.folder(experiment, seed),
+            savedmodels=self.folder(experiment, seed),
             dataset=self._dataset_of(experiment, seed),
             command=command_line.command("experiments.few_labels"),
         )
@@ -148,7 +106,7 @@ class Lab:
     def exported(self, experiment, seed):
         """The export of a finished run: its path."""
         name = f"{self.config(experiment, seed).name}_{experiment.stage}"
-        return self._folder(experiment, seed) / name
+        return self.folder(experiment, seed) / name
 
     @functools.cached_property
     def backbone_path(self):
@@ -174,17 +132,7 @@ class Lab:
         config = self.config(catalogue.EXPERIMENTS["features"], seed=0)
         return self._dataset or sources.load_dataset(config.data)
 
-    def _folder(self, experiment, seed):
-        return self.workdir / experiment.name / f"seed{seed}"
-
-    def _key(self, experiment, seed):
-        return {
-            "experiment": experiment.name,
-            "seed": seed,
-            "config_hash": self._config_hash(experiment, seed),
-        }
-
-    def _config_hash(self, experiment, seed):
+    def config_hash(self, experiment, seed):
         """Digest of all fields that a result depends on: 12 hex digits.
 
         The fields of the runs that it learns from are among them.
@@ -194,6 +142,6 @@ class Lab:
         fields = plan.fields_of(stage, config, newer=_NEWER)
         for role in ("teacher", "backbone", "labels"):
             if source := experiment.source(role):
-                fields[role] = self._config_hash(source, seed)
+                fields[role] = self.config_hash(source, seed)
         text = json.dumps(fields, sort_keys=True)
         return digests.sha256_of_text(text)[:12]

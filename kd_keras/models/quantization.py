@@ -324,10 +324,12 @@ _ACTIVATIONS = {
 
 
 def _is_foldable(layer):
+    if type(layer) not in _AFFINE:
+        return False
     last = len(layer.input.shape) - 1
     axes = getattr(layer, "axis", last)
     axes = axes if isinstance(axes, (tuple, list)) else (axes,)
-    return type(layer) in _AFFINE and set(axes) <= {-1, last}
+    return set(axes) <= {-1, last}
 
 
 def _affine(layer, channels=1):

@@ -1,5 +1,6 @@
 """Networks that are trained as their int8 model computes."""
 
+import built
 import keras
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from kd_keras.config import student
 from kd_keras.deployment import saved_model, source
 from kd_keras.deployment.formats import litert_int8
 from kd_keras.models import quantization
+from kd_keras.models.networks import MODELS
 from kd_keras.teachers import loading
 
 L = keras.layers
@@ -36,6 +38,15 @@ def every_layer():
     return keras.Model(inputs, L.Rescaling(0.5)(L.Dense(4)(x)), name="every")
 
 
+def residual():
+    """A network that adds what a convolution returns, as ResNets do."""
+    inputs = keras.Input((8, 8, 3))
+    x = L.ReLU()(L.BatchNormalization()(L.Conv2D(6, 3)(inputs)))
+    y = L.BatchNormalization()(L.Conv2D(8, 3, 2, padding="same")(x))
+    x = L.ReLU()(L.Add()([y, L.Conv2D(8, 1, 2)(x)]))
+    return keras.Model(inputs, L.Dense(4)(L.GlobalAveragePooling2D()(x)))
+
+
 def with_statistics(network):
     """The network with other weights than at the start of a training."""
     rng = np.random.default_rng(1)
@@ -48,11 +59,11 @@ def with_statistics(network):
     return network
 
 
-@pytest.fixture(scope="module")
-def networks():
+@pytest.fixture(scope="module", params=[every_layer, residual])
+def networks(request):
     """The float network, the one that rounds after a batch, and its end."""
     keras.utils.set_random_seed(0)
-    network = with_statistics(every_layer())
+    network = with_statistics(request.param())
     rounding = quantization.quantized(network, (0, 255))
     rounding(IMAGES, training=True)
     return network, rounding, quantization.finished(rounding)
@@ -67,6 +78,18 @@ def test_it_computes_what_the_float_network_does_but_for_rounding(networks):
     names = {type(layer).__name__ for layer in rounding.layers}
     assert "BatchNormalization" not in names
     assert rounding.layers[0].name == "images"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_all_networks_of_the_package_can_round(name):
+    images = built.make_images()
+    network = built.network(name, images=images)
+    rounding = quantization.quantized(network, (0, 255))
+    rounding(images, training=True)
+    expected = network(images, training=False).numpy()
+    difference = np.abs(rounding(images, training=False) - expected).max()
+    assert 0 < difference < 0.1 * np.abs(expected).max()
 
 
 @pytest.mark.slow

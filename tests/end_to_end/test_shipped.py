@@ -1,5 +1,6 @@
 """The models in savedmodels/ are as good as their cards state."""
 
+import json
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 from shipped import SHIPPED, cifar10_sample
 
 from kd_keras.evaluation import metrics
+from kd_keras.teachers import loading
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +49,37 @@ def test_a_shipped_model_is_as_good_as_its_card_says(name, samples):
     wrong, count = re.search(r"test errors \| (\d+) of (\d+)", card).groups()
     images, labels = samples[name.split("_")[0]]
     logits = predict(SHIPPED / name, images)
+    check_errors(logits, labels, wrong=int(wrong), count=int(count))
+
+
+def check_errors(logits, labels, *, wrong, count):
     errors = metrics.errors(logits=logits, labels=labels)
-    if len(labels) == int(count):
+    if len(labels) == count:
         # The whole test set; a processor may round one close call otherwise.
-        assert abs(errors - int(wrong)) <= 2
+        assert abs(errors - wrong) <= 2
     else:
         # A sample: at most two standard errors more than the card's share.
-        share = int(wrong) / int(count)
+        share = wrong / count
         spread = np.sqrt(share * (1 - share) / len(labels))
         assert errors / len(labels) <= share + 2 * spread
+
+
+def shipped_exports():
+    """The recorded files of other formats: tuples of path and record."""
+    for record in sorted(SHIPPED.glob("*_exports/exports.json")):
+        for row in json.loads(record.read_text())["formats"]:
+            if row["format"] != "model":
+                path = record.parent / row["file"]
+                yield pytest.param(path, row, id=row["file"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("path", "row"), shipped_exports())
+def test_an_exported_file_is_as_good_as_its_record_says(path, row, samples):
+    assert path.stat().st_size == row["bytes"]
+    images, labels = samples[path.name.split("_")[0]]
+    logits = loading.load_classifier(path)(images)
+    check_errors(logits, labels, wrong=row["errors"], count=row["examples"])
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from pages import REPOSITORY
 
 # Files that a documented command writes.
 WRITTEN = (
-    "savedmodels/cifar10_resnet8_student",
     "savedmodels/cifar10_specialists",
     "savedmodels/<name>",
     "savedmodels/photos_",

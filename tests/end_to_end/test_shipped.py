@@ -42,6 +42,7 @@ def predict(path, images):
         "cifar10_few_labels_student",
         "cifar10_long_student",
         "cifar10_long_resnet8_student",
+        "cifar10_long_resnet8_int8_student",
     ],
 )
 def test_a_shipped_model_is_as_good_as_its_card_says(name, samples):

@@ -35,9 +35,10 @@ def build_model(
     Args:
         name: a key of `networks.MODELS`, a `keras.applications` class name,
             or `module:function` of your own. Such a function is called with
-            `image_shape` and `num_classes`, and with `widths`, `dropout` and
-            `max_norm` if given. It returns a Keras model that takes images of
-            the data's range and ends in logits.
+            `image_shape` and `num_classes`, with `images` if it takes them,
+            and with `widths`, `dropout` and `max_norm` if given. It returns a
+            Keras model that takes images of the data's range and ends in
+            logits.
         image_shape: `(height, width, channels)` of the images.
         num_classes: int, the number of logits.
         images: uint8 or float32 array `(n, height, width, channels)` of
@@ -70,13 +71,12 @@ def build_model(
         images = image_spec.to_dtype(resized, images.dtype)
         image_shape = (*size, image_shape[-1])
     arguments = {"image_shape": image_shape, "num_classes": num_classes}
+    if _takes_images(build):
+        arguments["images"] = images
+    call = _call_user_function if ":" in name else _call_own_function
     # A layer gets the same name, whatever was built before.
     with keras_internals.fresh_names():
-        if ":" in name:
-            model = _call_user_function(name, build, {**arguments, **options})
-        else:
-            arguments["images"] = images
-            model = _call_own_function(name, build, {**arguments, **options})
+        model = call(name, build, {**arguments, **options})
     outputs = keras.tree.flatten(interface.outputs_of(model))
     shapes = [tuple(getattr(output, "shape", ())) for output in outputs]
     if shapes != [(None, num_classes)]:
@@ -128,17 +128,28 @@ def _find(name, options):
 
 def _user_function(name, arguments):
     build = source_code.load(name, what=f"model {name!r}")
+    if _takes_images(build):
+        arguments = {*arguments, "images"}
     try:
-        inspect.signature(build).bind(**dict.fromkeys(arguments))
+        _signature(build).bind(**dict.fromkeys(arguments))
     except TypeError as error:
         raise ValueError(
             f"model {name!r} must be a function of "
             f"{', '.join(sorted(arguments))}. Received an error: {error}"
         ) from error
-    except ValueError:
-        # Functions in C have no signature.
-        pass
     return build
+
+
+def _takes_images(build):
+    return "images" in _signature(build).parameters
+
+
+def _signature(build):
+    try:
+        return inspect.signature(build)
+    except ValueError:
+        # Functions in C have none; they may take any argument.
+        return inspect.signature(lambda **arguments: None)
 
 
 def _call_own_function(name, build, arguments):

@@ -49,6 +49,12 @@ def own_network(*, image_shape, num_classes, widths=(3,)):
     return keras.Model(inputs, keras.layers.Dense(num_classes)(x))
 
 
+def resnet_of_these_images(*, image_shape, num_classes, images):
+    return networks.MODELS["resnet8"](
+        image_shape=image_shape, num_classes=num_classes, images=images
+    )
+
+
 def probabilities_of_two(*, image_shape, num_classes):
     return own_network(image_shape=image_shape, num_classes=2)
 
@@ -64,6 +70,12 @@ def no_network(*, image_shape, num_classes):
 def test_a_user_function_is_called_with_the_given_options():
     model = built.network(f"{__name__}:own_network", widths=(5, 6))
     assert [layer.units for layer in model.layers[2:]] == [5, 6, 10]
+
+
+def test_a_user_function_that_takes_images_gets_the_training_images():
+    model = built.network(f"{__name__}:resnet_of_these_images")
+    expected = built.network("resnet8").get_layer("normalise").mean
+    np.testing.assert_array_equal(model.get_layer("normalise").mean, expected)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,15 @@ import pages
 import pytest
 from pages import REPOSITORY
 
+from kd_keras import __main__ as commands
+from kd_keras import losses
+from kd_keras.config import augment
+from kd_keras.data.sources import file_sets
+from kd_keras.deployment import formats
+from kd_keras.distillation import feature_losses, projections
+from kd_keras.models import networks, optimizers
+from kd_keras.teachers import preprocessing
+
 # Files that a documented command writes.
 WRITTEN = (
     "savedmodels/cifar10_specialists",
@@ -25,6 +34,34 @@ def test_paths_of_the_repository_exist(page):
     for path in found:
         if not path.startswith(WRITTEN) and "<" not in path:
             assert (REPOSITORY / path.rstrip(".")).exists(), path
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("guides/your_classifier.md", networks.MODELS),
+        ("guides/your_classifier.md", optimizers.OPTIMIZERS),
+        ("guides/soft_targets.md", losses.LOSSES),
+        ("guides/any_teacher.md", feature_losses.FEATURE_LOSSES),
+        ("guides/any_teacher.md", projections.PROJECTIONS),
+        ("guides/any_teacher.md", preprocessing.PREPROCESSINGS),
+        ("guides/augmentations.md", augment.RECIPES),
+        ("guides/your_images.md", file_sets.PARTS),
+        ("guides/deploy.md", formats.FORMATS),
+        ("design.md", commands.COMMANDS),
+    ],
+)
+def test_a_page_names_every_choice(page, names):
+    words = set(re.findall(r"[\w-]+", pages.read(f"docs/{page}")))
+    assert set(names) <= words
+
+
+def test_the_reference_has_every_loss():
+    page = pages.read("docs/reference/api.md")
+    found = [*losses.LOSSES.values()]
+    found += [loss.function for loss in feature_losses.FEATURE_LOSSES.values()]
+    for loss in found:
+        assert f"::: {loss.__module__}.{loss.__name__}\n" in page
 
 
 def test_the_readme_is_short():

@@ -3,6 +3,8 @@
 import logging
 import pathlib
 
+import ml_collections
+
 from kd_keras import config as config_lib
 from kd_keras.data import datasets, sources, splits
 from kd_keras.distillation import losses
@@ -36,8 +38,8 @@ def evaluate_model(
 
     Args:
         model: path of a SavedModel, `.keras`, `.tflite` or `.onnx` file; a
-            Keras model or callable, images -> logits; or a list of several,
-            measured as an ensemble. A single logit is the logit of class 1
+            Keras model or callable, images -> logits; what `load_teacher`
+            returns; or a list of several, measured as an ensemble. A single logit is the logit of class 1
             of two; probabilities of softmax count as their logarithms.
         data: name of a dataset, `config.data` or a `datasets.Dataset`.
         teacher: like `model`, or None.
@@ -167,6 +169,9 @@ def load_parts(data):
     Returns:
         Dict of the parts that exist, and of `name` and `class_names`, which
         may be None.
+
+    Raises:
+        ValueError: if it is none of these.
     """
     if isinstance(data, str):
         fields = config_lib.default_config().data
@@ -178,6 +183,12 @@ def load_parts(data):
             "class_names": data.class_names,
             **splits.split(data, validation_examples=0),
         }
+    if not isinstance(data, ml_collections.ConfigDict):
+        raise ValueError(
+            "data must be the name of a dataset, config.data, or a "
+            "kd_keras.data.datasets.Dataset, which arrays fit into. Received: "
+            f"{type(data).__name__}"
+        )
     dataset = sources.load_dataset(data)
     parts = splits.split(
         dataset,
@@ -232,6 +243,10 @@ def as_classifier(model, *, mean="arithmetic", resize=False):
             image_spec=combined.image_spec,
             class_names=combined.class_names,
         )
+    if isinstance(model, Classifier):
+        return model
+    if isinstance(model, teachers.Teacher):
+        return teachers.classifier_of(model)
     function, num_classes = teachers.logits_function(model)
     meaning = _meaning_of_outputs(model, num_classes)
     return teachers.classifier_of(

@@ -36,7 +36,9 @@ def of_model(model):
         # It has no symbolic outputs before it is built.
         layers = [x for x in model.layers if not _passes_on(x)]
         return _of_operation(layers[-1]) if layers else None
-    outputs = getattr(model, "outputs", None) or ()
+    is_model = isinstance(model, keras.Model)
+    outputs = getattr(model, "outputs", None) if is_model else ()
+    outputs = outputs or ()
     return of_tensor(outputs[0]) if len(outputs) == 1 else None
 
 

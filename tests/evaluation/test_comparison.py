@@ -154,6 +154,22 @@ def test_the_calibration_temperature_is_fitted_on_validation_examples(
     )
 
 
+def test_a_loaded_teacher_is_measured_as_its_network(data, models, tmp_path):
+    models[0].save(tmp_path / "network.keras")
+    teacher = kd_keras.load_teacher(tmp_path / "network.keras")
+    options = {"data": data, "teacher": models[1]}
+    results = kd_keras.evaluate_model(teacher, **options)
+    expected = kd_keras.evaluate_model(models[0], **options)
+    assert results["models"]["model"] == expected["models"]["model"]
+    assert results["against_teacher"] == expected["against_teacher"]
+
+
+def test_data_that_is_no_dataset_is_refused(data, models):
+    for given in (data.test, (data.test.images, data.test.labels), None):
+        with pytest.raises(ValueError, match="Dataset.*Received: "):
+            kd_keras.evaluate_model(models[0], data=given)
+
+
 def test_the_summary_calls_only_significant_differences_better(data, models):
     results = kd_keras.evaluate_model(models[0], baseline=models[0], data=data)
     assert "no significant difference" in summary.summary(results)

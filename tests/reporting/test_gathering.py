@@ -6,9 +6,13 @@ import re
 import subprocess
 import sys
 
+import keras
+import nets
+import numpy as np
 import pytest
 
-from kd_keras.reporting import gathering, records
+from kd_keras import config as config_lib
+from kd_keras.reporting import gathering, models, records
 
 
 def run(*arguments, cwd):
@@ -34,6 +38,18 @@ def test_a_missing_run_directory_is_a_one_line_error(tmp_path):
         "which does not exist\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_teacher_that_was_given_is_read_from_its_path(place):
+    config = config_lib.default_config()
+    config.name = "tiny"
+    path = place / "runs" / "teacher" / "teacher.keras"
+    config.teacher.path = str(path)
+    teacher = models.find(config, place / "runs", place / "none")[0]
+    images = nets.make_images(4).astype("uint8")
+    expected = keras.models.load_model(path).predict(images, verbose=0)
+    assert teacher.paths == [path]
+    np.testing.assert_allclose(teacher.classifier(images), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(

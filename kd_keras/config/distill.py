@@ -8,9 +8,10 @@ from kd_keras.config.field import Field, Rule, Section
 DEFAULT_TEMPERATURE = 4.0
 
 # Below, predictions are one-hot; above, their differences are lost in rounding.
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 1e-3, 1e5
 TEMPERATURE = Rule(
     "from 0.001 to 100000, where float32 can compute the loss",
-    lambda value: 1e-3 <= value <= 1e5,
+    lambda value: LOWEST_TEMPERATURE <= value <= HIGHEST_TEMPERATURE,
 )
 
 # The options of each loss of `kd_keras.distillation.losses`. They are the

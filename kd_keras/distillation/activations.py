@@ -11,6 +11,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from kd_keras.distillation import labels as labels_lib
+from kd_keras.utils import graph_checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,11 +111,13 @@ def _checked(labels, logits):
             f"{tuple(labels.shape)}"
         )
     wrong = tf.reduce_any((labels < 0.0) | (labels > 1.0))
-    check = tf.debugging.Assert(
-        ~wrong, [NOT_YES_OR_NO, tf.reduce_min(labels), tf.reduce_max(labels)]
+    return graph_checks.checked(
+        labels,
+        ~wrong,
+        NOT_YES_OR_NO,
+        tf.reduce_min(labels),
+        tf.reduce_max(labels),
     )
-    with tf.control_dependencies([check] if check is not None else []):
-        return tf.identity(labels)
 
 
 # The text of a check in the graph; the smallest and the largest label follow.

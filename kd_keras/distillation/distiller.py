@@ -265,12 +265,11 @@ class Distiller(trainer.ExactTrainer):
             return super()._call_network(x, training)
         return self.matching.call_student(x, training)
 
-    def _now(self, value):
-        """The value of a setting at this step of the training."""
-        if isinstance(value, (int, float)):
-            return value
+    @property
+    def _step(self):
+        """The steps of the training so far, a variable."""
         # The optimizer that scales the loss in float16 counts the same steps.
-        return settings.at_step(value, self.optimizer.iterations)
+        return self.optimizer.iterations
 
     def _targets(self, x, y):
         labels, teacher_logits, features = _split(y, self.features)
@@ -328,7 +327,7 @@ class Distiller(trainer.ExactTrainer):
             terms["hard_loss"] = self.activation.hard_loss(
                 targets["labels"], logits
             )
-            weight = self._now(self.hard_loss_weight)
+            weight = settings.weight_at(self.hard_loss_weight, self._step)
             terms["loss"] = terms.get("loss", 0.0) + weight * terms["hard_loss"]
         if self.features:
             terms["feature_loss"] = self.matching.losses_of(
@@ -354,9 +353,10 @@ class Distiller(trainer.ExactTrainer):
         soft_loss = function(
             teacher_logits=teacher_logits,
             student_logits=logits,
-            temperature=self._now(self.temperature),
+            temperature=settings.temperature_at(self.temperature, self._step),
             **{**inputs, **self.soft_loss_options},
         )
+        losses.check_result(soft_loss, logits)
         return {
             "loss": soft_loss,
             "soft_loss": soft_loss,

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from kd_keras.utils import graph_checks
+
 _NOT_WHOLE = "labels must be whole numbers, the classes"
 _NOT_ONE_HOT = "labels with a column for each class must be one-hot"
 _OUT_OF_RANGE = "labels must be classes that the logits have, from 0 on"
@@ -52,7 +54,7 @@ def integer_labels(labels):
     labels = tf.reshape(labels, [-1])
     if labels.dtype.is_floating:
         not_whole = tf.math.count_nonzero(labels != tf.floor(labels))
-        labels = _checked(
+        labels = graph_checks.checked(
             labels, not_whole == 0, _NOT_WHOLE, not_whole, tf.size(labels)
         )
     if labels.dtype not in (tf.int32, tf.int64):
@@ -110,7 +112,7 @@ def _from_one_hot(labels):
     ones = tf.math.count_nonzero(labels == 1, axis=-1)
     others = tf.math.count_nonzero((labels != 1) & (labels != 0), axis=-1)
     wrong = tf.math.count_nonzero((ones != 1) | (others != 0))
-    labels = _checked(
+    labels = graph_checks.checked(
         labels, wrong == 0, _NOT_ONE_HOT, wrong, tf.shape(labels)[0]
     )
     return tf.argmax(labels, axis=-1, output_type=tf.int32)
@@ -119,7 +121,7 @@ def _from_one_hot(labels):
 def _in_range(labels, logits):
     """The labels, after an operation that fails unless logits have them."""
     num_classes = tf.shape(logits, labels.dtype)[-1]
-    return _checked(
+    return graph_checks.checked(
         labels,
         tf.reduce_all((labels >= 0) & (labels < num_classes)),
         _OUT_OF_RANGE,
@@ -127,10 +129,3 @@ def _in_range(labels, logits):
         tf.reduce_max(labels),
         num_classes,
     )
-
-
-def _checked(values, holds, text, *numbers):
-    """The values, after an operation that fails unless `holds`."""
-    check = tf.debugging.Assert(holds, [text, *numbers])
-    with tf.control_dependencies([check] if check is not None else []):
-        return tf.identity(values)

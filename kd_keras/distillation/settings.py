@@ -4,13 +4,28 @@ A setting is a number; a schedule, which is a function of the optimizer's
 steps; or a variable, which the caller assigns to.
 """
 
+import inspect
 import numbers
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.config import distill
 from kd_keras.distillation import losses
+from kd_keras.utils import graph_checks
+
+_WEIGHT_AT_EVERY_STEP = (
+    "a hard_loss_weight must at every step be >= 0 and finite"
+)
+_TEMPERATURE_AT_EVERY_STEP = (
+    f"a temperature must at every step be {distill.TEMPERATURE.text}"
+)
+# The text of an error, and the rest of it with the number of the Assert.
+EXPLANATIONS = (
+    (_TEMPERATURE_AT_EVERY_STEP, "{}"),
+    (_WEIGHT_AT_EVERY_STEP, "{}"),
+)
 
 
 def temperature(value):
@@ -45,16 +60,30 @@ def soft_loss(value):
     """Checks a loss, and returns it.
 
     Raises:
-        ValueError: unless it is a function, a name in `losses.LOSSES`, or
-            None.
+        ValueError: unless it is a function of logits and a temperature, a
+            name in `losses.LOSSES`, or None.
     """
+    if callable(value):
+        _check_arguments(value)
+        return value
     named = isinstance(value, str) and value in losses.LOSSES
-    if not (callable(value) or named or value is None):
+    if not (named or value is None):
         raise ValueError(
             f"soft_loss must be one of {', '.join(losses.LOSSES)}, or a "
             f"function. Received: soft_loss={value!r}"
         )
     return value
+
+
+def _check_arguments(loss):
+    names = ("teacher_logits", "student_logits", "temperature")
+    try:
+        inspect.signature(loss).bind_partial(**dict.fromkeys(names))
+    except TypeError as error:
+        raise ValueError(
+            f"soft_loss must be a function of {', '.join(names)}. Received: "
+            f"soft_loss={loss!r}, and an error: {error}"
+        ) from error
 
 
 def check_some_loss(soft_loss, features):
@@ -85,8 +114,10 @@ def is_zero(value):
     return not _varies(value) and value == 0
 
 
-def at_step(value, step):
+def temperature_at(value, step):
     """The number itself, or the value of a schedule or variable: float32.
+
+    The step fails if a temperature is out of range.
 
     Args:
         value: number, schedule or variable.
@@ -94,6 +125,25 @@ def at_step(value, step):
     """
     if not _varies(value):
         return value
+    value = _now(value, step)
+    in_range = (value >= distill.LOWEST_TEMPERATURE) & (
+        value <= distill.HIGHEST_TEMPERATURE
+    )
+    return graph_checks.checked(
+        value, in_range, _TEMPERATURE_AT_EVERY_STEP, value
+    )
+
+
+def weight_at(value, step):
+    """As `temperature_at`, for the weight of the hard loss."""
+    if not _varies(value):
+        return value
+    value = _now(value, step)
+    in_range = (value >= 0.0) & tf.math.is_finite(value)
+    return graph_checks.checked(value, in_range, _WEIGHT_AT_EVERY_STEP, value)
+
+
+def _now(value, step):
     return tf.cast(value(step) if callable(value) else value, tf.float32)
 
 

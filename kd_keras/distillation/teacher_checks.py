@@ -6,7 +6,7 @@ import re
 import keras
 import tensorflow as tf
 
-from kd_keras.distillation import activations
+from kd_keras.distillation import activations, settings
 from kd_keras.distillation import labels as labels_lib
 from kd_keras.models import activations as model_activations
 from kd_keras.teachers import functions, image_checks
@@ -45,6 +45,7 @@ _EXPLANATIONS = (
     (activations.NOT_YES_OR_NO, "labels from {} to {}"),
     (image_checks.OUT_OF_RANGE, image_checks.RECEIVED),
     *labels_lib.EXPLANATIONS,
+    *settings.EXPLANATIONS,
     (functions.WRONG_BATCH, "{} logits for {} images"),
 )
 _NUMBER = re.compile(r"-?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf)")

@@ -39,8 +39,9 @@ def evaluate_model(
     Args:
         model: path of a SavedModel, `.keras`, `.tflite` or `.onnx` file; a
             Keras model or callable, images -> logits; what `load_teacher`
-            returns; or a list of several, measured as an ensemble. A single logit is the logit of class 1
-            of two; probabilities of softmax count as their logarithms.
+            returns; or a list of several, measured as an ensemble. A single
+            logit is the logit of class 1 of two; probabilities of softmax
+            count as their logarithms.
         data: name of a dataset, `config.data` or a `datasets.Dataset`.
         teacher: like `model`, or None.
         baseline: like `model`, or None.

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kd_keras.data import python_ops
 from kd_keras.models import interface
+from kd_keras.utils import graph_checks
 
 # The text of a check in the graph; its numbers follow.
 WRONG_BATCH = "the teacher must return logits for each image of a batch"
@@ -80,9 +81,9 @@ class PlainFunction:
         size, count = (
             tf.shape(x)[0] for x in (logits, tf.nest.flatten(images)[0])
         )
-        check = tf.debugging.Assert(size == count, [WRONG_BATCH, size, count])
-        with tf.control_dependencies([check] if check is not None else []):
-            return tf.identity(logits)
+        return graph_checks.checked(
+            logits, size == count, WRONG_BATCH, size, count
+        )
 
     def _with_arrays(self, images, *arrays):
         count = len(arrays[0])

@@ -94,3 +94,54 @@ def test_options_that_the_loss_does_not_take_are_refused(networks):
         loss(distilling.compiled(*networks, soft_loss_options={"beta": 1}))
     with pytest.raises(ValueError, match="must be a dict"):
         kd_keras.Distiller(*networks, soft_loss_options="beta")
+
+
+def schedule(first, last):
+    return keras.optimizers.schedules.PolynomialDecay(first, 2, last)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": keras.Variable(-1.0)}, "from 0.001.*Received: -1"),
+        ({"temperature": schedule(4.0, 0.0)}, "from 0.001.*Received: 0"),
+        ({"hard_loss_weight": tf.Variable(-1.0)}, ">= 0 and finite.*-1"),
+        ({"hard_loss_weight": schedule(0.5, np.inf)}, ">= 0 and finite"),
+    ],
+)
+def test_what_varies_must_stay_in_range(options, message):
+    distiller = distilling.compiled(
+        nets.make_network(), nets.make_network(), **options
+    )
+    with pytest.raises(ValueError, match=f"at every step be.*{message}"):
+        distiller.fit(IMAGES, LABELS, epochs=3, batch_size=16, verbose=0)
+
+
+def one_number(teacher_logits, student_logits, temperature):
+    return tf.reduce_mean(student_logits - teacher_logits)
+
+
+def each_class(teacher_logits, student_logits, temperature):
+    return student_logits - teacher_logits
+
+
+def nothing(teacher_logits, student_logits, temperature):
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", [one_number, each_class, nothing])
+def test_a_loss_of_other_shapes_is_refused(loss):
+    distiller = distilling.compiled(
+        nets.make_network(), nets.make_network(), soft_loss=loss
+    )
+    for method in (distiller.evaluate, distiller.fit):
+        with pytest.raises(ValueError, match="one value for each example"):
+            method(IMAGES, verbose=0)
+
+
+def test_a_loss_of_other_arguments_is_refused(networks):
+    for loss in (keras.losses.KLDivergence(), lambda a, b: a):
+        with pytest.raises(ValueError, match="a function of teacher_logits,"):
+            kd_keras.Distiller(*networks, soft_loss=loss)

@@ -42,6 +42,7 @@ __all__ = [
     "activation_of",
     "binary_kl_loss",
     "check_options",
+    "check_result",
     "check_temperature",
     "declared_inputs",
     "dist_loss",
@@ -91,4 +92,19 @@ def check_options(loss, options):
         raise ValueError(
             f"soft_loss_options must be arguments of the loss: "
             f"{', '.join(arguments)}. Received: {unknown[0]!r}"
+        )
+
+
+def check_result(values, logits):
+    """Raises a ValueError unless a loss returned a value for each example.
+
+    Args:
+        values: what the loss returned.
+        logits: tensor `(batch, num_classes)` that it was given.
+    """
+    shape = getattr(values, "shape", None)
+    if shape is None or not logits.shape[:1].is_compatible_with(shape):
+        raise ValueError(
+            "soft_loss must return one value for each example, (batch,). "
+            f"Received: {repr(values) if shape is None else tuple(shape)}"
         )

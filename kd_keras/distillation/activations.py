@@ -70,7 +70,7 @@ def yes_or_no(labels):
         raise ValueError(
             "labels of sigmoid predictions must be 0 or 1, of shape (batch,) "
             "or (batch, num_labels). Received: "
-            f"{labels.dtype.name} of shape {tuple(labels.shape)}"
+            f"{labels.dtype.name} of shape {labels.shape}"
         )
     labels = tf.cast(labels, tf.float32)
     return labels if labels.shape.rank == 2 else labels[:, tf.newaxis]

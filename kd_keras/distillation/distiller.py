@@ -14,7 +14,7 @@ from kd_keras.distillation import (
     teacher_checks,
     trainer,
 )
-from kd_keras.models import interface
+from kd_keras.distillation import labels as labels_lib
 from kd_keras.teachers import live
 
 _TERMS = (
@@ -171,8 +171,9 @@ class Distiller(trainer.ExactTrainer):
                 has_logits=has_logits,
             )
         if teacher is not None and has_logits:
-            classes = interface.num_classes(self.student, **self.choice)
-            teacher_checks.check_classes(classes, self._teacher.num_classes)
+            teacher_checks.check_classes(
+                self.num_classes, self._teacher.num_classes
+            )
             self.activation.check_count(self._teacher.num_classes)
         self._teacher_reads = frozenset()
         self._build_matching()
@@ -273,6 +274,8 @@ class Distiller(trainer.ExactTrainer):
 
     def _targets(self, x, y):
         labels, teacher_logits, features = _split(y, self.features)
+        if self.activation is activations.SOFTMAX:
+            labels_lib.check_columns(labels, self.num_classes)
         labels = self.activation.convert_labels(labels)
         if labels is None and not settings.is_zero(self.hard_loss_weight):
             raise ValueError(

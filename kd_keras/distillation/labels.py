@@ -46,8 +46,7 @@ def integer_labels(labels):
     if not is_number or labels.shape.rank not in (1, 2):
         raise ValueError(
             "labels must be classes of shape (batch,) or (batch, 1), or "
-            f"one-hot. Received: {labels.dtype.name} of shape "
-            f"{tuple(labels.shape)}"
+            f"one-hot. Received: {labels.dtype.name} of shape {labels.shape}"
         )
     if labels.shape.rank == 2 and labels.shape[-1] != 1:
         return _from_one_hot(labels)
@@ -81,18 +80,47 @@ def example_weights(sample_weight, per_example):
     Args:
         sample_weight: tensor of `batch` elements, or None.
         per_example: float32 tensor `(batch,)`.
+
+    Raises:
+        ValueError: if there are several weights for an example.
     """
     if sample_weight is None:
         return tf.ones_like(per_example)
-    return tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+    weights = tf.cast(sample_weight, tf.float32)
+    rank = weights.shape.rank
+    if rank and not weights.shape[1:].is_compatible_with([1] * (rank - 1)):
+        raise ValueError(
+            "sample_weight must be a number for each example, (batch,). "
+            f"Received: shape {weights.shape}"
+        )
+    return tf.reshape(weights, [-1])
 
 
-def check_given(y, sample_weight):
-    """Raises a ValueError for text, and for weights that Keras would drop.
+def check_columns(labels, num_classes):
+    """Raises a ValueError for one-hot labels of another number of classes.
 
     Args:
+        labels: as `fit` takes them, or None.
+        num_classes: int, the number of logits, or None if it is unknown.
+    """
+    shape = tf.TensorShape(getattr(labels, "shape", None))
+    columns = shape[-1] if shape.rank == 2 else None
+    if columns not in (None, 1) and num_classes not in (None, columns):
+        raise ValueError(
+            "labels with a column for each class must have as many columns as "
+            f"the network has logits. Received: {columns} columns, "
+            f"{num_classes} logits"
+        )
+
+
+def check_given(x, y, sample_weight, class_weight):
+    """Raises a ValueError for text, and for weights that Keras cannot use.
+
+    Args:
+        x: as `fit` takes it.
         y: as `fit` takes it: labels, a dict with `labels`, or None.
         sample_weight: as `fit` takes it.
+        class_weight: as `fit` takes it.
     """
     labels = y.get("labels") if isinstance(y, dict) else y
     dtype = getattr(labels, "dtype", None)
@@ -104,6 +132,14 @@ def check_given(y, sample_weight):
         raise ValueError(
             "sample_weight needs a y: labels, {'teacher_logits': ...}, or "
             "both (Keras drops the weights without). Received: y=None"
+        )
+    # A dataset has its labels in `x`.
+    is_unlabelled = y is None and hasattr(x, "shape")
+    if class_weight is not None and (is_unlabelled or isinstance(y, dict)):
+        raise ValueError(
+            "class_weight needs labels alone as y; sample_weight takes a "
+            "weight for each example. Received: "
+            f"{'y=None' if y is None else 'a dict as y'}"
         )
 
 

@@ -147,6 +147,11 @@ def shaped(teacher_logits, student_logits):
             the student's. Where it is not known yet, the step fails.
     """
     shape = teacher_logits.shape
+    if shape.rank not in (None, 2):
+        raise ValueError(
+            "the teacher must return logits, (batch, num_classes). Received: "
+            f"shape {shape}"
+        )
     if shape.rank is None or shape[-1] is None:
         expected = (None, student_logits.shape[-1])
         return tf.ensure_shape(teacher_logits, expected, name=_SHAPED)

@@ -77,6 +77,11 @@ class ExactTrainer(
         return {"output": self.output_choice, "role": "network"}
 
     @property
+    def num_classes(self):
+        """The number of the network's logits, None if it is unknown."""
+        return interface.num_classes(self.network, **self.choice)
+
+    @property
     def input_shape(self):
         return interface.input_shape(self.network)
 
@@ -221,7 +226,7 @@ class ExactTrainer(
                 self.optimizer.build(self.trained_variables)
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        labels_lib.check_given(y, kwargs.get("sample_weight"))
+        self._check_given(x, y, kwargs)
         worker_steps.check_data(self.distribute_strategy, x)
         validation = kwargs.get("validation_data")
         if validation is not None:
@@ -230,11 +235,16 @@ class ExactTrainer(
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
-        labels_lib.check_given(y, kwargs.get("sample_weight"))
+        self._check_given(x, y, kwargs)
         worker_steps.check_data(self.distribute_strategy, x)
         results = super().evaluate(x, y, *args, **kwargs)
         # Keras before 3.12 leaves tensors in them.
         return tf.nest.map_structure(float, results)
+
+    def _check_given(self, x, y, options):
+        labels_lib.check_given(
+            x, y, options.get("sample_weight"), options.get("class_weight")
+        )
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -367,6 +377,7 @@ class SupervisedTrainer(ExactTrainer):
         return cls(network, **config)
 
     def _targets(self, x, y):
+        labels_lib.check_columns(y, self.num_classes)
         labels = labels_lib.integer_labels(y)
         if labels is None:
             raise ValueError("training on labels needs them. Received: y=None")

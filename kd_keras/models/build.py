@@ -84,6 +84,7 @@ def build_model(
             f"model {name!r} must return logits of shape (None, {num_classes})"
             f". Received: {', '.join(map(str, shapes))}"
         )
+    _check_image_shape(name, interface.input_shape(model), image_shape)
     image_spec.check_same(
         first_layer.expected_images(model),
         image_spec.measure(images),
@@ -138,6 +139,18 @@ def _user_function(name, arguments):
             f"{', '.join(sorted(arguments))}. Received an error: {error}"
         ) from error
     return build
+
+
+def _check_image_shape(name, input_shape, image_shape):
+    expected = (None, *image_shape)
+    fits = isinstance(input_shape, tuple) and len(input_shape) == 4
+    if not fits or any(
+        own not in (None, size) for own, size in zip(input_shape, expected)
+    ):
+        raise ValueError(
+            f"model {name!r} must take images of shape {expected} (its "
+            f"image_shape). Received: an input of {input_shape}"
+        )
 
 
 def _takes_images(build):

@@ -193,7 +193,9 @@ def checked_images(layer):
         layer: Keras model or layer.
 
     Returns:
-        function of a batch of images -> the same, as the layer takes it.
+        function of a batch of images -> the same, as the layer takes it. The
+        images may be the only element of a dict or list; several inputs are
+        not checked.
     """
     dtype = None
     if isinstance(layer, keras.layers.TFSMLayer):
@@ -202,7 +204,13 @@ def checked_images(layer):
     image_spec = first_layer.expected_images(layer)
     image_shape = _image_shape(layer)
 
-    def checked(images):
+    def checked(structure):
+        tensors = tf.nest.flatten(structure)
+        if len(tensors) != 1:
+            return structure
+        return tf.nest.pack_sequence_as(structure, [checked_tensor(*tensors)])
+
+    def checked_tensor(images):
         if image_shape:
             images = tf.convert_to_tensor(images)
             image_checks.check_shape(images, image_shape, teacher=layer.name)

@@ -52,6 +52,22 @@ def test_the_outputs_of_student_and_teacher_are_chosen():
         kd_keras.Distiller(student, nets.make_network())
 
 
+@pytest.mark.slow
+def test_images_in_a_dict_of_one():
+    def network():
+        image = keras.Input(nets.IMAGE_SHAPE, name="image")
+        flat = keras.layers.Flatten()(image)
+        return keras.Model({"image": image}, keras.layers.Dense(5)(flat))
+
+    images = nets.make_images(16)
+    student, teacher = network(), network()
+    distiller = distilling.compiled(student, teacher)
+    given = {"teacher_logits": teacher.predict({"image": images}, verbose=0)}
+    expected = distiller.evaluate({"image": images}, given, verbose=0)
+    found = distiller.evaluate({"image": images}, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 _ON_ONE_CORE = """
 import os
 os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])

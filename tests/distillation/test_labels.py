@@ -5,7 +5,7 @@ import nets
 import numpy as np
 import pytest
 import tensorflow as tf
-from distilling import distil
+from distilling import compiled, distil
 
 from kd_keras.distillation import labels as labels_lib
 from kd_keras.distillation import trainer
@@ -67,7 +67,45 @@ def test_labels_of_other_shapes_and_types_are_refused():
         labels_lib.integer_labels(np.zeros((32, 2, 2), int))
     for text in (np.array(["cat"]), tf.constant(["cat"])):
         with pytest.raises(ValueError, match="from 0 on. Received: text"):
-            labels_lib.check_given({"labels": text}, None)
+            labels_lib.check_given(LOGITS, {"labels": text}, None, None)
+    with pytest.raises(ValueError, match="Received: int32 of shape <unknown>"):
+        tf.function(labels_lib.integer_labels).get_concrete_function(
+            tf.TensorSpec(None, tf.int32)
+        )
+
+
+def test_one_hot_labels_have_a_column_for_each_logit():
+    labels_lib.check_columns(ONE_HOT, nets.NUM_CLASSES)
+    labels_lib.check_columns(ONE_HOT, None)
+    labels_lib.check_columns(LABELS, nets.NUM_CLASSES)
+    for train in (network_on_labels(), distiller()):
+        wider = np.pad(ONE_HOT, ((0, 0), (0, 2)))
+        with pytest.raises(ValueError, match="Received: 7 columns, 5 logits"):
+            train.fit(nets.make_images(32), wider, verbose=0)
+
+
+def test_weights_are_one_for_each_example():
+    for weights in (np.ones(32), np.ones((32, 1))):
+        found = labels_lib.example_weights(weights, LOGITS[:, 0])
+        assert found.shape == (32,)
+    with pytest.raises(ValueError, match=r"each example.*\(32, 3\)"):
+        labels_lib.example_weights(np.ones((32, 3)), LOGITS[:, 0])
+
+
+@pytest.mark.parametrize("y", [None, {"labels": LABELS}])
+def test_weights_of_classes_need_labels_alone(y):
+    with pytest.raises(ValueError, match="class_weight needs labels alone"):
+        distiller().fit(nets.make_images(32), y, class_weight={0: 2.0})
+
+
+def distiller():
+    return compiled(nets.make_network(), nets.make_network())
+
+
+def network_on_labels():
+    network = trainer.SupervisedTrainer(nets.make_network())
+    network.compile(keras.optimizers.SGD(0.1))
+    return network
 
 
 @pytest.mark.slow
@@ -80,7 +118,5 @@ def test_fit_explains_them_with_and_without_a_loss_on_labels():
         student = nets.make_network()
         with pytest.raises(ValueError, match=message):
             distil(student, teacher, images, labels, hard_loss_weight=weight)
-    network = trainer.SupervisedTrainer(student)
-    network.compile(keras.optimizers.SGD(0.1))
     with pytest.raises(ValueError, match="to 5 for 5 classes"):
-        network.fit(images, LABELS + 1, verbose=0)
+        network_on_labels().fit(images, LABELS + 1, verbose=0)

@@ -23,6 +23,13 @@ def test_different_class_counts_are_refused_with_both():
         distilling.distil(student, None, images, {"teacher_logits": logits})
 
 
+def test_logits_without_an_axis_of_classes_are_refused():
+    distiller = distilling.compiled(nets.make_network(), None)
+    given = {"teacher_logits": np.zeros(16, "float32")}
+    with pytest.raises(ValueError, match=r"\(batch, num_classes\). Received: "):
+        distiller.fit(nets.make_images(16), given, verbose=0)
+
+
 def test_a_teacher_that_returns_nan_is_refused_before_any_update():
     student, images = nets.make_network(), nets.make_images(16)
     before = nets.snapshot(student)

@@ -59,6 +59,10 @@ def probabilities_of_two(*, image_shape, num_classes):
     return own_network(image_shape=image_shape, num_classes=2)
 
 
+def network_of_other_images(*, image_shape, num_classes):
+    return own_network(image_shape=(9, 9, 3), num_classes=num_classes)
+
+
 def broken_network(*, image_shape, num_classes):
     raise RuntimeError("no layers")
 
@@ -103,6 +107,11 @@ def test_options_that_a_network_does_not_take_are_refused(
         ("os:system", {}, "must be a function of image_shape, num_classes. "),
         ("math:pi", {}, "must name a function. Received: 3.14"),
         (f"{__name__}:broken_network", {}, "RuntimeError: no layers"),
+        (
+            f"{__name__}:network_of_other_images",
+            {},
+            r"input of \(None, 9, 9, 3",
+        ),
         (f"{__name__}:no_network", {}, "return a keras.Model.*None"),
         (f"{__name__}:nothing", {}, "no attribute 'nothing'"),
         (f"{__name__}:probabilities_of_two", {}, r"Received: \(None, 2\)"),

@@ -100,7 +100,14 @@ def _predictions(config, models):
     """The test set with its labels, and each model's logits for it."""
     dataset = sources.load_dataset(config.data)
     parts = comparison.load_parts(dataset)
-    test = comparison.part(parts, "test")
+    test = parts.get("test")
+    if test is None or not test.labelled:
+        raise ValueError(
+            "the report needs test images with labels, such as a folder's "
+            f"test/<class>/. Received: {dataset.name} without; kd-keras "
+            "evaluate --teacher --split=train compares a student with its "
+            "teacher without labels"
+        )
     for model in models:
         _log.info("%s: %s", model.role, ", ".join(map(str, model.paths)))
         comparison.check_fit(

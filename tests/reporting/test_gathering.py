@@ -10,9 +10,11 @@ import keras
 import nets
 import numpy as np
 import pytest
+import report_runs
 
 from kd_keras import config as config_lib
 from kd_keras.reporting import gathering, models, records
+from kd_keras.training import run_directory
 
 
 def run(*arguments, cwd):
@@ -50,6 +52,20 @@ def test_a_teacher_that_was_given_is_read_from_its_path(place):
     expected = keras.models.load_model(path).predict(images, verbose=0)
     assert teacher.paths == [path]
     np.testing.assert_allclose(teacher.classifier(images), expected, atol=1e-4)
+
+
+def test_test_images_without_labels_are_refused(place, tmp_path):
+    config = config_lib.default_config()
+    config.data.name = "folder"
+    config.data.data_dir = str(place / "images" / "train" / "ant")
+    config.data.channels = nets.IMAGE_SHAPE[-1]
+    config.teacher.path = str(place / "runs" / "teacher" / "teacher.keras")
+    run = run_directory.RunDir(tmp_path / "student", "student")
+    run.start(config, {}, command="", environment={})
+    run.write_model(nets.make_network())
+    run.write_json("report.json", report_runs.REPORT)
+    with pytest.raises(ValueError, match="test images with labels.*evaluate"):
+        gathering.gather(workdir=tmp_path, savedmodels=tmp_path)
 
 
 @pytest.mark.parametrize(

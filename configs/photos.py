@@ -35,9 +35,15 @@ def get_config():
         config[role].widths = widths
         config[role].epochs = epochs
         config[role].batch_size = 32
-    for stage in ("teacher", "student", "baseline"):
+    for stage, role in (
+        ("teacher", "teacher"),
+        ("student", "student"),
+        ("baseline", "student"),
+    ):
         optimizer = config[stage].optimizer
+        # Two epochs, and a share of them in a training of another length.
+        epochs = config[role].get_ref("epochs").to_float()
+        optimizer.warmup_epochs = epochs * 2 / config[role].epochs
         optimizer.learning_rate = 2e-3
         optimizer.weight_decay = 0.05
-        optimizer.warmup_epochs = 2.0
     return config

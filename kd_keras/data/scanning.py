@@ -212,6 +212,21 @@ def log_summary(name, scan):
         _log.info("%s: %s", name, "; ".join(sizes))
 
 
+def log_damaged(name, scan):
+    """Logs how many images with whole headers are left out after all.
+
+    Args:
+        name: as in `log_summary`.
+        scan: `Scan`, as `without` returns it.
+    """
+    _log.info(
+        "%s: %s images used; %s with damaged pixels skipped",
+        name,
+        f"{len(scan):,}",
+        f"{len(scan.failures):,}",
+    )
+
+
 def log_classes(name, scan, class_names):
     """Logs the classes of images with their numbers.
 

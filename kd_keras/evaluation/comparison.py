@@ -210,7 +210,13 @@ def part(parts, split):
     if split not in parts:
         names = [name for name in SPLITS if name in parts]
         hint = f"it has {', '.join(names)}"
-        if split == "validation":
+        if not parts["train"].labelled:
+            hint += (
+                ", without labels, of which none are held out: evaluate with "
+                "split=train; to export or to report, set data.data_dir to "
+                "labelled images, in one subfolder per class"
+            )
+        elif split == "validation":
             hint = "data.validation_examples holds some out"
         raise ValueError(
             f"the split must not be empty. Received: {split} of "

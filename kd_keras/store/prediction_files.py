@@ -68,6 +68,17 @@ class PredictionFile:
     class_names: list | None
 
 
+def check_suffix(path):
+    """Raises a ValueError for a file of a kind that cannot be read.
+
+    Args:
+        path: str or path, which need not exist.
+    """
+    suggestions.check_choice(
+        pathlib.Path(path).suffix.lower(), _READERS, what="the suffix of --from"
+    )
+
+
 def read(path, folder):
     """Reads the keys of a file of predictions, and maps its arrays.
 
@@ -84,9 +95,7 @@ def read(path, folder):
             numbers, or lacks predictions.
     """
     path = pathlib.Path(path).expanduser()
-    suggestions.check_choice(
-        path.suffix.lower(), _READERS, what="the suffix of --from"
-    )
+    check_suffix(path)
     try:
         found = _READERS[path.suffix.lower()](path, pathlib.Path(folder))
     # Damaged bytes raise errors of many kinds.

@@ -1,6 +1,7 @@
 """Reads stored logits and features by example id and view."""
 
 import copy
+import os
 import pathlib
 
 import numpy as np
@@ -61,12 +62,10 @@ class LogitStore:
             `LogitStore`.
 
         Raises:
-            ValueError: if there is no store, it is unfinished or of another
-                format, or a file is missing or of another size.
+            ValueError: if `path` is of no store, it is unfinished or of
+                another format, or a file is missing or of another size.
         """
-        path = pathlib.Path(
-            remote_copies.local(path, "store.path", needs=manifest_lib.NAME)
-        )
+        path = _local_directory(path)
         manifest = manifest_lib.read(path)
         if manifest is None:
             raise ValueError(
@@ -214,7 +213,11 @@ class LogitStore:
             teacher: `y` is a dict of `teacher_logits` and
             `teacher_features`, a tuple, as far as the store holds them, and
             of `labels` if any.
+
+        Raises:
+            ValueError: if the dataset has other elements.
         """
+        _check_elements(dataset.element_spec)
 
         @tf_data.unconverted
         def join(ids, images, labels=None):
@@ -323,12 +326,53 @@ def _in_order(rows, order):
     return read
 
 
+def _local_directory(path):
+    """The directory of a store on local disk: `pathlib.Path`."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(
+            "the path of a logit store must be a str or a path. Received: "
+            f"{path!r}"
+        )
+    path = pathlib.Path(
+        remote_copies.local(path, "store.path", needs=manifest_lib.NAME)
+    )
+    if path.is_file():
+        raise ValueError(
+            "store.path must be the directory of a logit store. Received: "
+            f"{path}, a file"
+        )
+    return path
+
+
+def _check_elements(spec):
+    """Raises a ValueError unless a dataset has batches with ids.
+
+    Args:
+        spec: the dataset's `element_spec`.
+    """
+    if isinstance(spec, tuple) and len(spec) in (2, 3):
+        ids = spec[0]
+        if getattr(ids, "dtype", tf.string).is_integer and (
+            ids.shape.rank in (None, 1)
+        ):
+            return
+    raise ValueError(
+        "a dataset must have batches (ids, images) or (ids, images, labels), "
+        f"with whole numbers (n,) as ids. Received: elements {spec}"
+    )
+
+
 def _as_ids(ids):
     """Ids as an int64 array."""
     ids = np.asarray(ids)
     if ids.dtype.kind not in "iu" and ids.size:
         raise ValueError(
             f"ids must be whole numbers. Received: {ids.dtype} numbers"
+        )
+    if ids.ndim != 1:
+        raise ValueError(
+            "ids must be an array (n,), of one id such as [7]. Received: "
+            f"shape {ids.shape}"
         )
     return ids.astype("int64", copy=False)
 

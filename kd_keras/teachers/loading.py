@@ -1,5 +1,7 @@
 """Loads model files of every kind, as classifiers or as teachers."""
 
+import os
+
 from kd_keras.teachers import (
     c_array,
     copies,
@@ -128,10 +130,17 @@ def load_teacher(
 
     Raises:
         FileNotFoundError: if nothing exists at `path`.
-        ValueError: if it is not such a model, is damaged, has several
-            outputs and none is named `outputs`, returns probabilities for
-            logits, or takes images of another size than `image_size`.
+        ValueError: if `path` is no path or name, it is not such a model, is
+            damaged, has several outputs and none is named `outputs`, returns
+            probabilities for logits, or takes images of another size than
+            `image_size`.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(
+            "path must be the path or the name of one model; load several one "
+            "by one, and combine them by kd_keras.teachers.ensemble.combine. "
+            f"Received: {path!r}"
+        )
     options = TeacherOptions(
         outputs=outputs,
         signature=signature,

@@ -33,11 +33,7 @@ def check(config, *, workdir, savedmodels, predictions):
                 "not exist"
             )
         return
-    if not config.teacher.path and remote.is_remote(savedmodels):
-        return
-    for path in teacher_paths.of(config, savedmodels):
-        if not remote.is_remote(path):
-            teacher_paths.check_exists(path)
+    teacher_paths.check(config, savedmodels)
 
 
 def check_teacher_is_unset(config):

@@ -3,7 +3,7 @@
 import contextlib
 
 from kd_keras.data import pipeline
-from kd_keras.store import remote_place
+from kd_keras.store import prediction_files, remote_place
 from kd_keras.training import answers, importing, labelling, prepare
 from kd_keras.training.stages import stage_class
 
@@ -27,10 +27,20 @@ def opened(config, *, workdir, savedmodels, dataset=None, predictions=""):
     """
     with remote_place.staged(workdir) as place:
         context = prepare.prepare(
-            config, workdir=place, savedmodels=savedmodels, dataset=dataset
+            config,
+            workdir=place,
+            savedmodels=savedmodels,
+            dataset=dataset,
+            check=lambda _: _check_predictions(predictions),
         )
         with _job(context, predictions) as job, contextlib.closing(job):
             yield job
+
+
+def _check_predictions(file):
+    """Checks the suffix before the data are read, which may take long."""
+    if file:
+        prediction_files.check_suffix(file)
 
 
 def _job(context, predictions):

@@ -64,6 +64,7 @@ def prepare(
     extend=False,
     workers=None,
     facts=None,
+    check=lambda config: None,
 ):
     """Validates and resolves a configuration, and loads its data.
 
@@ -73,6 +74,8 @@ def prepare(
         dataset: `datasets.Dataset`, or None to load `config.data`.
         workers: `tf_config.Workers` that train together, or None.
         facts: dict of JSON values that must be the same on all workers.
+        check: function of the configuration that raises a ValueError if it
+            cannot be used; called before the data are read.
 
     Returns:
         `Context`.
@@ -83,9 +86,9 @@ def prepare(
     """
     config = config.copy_and_resolve_references()
     if workers is None:
-        config_lib.validate(config)
+        _check(config, check)
     else:
-        _meet(config, workers, facts)
+        _meet(config, workers, facts, check)
     config.precision = devices.resolve_precision(config.precision)
     if config.teacher.precision == "auto":
         config.teacher.precision = devices.teacher_precision(
@@ -114,14 +117,19 @@ def prepare(
     )
 
 
-def _meet(config, workers, facts):
+def _check(config, check):
+    config_lib.validate(config)
+    check(config)
+
+
+def _meet(config, workers, facts, check):
     """Waits for all workers, which must be about to do the same.
 
     A worker whose configuration is refused tells the others before it ends.
     """
     failure = None
     try:
-        config_lib.validate(config)
+        _check(config, check)
     except ValueError as error:
         failure = error
     mine = {

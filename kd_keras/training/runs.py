@@ -85,9 +85,18 @@ def run(
             extend=extend,
             workers=workers,
             facts={"stages": stages, "--restart": restart, "--extend": extend},
+            check=lambda resolved: _check_config(resolved, stages, place),
         )
         with cluster.failing_together(context.strategy):
             return _run_stages(context, stages, restart)
+
+
+def _check_config(config, stages, savedmodels):
+    """Checks all stages before the data are read, which may take long."""
+    for name in stages:
+        stage_class(name).variant(config).check_config(
+            config, savedmodels=savedmodels, stages=stages
+        )
 
 
 def _run_stages(context, stages, restart):

@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 
 from kd_keras.teachers import copies, loading
+from kd_keras.utils import remote
 
 
 def of(config, savedmodels):
@@ -28,6 +29,20 @@ def default(config, savedmodels):
     with contextlib.suppress(FileNotFoundError):
         return copies.local(path)
     return path
+
+
+def check(config, savedmodels):
+    """Raises a ValueError if a teacher on local disk does not exist.
+
+    Args:
+        config: the resolved configuration.
+        savedmodels: path; see `prepare.Context`.
+    """
+    if not config.teacher.path and remote.is_remote(savedmodels):
+        return
+    for path in of(config, savedmodels):
+        if not remote.is_remote(path):
+            check_exists(path)
 
 
 def are_graphs(paths):

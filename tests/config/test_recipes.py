@@ -2,6 +2,7 @@
 
 import pathlib
 
+import numpy as np
 import pytest
 
 from kd_keras import config as config_lib
@@ -148,3 +149,13 @@ def test_an_argument_that_the_recipe_does_not_have_is_refused():
         recipes.load("paper_mnist:sotf")
     with pytest.raises(ValueError, match="takes 0 positional arguments"):
         recipes.load("mnist:small")
+
+
+def test_the_warm_up_for_photos_shrinks_with_the_training():
+    config = recipes.load("photos")
+    config.student.epochs = 1
+    warmups = [
+        config[stage].optimizer.warmup_epochs
+        for stage in ("teacher", "student", "baseline")
+    ]
+    np.testing.assert_allclose(warmups, [2, 1 / 30, 1 / 30])

@@ -1,5 +1,6 @@
 """Folders of images."""
 
+import logging
 import os
 
 import numpy as np
@@ -200,9 +201,18 @@ def test_damaged_pixels_are_listed_or_left_out_as_well(tmp_path, caplog):
     message = str(caught.value)
     assert "2 that cannot be read" in message and "\n" not in message
     assert "train/a/1.png" in message and "test/b/2.png" in message
+    caplog.set_level(logging.INFO)
     dataset = load(tmp_path, on_error="skip")
     assert values(dataset.train) == [(0, 0), (2, 0), (3, 1), (4, 1), (5, 1)]
     assert len(dataset.test) == 5
+    # The first counts are of the headers.
+    lines = [record.getMessage() for record in caplog.records]
+    assert [x for x in lines if x.startswith("train: ") and "images" in x] == [
+        "train: 6 found, 6 images used; skipped: none",
+        "train: 2 classes of 3 images: a 3, b 3",
+        "train: 5 images used; 1 with damaged pixels skipped",
+        "train: 2 classes of 2 to 3 images: a 2, b 3",
+    ]
     (tmp_path / "train/a/0.png").unlink()
     (tmp_path / "train/a/2.png").unlink()
     with pytest.raises(ValueError, match="none in a$"):

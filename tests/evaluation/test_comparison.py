@@ -208,6 +208,8 @@ def test_images_without_labels_are_refused(models):
     )
     with pytest.raises(ValueError, match="needs labels"):
         kd_keras.evaluate_model(models[0], data=data, split="train")
+    with pytest.raises(ValueError, match="it has train, without labels, .*set"):
+        kd_keras.evaluate_model(models[0], data=data)
 
 
 def test_evaluation_has_the_parts_of_the_run(data, monkeypatch):

@@ -75,6 +75,29 @@ def test_no_ids_have_no_rows_and_others_are_whole_numbers(written):
     assert opened.logits([]).shape == (0, nets.NUM_CLASSES)
     with pytest.raises(ValueError, match="whole numbers. Received: float64"):
         opened.logits([0.5])
+    with pytest.raises(ValueError, match=r"such as \[7\].*shape \(\)"):
+        opened.logits(7)
+
+
+def test_a_dataset_without_batches_of_ids_is_refused(written):
+    opened = kd_keras.LogitStore.open(written)
+    ids, images = np.arange(2), np.zeros((2, 8, 8, 1))
+    whole = tf.data.Dataset.from_tensors((ids, images))
+    for dataset in (
+        whole.unbatch(),
+        whole.map(lambda ids, images: images),
+        whole.map(lambda ids, images: (images, ids)),
+        whole.map(lambda ids, images: {"ids": ids, "images": images}),
+    ):
+        with pytest.raises(ValueError, match="have batches .ids, images.*Rec"):
+            opened.attach(dataset)
+
+
+def test_a_store_is_opened_by_the_path_of_its_directory(written):
+    with pytest.raises(ValueError, match="the directory .*json, a file"):
+        kd_keras.LogitStore.open(written / "manifest.json")
+    with pytest.raises(ValueError, match="a str or a path. Received: None"):
+        kd_keras.LogitStore.open(None)
 
 
 def test_a_damaged_file_is_named_when_it_is_first_used(

@@ -109,6 +109,11 @@ def test_a_missing_teacher_is_refused(tmp_path):
         kd_keras.load_teacher(tmp_path / "nowhere")
 
 
+def test_several_paths_are_combined_instead():
+    with pytest.raises(ValueError, match=r"combine\. Received: \['a', 'b'\]"):
+        loading.load_teacher(["a", "b"])
+
+
 def test_a_kind_that_cannot_teach_is_refused():
     with pytest.raises(ValueError, match="teacher must be a SavedModel"):
         kd_keras.load_teacher(EXPORTS / "cifar10_student.tflite")

@@ -105,9 +105,13 @@ def test_workers_meet_with_what_they_must_share(monkeypatch):
     workers = tf_config.Workers(("a:1", "b:1"), 1)
     config = small_config(**{"data.name": "folder", "store.path": "auto"})
 
+    def check(config):
+        if config.student.model == "nope":
+            raise ValueError("an unknown network")
+
     def meet(**fields):
         config.update_from_flattened_dict(fields)
-        prepare._meet(config, workers, {"--restart": False})
+        prepare._meet(config, workers, {"--restart": False}, check)
         return met[-1][0]
 
     facts = meet(**{"data.data_dir": "/first"})
@@ -118,6 +122,9 @@ def test_workers_meet_with_what_they_must_share(monkeypatch):
     assert meet(**{"store.path": ""})["store.path"] is False
 
     # A refused worker still meets the others, and then ends.
+    with pytest.raises(ValueError, match="network"):
+        meet(**{"student.model": "nope"})
+    assert met.pop()[1] == "an unknown network"
     with pytest.raises(ValueError, match="epochs"):
         meet(**{"teacher.epochs": -1})
     assert [bool(failure) for _, failure in met] == [False] * 4 + [True]

@@ -3,6 +3,8 @@
 import pytest
 from stage_runs import export_dummy_teacher, small_config
 
+from kd_keras.training import prepare, runs
+
 
 @pytest.mark.parametrize(
     ("fields", "message"),
@@ -36,6 +38,54 @@ def test_invalid_fields_are_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=message):
         run("student", config=small_config(**fields))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("stages", "fields", "message"),
+    [
+        (["teacher"], {"teacher.model": "nope"}, "Received: 'nope'"),
+        (
+            ["teacher", "student", "baseline"],
+            {"baseline.optimizer.warmup_epochs": 3.0},
+            "at most student.epochs=2",
+        ),
+        (["student"], {}, "small_teacher, which does not exist"),
+        (["specialist"], {}, "small_teacher, which does not exist"),
+        # The path is used although a teacher is trained, too.
+        (
+            ["teacher", "student"],
+            {"teacher.path": "nowhere"},
+            "nowhere, which does not exist",
+        ),
+        (["student"], {"distill.loss": "binary_kl"}, "needs teacher.path"),
+    ],
+)
+def test_mistakes_of_the_configuration_are_found_without_the_data(
+    run, monkeypatch, stages, fields, message
+):
+    refuse_to_read(monkeypatch)
+    with pytest.raises(ValueError, match=message):
+        run(*stages, config=small_config(**fields), dataset=None)
+
+
+def test_a_file_of_another_kind_is_refused_without_the_data(
+    monkeypatch, tmp_path
+):
+    refuse_to_read(monkeypatch)
+    with pytest.raises(ValueError, match=r"suffix of --from.*'\.csv'"):
+        runs.label(
+            small_config(),
+            workdir=tmp_path / "work",
+            savedmodels=tmp_path,
+            predictions="p.csv",
+        )
+
+
+def refuse_to_read(monkeypatch):
+    def load_dataset(fields):
+        raise AssertionError("the data were read")
+
+    monkeypatch.setattr(prepare.sources, "load_dataset", load_dataset)
 
 
 @pytest.mark.parametrize(

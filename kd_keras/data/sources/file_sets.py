@@ -66,8 +66,7 @@ def load(scans, class_names, fields, *, name, source):
             train on, or images that are read into memory are damaged.
     """
     if class_names:
-        for part, scan in scans.items():
-            scanning.log_classes(part, scan, class_names)
+        _log_classes(scans, class_names)
         _check_no_empty_class(scans["train"], class_names)
     shape = _shape(scans, fields)
     parts = _read(scans, shape, class_names, fields)
@@ -83,6 +82,11 @@ def load(scans, class_names, fields, *, name, source):
         source=source,
         class_names=class_names or None,
     )
+
+
+def _log_classes(scans, class_names):
+    for part, scan in scans.items():
+        scanning.log_classes(part, scan, class_names)
 
 
 def _check_any(scans):
@@ -162,8 +166,11 @@ def _read(scans, shape, class_names, fields):
     scanning.check_readable(
         list(mended.values()), skip=fields.on_error == "skip"
     )
+    for part, scan in mended.items():
+        scanning.log_damaged(part, scan)
     scans = scans | mended
     _check_any(scans)
     if class_names:
+        _log_classes(mended, class_names)
         _check_no_empty_class(scans["train"], class_names)
     return _read(scans, shape, class_names, fields)

@@ -162,13 +162,24 @@ class Stage(abc.ABC):
         """The run directories that the stage writes: list of paths."""
         return [self.run_dir.path]
 
+    @classmethod
+    def check_config(cls, config, *, savedmodels, stages):
+        """Raises a ValueError for mistakes that show without the data.
+
+        Args:
+            config: the configuration, which is valid by itself.
+            savedmodels: path; see `prepare.Context`.
+            stages: list of str, the names of all stages of the run.
+        """
+        del savedmodels, stages  # Used by stages that need a teacher.
+        config_lib.check_warmup(config, cls.name, cls.section)
+        fields = config[cls.role]
+        build.check(fields.model, **_network_options(fields))
+
     def check(self):
         """Raises a ValueError if the data do not fit the stage."""
         self._check_labels()
         pipeline.check_views(self.train, self.view_spec)
-        config_lib.check_warmup(self.config, self.name, self.section)
-        # A student's name is checked before its teacher trains for hours.
-        build.check(self.network_fields.model, **self._network_options())
         self._check_size()
 
     def find_inputs(self):
@@ -317,7 +328,7 @@ class Stage(abc.ABC):
             num_classes=num_classes,
             images=self.train.sample(build.STATISTICS_EXAMPLES),
             image_size=self.network_fields.image_size,
-            **self._network_options(),
+            **_network_options(self.network_fields),
         )
 
     def _with_few_labels(self):
@@ -352,10 +363,6 @@ class Stage(abc.ABC):
                 "per class. Received: a flat folder"
             )
 
-    def _network_options(self):
-        names = ("widths", "dropout", "max_norm")
-        return {name: self.network_fields[name] for name in names}
-
     def _check_extendable(self):
         if not self.can_rebuild():
             raise ValueError(
@@ -387,6 +394,10 @@ class Stage(abc.ABC):
                 f"{self.section}.batch_size must be at most the number of "
                 f"training examples. Received: {batch_size} of {count}"
             )
+
+
+def _network_options(fields):
+    return {name: fields[name] for name in ("widths", "dropout", "max_norm")}
 
 
 def without(section, *fields):

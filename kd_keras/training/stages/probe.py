@@ -46,6 +46,10 @@ class ProbeStage(base.Stage):
     def architecture(self):
         return f"a linear head on {self._embeddings.backbone or 'embeddings'}"
 
+    @classmethod
+    def check_config(cls, config, *, savedmodels, stages):
+        """Nothing: a head has no network of a name, and no epochs."""
+
     def check(self):
         self._check_labels()
 

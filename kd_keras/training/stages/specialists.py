@@ -14,6 +14,7 @@ from kd_keras.training import (
     extension,
     publishing,
     teacher_files,
+    teacher_paths,
 )
 from kd_keras.training.stages import base, specialist
 
@@ -30,6 +31,12 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         super().__init__(context)
         self.model_name = f"{self.config.name}_specialists"
         self._files = None
+
+    @classmethod
+    def check_config(cls, config, *, savedmodels, stages):
+        super().check_config(config, savedmodels=savedmodels, stages=stages)
+        if config.teacher.path or "teacher" not in stages:
+            teacher_paths.check(config, savedmodels)
 
     def directories(self):
         """The stage's and the specialists', or only the chosen specialist's."""

@@ -10,7 +10,12 @@ from kd_keras.distillation import distiller, losses
 from kd_keras.evaluation import predict
 from kd_keras.store import manifest
 from kd_keras.teachers import answers as answers_lib
-from kd_keras.training import answers, feature_targets, teacher_files
+from kd_keras.training import (
+    answers,
+    feature_targets,
+    teacher_files,
+    teacher_paths,
+)
 from kd_keras.training.stages import base, teacher, training_stage
 
 
@@ -57,6 +62,24 @@ class StudentStage(training_stage.TrainingStage):
             **data.augment, mixup=data.mixup, cutmix=data.cutmix
         )
 
+    @classmethod
+    def check_config(cls, config, *, savedmodels, stages):
+        super().check_config(config, savedmodels=savedmodels, stages=stages)
+        is_replaced = config.store.path not in ("", "auto")
+        loss = config.distill.loss
+        if (
+            losses.activation_of(loss) == "sigmoid"
+            and not config.teacher.path
+            and not is_replaced
+        ):
+            raise ValueError(
+                f"distill.loss={loss} needs teacher.path, a teacher with one "
+                "logit; the teacher stage trains one with a logit for each "
+                "class. Received: none"
+            )
+        if config.teacher.path or not (is_replaced or "teacher" in stages):
+            teacher_paths.check(config, savedmodels)
+
     def check(self):
         super().check()
         count = self.train.num_classes
@@ -66,18 +89,10 @@ class StudentStage(training_stage.TrainingStage):
                 "classes, or images without labels. Received: data of "
                 f"{count} classes"
             )
-        fields = self.config
-        if self.activation == "sigmoid" and not (
-            fields.teacher.path or fields.store.path not in ("", "auto")
-        ):
-            raise ValueError(
-                f"distill.loss={fields.distill.loss} needs teacher.path, a "
-                "teacher with one logit; the teacher stage trains one with a "
-                "logit for each class. Received: none"
-            )
-        if fields.store.path == "auto" and count:
+        fields = self.config.store
+        if fields.path == "auto" and count:
             # Checked before the teacher trains, whose answers will be stored.
-            manifest.check_top_k(fields.store.top_k, count)
+            manifest.check_top_k(fields.top_k, count)
 
     def find_inputs(self):
         self.answers = answers.student_answers(

@@ -111,7 +111,11 @@ class _Builder:
         )
 
     def product(self, call):
-        """Builds a convolution or dense layer, with the BatchNorm after it."""
+        """Builds a convolution or dense layer, with the BatchNorm after it.
+
+        The folded weights are other ones: constraints and regularizers of the
+        layer's own do not apply to them.
+        """
         layer = call.operation
         kernel = layer.kernel.numpy()
         axes = quantized_layers.channel_axes(layer)
@@ -119,6 +123,7 @@ class _Builder:
         if layer.bias is not None:
             bias += layer.bias.numpy()
         output = call.output
+        options = {}
         follower = self._only_user(output)
         is_linear = layer.activation is keras.activations.linear
         if is_linear and follower and _is_foldable(follower.operation):
@@ -126,7 +131,8 @@ class _Builder:
             kernel = kernel * scale.reshape(axes)
             bias = bias * scale + offset
             output = self._take(follower)
-        self._product(call, layer, [kernel, bias], output)
+            options = _without_conditions(layer)
+        self._product(call, layer, [kernel, bias], output, **options)
 
     def affine(self, call):
         """Builds a scale and an offset for each channel as a convolution."""
@@ -174,11 +180,10 @@ class _Builder:
         value = _copy(call.operation)(self._values[id(x)])
         self._set(call.output, (value, self._rounding[id(x)]))
 
-    def _product(self, call, layer, weights, output):
+    def _product(self, call, layer, weights, output, **options):
         (x,) = call.inputs
-        inner = _with_weights(
-            layer, weights, self._values[id(x)].shape, activation=None
-        )
+        shape = self._values[id(x)].shape
+        inner = _with_weights(layer, weights, shape, activation=None, **options)
         wrapper = quantized_layers.RoundedWeights(
             inner, name=layer.name, dtype="float32"
         )
@@ -351,6 +356,12 @@ def _affine(layer, channels=1):
     if layer.beta is not None:
         offset += layer.beta.numpy()
     return scale, offset
+
+
+def _without_conditions(layer):
+    """The options of a layer that has no constraint and no regularizer."""
+    ends = ("_constraint", "_regularizer")
+    return {key: None for key in layer.get_config() if key.endswith(ends)}
 
 
 def _copy(layer):

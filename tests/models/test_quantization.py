@@ -129,6 +129,31 @@ def test_the_int8_file_computes_the_same(networks, tmp_path):
     assert kinds <= {"i", "u"}
 
 
+def test_constraints_are_of_weights_that_are_not_folded():
+    limits = {
+        "kernel_constraint": keras.constraints.MaxNorm(0.1, axis=(0, 1, 2)),
+        "kernel_regularizer": keras.regularizers.L2(0.5),
+    }
+    network = sequential(
+        lambda: L.Conv2D(4, 3, name="folded", **limits),
+        L.BatchNormalization,
+        lambda: L.Conv2D(4, 3, name="kept", **limits),
+    )()
+    rounding = quantization.quantized(network, (0, 255))
+    folded, kept = (rounding.get_layer(x).layer for x in ("folded", "kept"))
+    before = np.array(folded.kernel)
+    assert np.linalg.norm(before) > 0.5
+    np.testing.assert_allclose(
+        rounding.losses, [0.5 * np.sum(np.square(kept.kernel))], rtol=1e-5
+    )
+    optimizer = keras.optimizers.SGD(0.0)
+    variables = rounding.trainable_variables
+    optimizer.apply([keras.ops.zeros_like(x) for x in variables], variables)
+    np.testing.assert_array_equal(folded.kernel, before)
+    norms = np.linalg.norm(np.array(kept.kernel).reshape(-1, 4), axis=0)
+    assert norms.max() < 0.1001
+
+
 def vectors_normalised():
     inputs = keras.Input((8, 8, 3))
     x = L.BatchNormalization(name="late")(L.GlobalAveragePooling2D()(inputs))

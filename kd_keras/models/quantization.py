@@ -263,7 +263,8 @@ def _checked_calls(network):
     if ends != (1, 1):
         raise ValueError(
             "student.quantize needs a Functional or Sequential network of one "
-            f"input and one output. Received: {network.name}"
+            "input and one output, without a call method of its own. "
+            f"Received: {network.name}"
         )
     names = [call.operation.name for call in calls]
     unknown = [

@@ -206,8 +206,14 @@ def calls(network):
         List of `Call`, each after the calls whose outputs it takes.
 
     Raises:
-        AttributeError: for a model that is neither.
+        AttributeError: for a model that is neither, or has a `call` of its
+            own, which may compute something else.
     """
+    from keras.src.models import functional, sequential
+
+    known = (functional.Functional.call, sequential.Sequential.call)
+    if type(network).call not in known:
+        raise AttributeError(f"{network.name} has a call of its own")
     graph = getattr(network, "_functional", None) or network
     by_depth = graph._nodes_by_depth
     return [

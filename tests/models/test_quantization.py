@@ -170,6 +170,17 @@ def two_outputs():
     return keras.Model(inputs, [L.Flatten()(inputs), inputs], name="two")
 
 
+class Doubled(keras.Model):
+    """A Functional model that computes something else than its graph."""
+
+    def __init__(self):
+        inputs = keras.Input((8, 8, 3))
+        super().__init__(inputs, L.Flatten()(inputs), name="doubled")
+
+    def call(self, inputs, training=None):
+        return 2 * super().call(inputs, training=training)
+
+
 def sequential(*layers):
     return lambda: keras.Sequential(
         [keras.Input((8, 8, 3)), *(make() for make in layers), L.Flatten()]
@@ -188,6 +199,7 @@ def sequential(*layers):
         (vectors_normalised, "late"),
         (called_twice, "twice"),
         (two_outputs, "two"),
+        (Doubled, "call method of its own.*doubled"),
         (lambda: keras.Model(), "one input and one output"),
     ],
 )

@@ -11,6 +11,13 @@ def _check(config):
         "student.weights",
         "the file of a trained network where student.quantize is set",
     )
+    field.require(
+        config.student.image_size == 0 or not config.student.quantize,
+        config,
+        "student.image_size",
+        f"0 with student.quantize={config.student.quantize}: layers that "
+        "resize do not train with rounding",
+    )
 
 
 SECTION = Section(

@@ -128,6 +128,7 @@ def _export(
             place,
             reference.image_spec or parts["train"].image_spec,
             preprocess,
+            parts["train"].image_shape,
         )
     if source.reference != place:
         reference = loading.load_classifier(source.reference)

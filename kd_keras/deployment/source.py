@@ -23,10 +23,12 @@ class Source:
         image_spec: `ImageSpec` of the images.
         preprocess: str, the preprocessing of images from 0 to 255 before the
             model, as `preprocessing.find` takes it; exported with the model.
+        image_shape: `(height, width, channels)` of the images of the data.
 
     Attributes:
         name: str, as `name_of` returns it.
-        image_shape: `(height, width, channels)`.
+        image_shape: `(height, width, channels)` of the model's images; of a
+            size that the model leaves open, the data's.
         reference: path of the model that files are compared with: the model
             itself or a copy, which includes the preprocessing, and computes
             in float32 where a `.keras` file has mixed precision.
@@ -43,6 +45,7 @@ class Source:
         path,
         image_spec=image_specs.UINT8,
         preprocess=preprocessing.NONE,
+        image_shape=(None, None, None),
     ):
         check(path)
         path = copies.local(path)
@@ -54,7 +57,10 @@ class Source:
         ](path, pathlib.Path(self._scratch.name))
         self._kept = tf.saved_model.load(str(directory))
         self._network, shape, used = _float_signature(self._kept, path)
-        self.image_shape = tuple(shape[1:])
+        self._open_shape = tuple(shape[1:])
+        self.image_shape = tuple(
+            size or given for size, given in zip(self._open_shape, image_shape)
+        )
         self.rounds = any(name.startswith("FakeQuant") for name in used)
         self.image_spec = image_spec
         if preprocess != preprocessing.NONE:
@@ -65,7 +71,7 @@ class Source:
         network = self._network
         self._network = lambda images: network(before(images))
         self.reference = pathlib.Path(self._scratch.name) / "prepared"
-        self._save(str(self.reference), tf.float32)
+        self._save(str(self.reference), tf.float32, self._open_shape)
 
     def check_logits(self, images):
         """Raises a ValueError if the model returns probabilities.
@@ -81,18 +87,24 @@ class Source:
                 "1; leave its softmax out"
             )
 
-    def saved(self, dtype):
+    def saved(self, dtype, *, any_size=False):
         """Writes a temporary SavedModel, images of a dtype -> logits.
+
+        Args:
+            dtype: of the images.
+            any_size: bool, whether a size that the model leaves open stays
+                open. LiteRT's converter needs all sizes.
 
         Returns:
             `tempfile.TemporaryDirectory`, a context manager of its path.
         """
         directory = tempfile.TemporaryDirectory()
-        self._save(directory.name, dtype)
+        shape = self._open_shape if any_size else self.image_shape
+        self._save(directory.name, dtype, shape)
         return directory
 
-    def _save(self, directory, dtype):
-        spec = tf.TensorSpec((None, *self.image_shape), dtype, "images")
+    def _save(self, directory, dtype, shape):
+        spec = tf.TensorSpec((None, *shape), dtype, "images")
         module = tf.Module()
         module.kept = self._kept
 

@@ -12,8 +12,8 @@ import math
 import keras
 import numpy as np
 
-from kd_keras.models import quantized_layers
-from kd_keras.utils import files, keras_internals
+from kd_keras.models import quantizable, quantized_layers
+from kd_keras.utils import keras_internals
 
 _layers = keras.layers
 # Layers that are an activation alone.
@@ -38,7 +38,8 @@ def quantized(network, image_range):
         image_range: `(low, high)`, smallest and largest value of images.
 
     Returns:
-        `keras.Model` with the same layer names.
+        `keras.Model` of the same layer names, without models among its
+        layers. A name that occurs twice gets a number.
 
     Raises:
         ValueError: if the network has other layers, or is of another form.
@@ -91,27 +92,34 @@ class _Builder:
     """
 
     def __init__(self, network):
-        self._network = network
-        self._calls = _checked_calls(network)
+        self._name = network.name
+        self._graph = quantizable.graph(network, LAYERS)
         # By the identity of a tensor of the network.
         self._values = {}
         self._rounding = {}
         self._taken = set()
+        self._used_names = {"images"}
+        # Before other names are made of them.
+        self._names = {
+            call.operation: self.free_name(call.operation.name)
+            for call in self._graph.calls
+        }
 
     def build(self, image_range):
-        (old,) = self._network.inputs
+        (old,), (output,) = self._graph.inputs, self._graph.outputs
         inputs = keras.Input(old.shape[1:], name="images")
         self._set(old, self.rounded(inputs, "images", fixed=image_range))
-        for call in self._calls:
-            if call.operation.name not in self._taken:
+        for call in self._graph.calls:
+            if call.operation not in self._taken:
                 LAYERS[type(call.operation)](self, call)
-        (output,) = self._network.outputs
-        return keras.Model(
-            inputs, self._values[id(output)], name=self._network.name
-        )
+        return keras.Model(inputs, self._values[id(output)], name=self._name)
 
     def product(self, call):
-        """Builds a convolution or dense layer, with the BatchNorm after it."""
+        """Builds a convolution or dense layer, with the BatchNorm after it.
+
+        The folded weights are other ones: constraints and regularizers of the
+        layer's own do not apply to them.
+        """
         layer = call.operation
         kernel = layer.kernel.numpy()
         axes = quantized_layers.channel_axes(layer)
@@ -119,35 +127,36 @@ class _Builder:
         if layer.bias is not None:
             bias += layer.bias.numpy()
         output = call.output
+        options = {}
         follower = self._only_user(output)
         is_linear = layer.activation is keras.activations.linear
-        if is_linear and follower and _is_foldable(follower.operation):
+        if is_linear and follower and _is_foldable(follower):
             scale, offset = _affine(follower.operation, math.prod(axes))
             kernel = kernel * scale.reshape(axes)
             bias = bias * scale + offset
             output = self._take(follower)
-        self._product(call, layer, [kernel, bias], output)
+            options = _without_conditions(layer)
+        self._product(call, layer, [kernel, bias], output, **options)
 
     def affine(self, call):
         """Builds a scale and an offset for each channel as a convolution."""
         layer = call.operation
         (x,) = call.inputs
-        if len(x.shape) != 4 or not _is_foldable(layer):
+        if len(x.shape) != 4 or not _is_foldable(call):
             raise ValueError(
                 "student.quantize needs each BatchNormalization, Normalization "
-                "and Rescaling to follow a convolution or dense layer, or to "
-                "take images, with the channels last. Received: "
-                f"{layer.name} of {x.shape[1:]}"
+                "and Rescaling to follow a convolution or dense layer without "
+                "an activation, or to take images or feature maps, with the "
+                f"channels last. Received: {layer.name} of {x.shape[1:]}"
             )
         scale, offset = _affine(layer, x.shape[-1])
-        convolution = _layers.DepthwiseConv2D(1, name=layer.name)
+        convolution = _layers.DepthwiseConv2D(1)
         weights = [scale.reshape(1, 1, -1, 1), offset]
         self._product(call, convolution, weights, call.output)
 
     def add(self, call):
-        layer = call.operation
         inputs = [self._values[id(x)] for x in call.inputs]
-        self._activated(call, _copy(layer)(inputs), call.output)
+        self._activated(call, self._copy(call)(inputs), call.output)
 
     def activation(self, call):
         (x,) = call.inputs
@@ -158,29 +167,31 @@ class _Builder:
     def average(self, call):
         """Builds an average over places, in steps of its own."""
         (x,) = call.inputs
-        value = _copy(call.operation)(self._values[id(x)])
+        value = self._copy(call)(self._values[id(x)])
         self._activated(call, value, call.output)
 
     def local_average(self, call):
         """Builds an average that has the steps of its input."""
         (x,) = call.inputs
         rounding = self._rounding[id(x)]
-        value = _copy(call.operation)(self._values[id(x)])
+        value = self._copy(call)(self._values[id(x)])
         self._set(call.output, (rounding(value, follows=False), rounding))
 
     def unchanged(self, call):
         """Builds a layer whose outputs are values of its inputs."""
         (x,) = call.inputs
-        value = _copy(call.operation)(self._values[id(x)])
+        value = self._copy(call)(self._values[id(x)])
         self._set(call.output, (value, self._rounding[id(x)]))
 
-    def _product(self, call, layer, weights, output):
+    def _product(self, call, layer, weights, output, **options):
         (x,) = call.inputs
+        shape = self._values[id(x)].shape
+        name = self._names[call.operation]
         inner = _with_weights(
-            layer, weights, self._values[id(x)].shape, activation=None
+            layer, weights, shape, name=name, activation=None, **options
         )
         wrapper = quantized_layers.RoundedWeights(
-            inner, name=layer.name, dtype="float32"
+            inner, name=name, dtype="float32"
         )
         value = wrapper(self._values[id(x)])
         self._activated(call, value, output, _activation(layer))
@@ -192,7 +203,7 @@ class _Builder:
         if activation is None and is_activation:
             activation = _activation(follower.operation)
             output = self._take(follower) if activation else output
-        name = call.operation.name
+        name = self._names[call.operation]
         if activation is not None:
             value = activation(self, value, name)
         self._set(output, self.rounded(value, name))
@@ -200,9 +211,23 @@ class _Builder:
     def rounded(self, value, name, fixed=None):
         """The rounded value, and the layer that rounds it."""
         rounding = quantized_layers.RoundedActivations(
-            fixed, name=f"{name}_range", dtype="float32"
+            fixed, name=self.free_name(f"{name}_range"), dtype="float32"
         )
         return rounding(value), rounding
+
+    def free_name(self, name):
+        """The name, or the name with a number if a layer has it."""
+        free, number = name, 0
+        while free in self._used_names:
+            number += 1
+            free = f"{name}_{number}"
+        self._used_names.add(free)
+        return free
+
+    def _copy(self, call):
+        layer = call.operation
+        options = {"name": self._names[layer], "dtype": "float32"}
+        return type(layer).from_config({**layer.get_config(), **options})
 
     def _set(self, tensor, value_and_rounding):
         self._values[id(tensor)], self._rounding[id(tensor)] = (
@@ -212,14 +237,17 @@ class _Builder:
     def _only_user(self, tensor):
         """The only call that takes a tensor, or None."""
         users = [
-            call for call in self._calls for x in call.inputs if x is tensor
+            call
+            for call in self._graph.calls
+            for x in call.inputs
+            if x is tensor
         ]
-        is_output = any(x is tensor for x in self._network.outputs)
+        is_output = any(x is tensor for x in self._graph.outputs)
         return users[0] if len(users) == 1 and not is_output else None
 
     def _take(self, call):
         """Leaves out a layer that is part of another one now."""
-        self._taken.add(call.operation.name)
+        self._taken.add(call.operation)
         return call.output
 
 
@@ -248,58 +276,10 @@ LAYERS = {
 }
 
 
-def _checked_calls(network):
-    """The calls of a network, if all of its layers are known."""
-    try:
-        calls = keras_internals.calls(network)
-        ends = len(network.inputs), len(network.outputs)
-    except (AttributeError, TypeError):
-        ends = None
-    if ends != (1, 1):
-        raise ValueError(
-            "student.quantize needs a Functional or Sequential network of one "
-            f"input and one output. Received: {network.name}"
-        )
-    names = [call.operation.name for call in calls]
-    unknown = [
-        f"{x.operation.name} ({type(x.operation).__name__})"
-        for x in calls
-        if not _is_known(x.operation) or names.count(x.operation.name) > 1
-    ]
-    if unknown:
-        known = ", ".join(layer.__name__ for layer in LAYERS)
-        raise ValueError(
-            f"student.quantize needs layers of {known}, each called once, with "
-            "no activation but ReLU, ReLU6 and SiLU. Received: "
-            f"{files.named(unknown)}"
-        )
-    return calls
-
-
-def _is_known(layer):
-    if type(layer) not in LAYERS or getattr(layer, "invert", False):
-        return False
-    linear = keras.activations.linear
-    is_linear = getattr(layer, "activation", linear) is linear
-    is_relu = type(layer) is _layers.ReLU
-    return _activation(layer) is not None or (is_linear and not is_relu)
-
-
-def _activation(layer):
-    """The builder of the activation that a layer is or ends in, or None."""
-    if type(layer) is not _layers.ReLU:
-        return _ACTIVATIONS.get(getattr(layer, "activation", None))
-    is_known = layer.max_value in (None, 6)
-    if not is_known or layer.negative_slope or layer.threshold:
-        return None
-    return _relu(layer.max_value)
-
-
 def _relu(max_value):
     def build(builder, value, name):
-        return _layers.ReLU(max_value, name=f"{name}_relu", dtype="float32")(
-            value
-        )
+        name = builder.free_name(f"{name}_relu")
+        return _layers.ReLU(max_value, name=name, dtype="float32")(value)
 
     return build
 
@@ -307,26 +287,27 @@ def _relu(max_value):
 def _silu(builder, value, name):
     """Builds the two operations that LiteRT's converter makes of SiLU."""
     value, _ = builder.rounded(value, f"{name}_input")
-    name = f"{name}_sigmoid"
+    name = builder.free_name(f"{name}_sigmoid")
     gate = _layers.Activation("sigmoid", name=name, dtype="float32")(value)
     # LiteRT's sigmoid has steps of 1/256.
     gate, _ = builder.rounded(gate, name, fixed=(0.0, 255 / 256))
-    return _layers.Multiply(name=f"{name}_product", dtype="float32")(
-        [value, gate]
-    )
+    name = builder.free_name(f"{name}_product")
+    return _layers.Multiply(name=name, dtype="float32")([value, gate])
 
 
-_ACTIVATIONS = {
-    keras.activations.relu: _relu(None),
-    keras.activations.relu6: _relu(6),
-    keras.activations.silu: _silu,
-}
+def _activation(layer):
+    """The builder of the activation that a layer is or ends in, or None."""
+    return _ACTIVATIONS.get(quantizable.activation(layer))
 
 
-def _is_foldable(layer):
+_ACTIVATIONS = {"relu": _relu(None), "relu6": _relu(6), "silu": _silu}
+
+
+def _is_foldable(call):
+    layer = call.operation
     if type(layer) not in _AFFINE:
         return False
-    last = len(layer.input.shape) - 1
+    last = len(call.inputs[0].shape) - 1
     axes = getattr(layer, "axis", last)
     axes = axes if isinstance(axes, (tuple, list)) else (axes,)
     return set(axes) <= {-1, last}
@@ -353,8 +334,10 @@ def _affine(layer, channels=1):
     return scale, offset
 
 
-def _copy(layer):
-    return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+def _without_conditions(layer):
+    """The options of a layer that has no constraint and no regularizer."""
+    ends = ("_constraint", "_regularizer")
+    return {key: None for key in layer.get_config() if key.endswith(ends)}
 
 
 def _with_weights(layer, weights, shape, **options):

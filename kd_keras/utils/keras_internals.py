@@ -196,26 +196,73 @@ class Call(typing.NamedTuple):
     output: object
 
 
-def calls(network):
-    """The calls within a Functional or Sequential model, in order.
+class Graph(typing.NamedTuple):
+    """The graph of a network.
+
+    Attributes:
+        inputs: list of `keras.KerasTensor`.
+        calls: list of `Call`, each after the calls whose outputs it takes.
+        outputs: list of `keras.KerasTensor`.
+    """
+
+    inputs: list
+    calls: list
+    outputs: list
+
+
+def graph(network):
+    """The graph of a Functional or Sequential model and of models in it.
+
+    The calls of a model that is a layer of the network are calls of the
+    graph.
 
     Args:
         network: Keras model.
 
     Returns:
-        List of `Call`, each after the calls whose outputs it takes.
+        `Graph`.
 
     Raises:
-        AttributeError: for a model that is neither.
+        AttributeError: for a model that is neither, or has a `call` of its
+            own, which may compute something else.
     """
-    graph = getattr(network, "_functional", None) or network
-    by_depth = graph._nodes_by_depth
-    return [
-        Call(node.operation, node.input_tensors, node.outputs[0])
-        for depth in sorted(by_depth, reverse=True)
-        for node in by_depth[depth]
-        if not node.is_input
-    ]
+    # By the identity of an input of a model within the network, the tensor
+    # that it is called with; of what the call returns, the model's output.
+    same = {}
+    calls = list(_calls(network, same))
+    outputs = [same.get(id(x), x) for x in network.outputs]
+    return Graph(network.inputs, calls, outputs)
+
+
+def _calls(network, same):
+    by_depth = _function(network)._nodes_by_depth
+    for depth in sorted(by_depth, reverse=True):
+        for node in by_depth[depth]:
+            inner = node.operation
+            inputs = [same.get(id(x), x) for x in node.input_tensors]
+            if _computes_its_graph(inner):
+                same.update(zip(map(id, inner.inputs), inputs))
+                yield from _calls(inner, same)
+                outputs = [same.get(id(x), x) for x in inner.outputs]
+                same.update(zip(map(id, node.outputs), outputs))
+            elif not node.is_input:
+                yield Call(inner, inputs, node.outputs[0])
+
+
+def _function(network):
+    """The Functional model that computes a network."""
+    if not _computes_its_graph(network):
+        raise AttributeError(f"{network.name} is no graph of layers")
+    return getattr(network, "_functional", network)
+
+
+def _computes_its_graph(layer):
+    """Whether a layer is a Functional or Sequential model, and no more."""
+    from keras.src.models import functional, sequential
+
+    if type(layer).call is sequential.Sequential.call:
+        return layer.built and layer._functional is not None
+    return type(layer).call is functional.Functional.call
 
 
 @contextlib.contextmanager

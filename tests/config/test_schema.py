@@ -233,6 +233,15 @@ def test_a_mistyped_choice_is_refused_with_a_suggestion(field, value, meant):
             "teacher.backbone must be empty with teacher.path: the options "
             "of the section are either's. Received: 'a.keras'",
         ),
+        (
+            {
+                "student.image_size": 16,
+                "student.quantize": "int8",
+                "student.weights": "a.keras",
+            },
+            "student.image_size must be 0 with student.quantize=int8: layers "
+            "that resize do not train with rounding. Received: 16",
+        ),
     ],
 )
 def test_fields_that_do_not_fit_together_are_refused(fields, error):

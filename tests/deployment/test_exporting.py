@@ -10,6 +10,7 @@ import pytest
 from scratch import tree
 
 import kd_keras
+from kd_keras.data import datasets
 from kd_keras.deployment import exporting, formats
 from kd_keras.teachers import loading
 from kd_keras.utils import locks, manifests, remote_copies
@@ -232,3 +233,28 @@ def test_a_model_that_scales_images_is_exported_as_it_is(
             data=data,
             preprocess="tf",
         )
+
+
+@pytest.mark.slow
+def test_a_size_that_the_model_leaves_open_is_that_of_the_data(tmp_path):
+    network = keras.Sequential(
+        [
+            keras.Input((None, 8, 3)),
+            keras.layers.Conv2D(2, 3),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(4),
+        ]
+    )
+    network.save(tmp_path / "net.keras")
+    images = np.random.default_rng(0).integers(0, 256, (20, 6, 8, 3), "uint8")
+    examples = datasets.Examples(images, np.arange(20) % 4, num_classes=4)
+    # LiteRT's converter fails without a size.
+    exporting.export(
+        tmp_path / "net.keras",
+        formats=["litert", "onnx"],
+        output=tmp_path / "out",
+        data=datasets.Dataset("noise", examples, examples, "made"),
+    )
+    for suffix, shape in (("tflite", (6, 8, 3)), ("onnx", (None, 8, 3))):
+        exported = loading.load_classifier(tmp_path / f"out/net.{suffix}")
+        assert tuple(exported.image_shape) == shape

@@ -129,20 +129,29 @@ def test_the_int8_file_computes_the_same(networks, tmp_path):
     assert kinds <= {"i", "u"}
 
 
-def vectors_normalised():
-    inputs = keras.Input((8, 8, 3))
-    x = L.BatchNormalization(name="late")(L.GlobalAveragePooling2D()(inputs))
-    return keras.Model(inputs, L.Dense(4)(x))
-
-
-def called_twice():
-    inputs, layer = keras.Input((8, 8, 3)), L.Conv2D(3, 1, name="twice")
-    return keras.Model(inputs, L.Flatten()(layer(layer(inputs))))
-
-
-def two_outputs():
-    inputs = keras.Input((8, 8, 3))
-    return keras.Model(inputs, [L.Flatten()(inputs), inputs], name="two")
+def test_constraints_are_of_weights_that_are_not_folded():
+    limits = {
+        "kernel_constraint": keras.constraints.MaxNorm(0.1, axis=(0, 1, 2)),
+        "kernel_regularizer": keras.regularizers.L2(0.5),
+    }
+    network = sequential(
+        lambda: L.Conv2D(4, 3, name="folded", **limits),
+        L.BatchNormalization,
+        lambda: L.Conv2D(4, 3, name="kept", **limits),
+    )()
+    rounding = quantization.quantized(network, (0, 255))
+    folded, kept = (rounding.get_layer(x).layer for x in ("folded", "kept"))
+    before = np.array(folded.kernel)
+    assert np.linalg.norm(before) > 0.5
+    np.testing.assert_allclose(
+        rounding.losses, [0.5 * np.sum(np.square(kept.kernel))], rtol=1e-5
+    )
+    optimizer = keras.optimizers.SGD(0.0)
+    variables = rounding.trainable_variables
+    optimizer.apply([keras.ops.zeros_like(x) for x in variables], variables)
+    np.testing.assert_array_equal(folded.kernel, before)
+    norms = np.linalg.norm(np.array(kept.kernel).reshape(-1, 4), axis=0)
+    assert norms.max() < 0.1001
 
 
 def sequential(*layers):
@@ -151,24 +160,43 @@ def sequential(*layers):
     )
 
 
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (sequential(lambda: L.Activation("gelu", name="g")), r"g \(Activation"),
-        (sequential(lambda: L.Conv2D(1, 1, activation="tanh")), "Conv2D"),
-        (sequential(lambda: L.ReLU(negative_slope=0.1)), "ReLU"),
-        (sequential(lambda: L.Normalization(invert=True)), "Normalization"),
-        (sequential(lambda: L.LayerNormalization(name="n")), r"n \(LayerN"),
-        (sequential(lambda: sequential()()), "Sequential"),
-        (vectors_normalised, "late"),
-        (called_twice, "twice"),
-        (two_outputs, "two"),
-        (lambda: keras.Model(), "one input and one output"),
-    ],
-)
-def test_other_networks_are_refused(make, words):
-    with pytest.raises(ValueError, match=f"student.quantize needs.*{words}"):
-        quantization.quantized(make(), (0, 255))
+def test_generated_names_are_free():
+    network = sequential(
+        lambda: L.Rescaling(1 / 255, name="images"),
+        lambda: L.Conv2D(3, 1, activation="relu", name="conv"),
+        lambda: L.Conv2D(3, 1, activation="silu", name="conv_relu"),
+        lambda: L.Conv2D(3, 1, name="conv_relu_range"),
+    )()
+    rounding = quantization.quantized(network, (0, 255))
+    names = [layer.name for layer in rounding.layers]
+    own = {"images_1", "conv", "conv_relu", "conv_relu_range"}
+    assert own < set(names) and names[0] == "images"
+    assert quantization.finished(rounding).input_shape == (None, 8, 8, 3)
+
+
+def test_models_inside_the_network_are_parts_of_it():
+    inputs = keras.Input((8, 8, 3))
+    x = L.Rescaling(1 / 255)(inputs)
+    body = keras.Sequential([L.Conv2D(4, 3, name="same"), L.ReLU()])
+    x = L.BatchNormalization(name="norm")(L.Conv2D(3, 1, name="same")(x))
+    head = keras.Sequential([keras.Sequential([L.Flatten()]), L.Dense(5)])
+    network = with_statistics(keras.Model(inputs, head(body(x))))
+    rounding = quantization.quantized(network, (0, 255))
+    rounding(IMAGES, training=True)
+    names = [layer.name for layer in rounding.layers]
+    assert {"same", "same_1"} < set(names) and "norm" not in names
+    expected = network(IMAGES, training=False).numpy()
+    difference = np.abs(rounding(IMAGES, training=False) - expected).max()
+    assert 0 < difference < 0.05 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("function", [tf.nn.relu6, keras.ops.relu6])
+def test_functions_are_activations(function):
+    layer = L.Conv2D(3, 1, activation=function)
+    network = sequential(lambda: layer)()
+    rounding = quantization.quantized(network, (0, 255))
+    rounding(IMAGES, training=True)
+    assert np.max(rounding(IMAGES, training=False)) == pytest.approx(6)
 
 
 def test_the_configuration_has_the_choices_of_the_table():

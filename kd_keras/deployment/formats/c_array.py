@@ -2,19 +2,46 @@
 
 import re
 
+from kd_keras.deployment.formats import operations
 from kd_keras.deployment.formats.format import Format
 from kd_keras.models import image_spec as image_specs
 from kd_keras.teachers import micro
+from kd_keras.utils import packages
 
 _ARENA_STEP = 1024
+_TITLE = "C array, int8"
+# Operations that the runtime has, but computes otherwise than LiteRT.
+_WRONG = ("SPACE_TO_BATCH_ND",)
 
 
 def write(source, calibration):
+    wrong = _used(calibration.int8_model, _WRONG)
+    if wrong:
+        raise operations.missing(_TITLE, wrong)
     name = f"{source.name}_int8"
     text = header(
         calibration.int8_model, name=name, image_spec=source.image_spec
     )
     return text.encode()
+
+
+def _used(model, names):
+    """Those of some operations that a LiteRT model has.
+
+    Args:
+        model: bytes of the LiteRT file.
+        names: operations, as in LiteRT's schema.
+    """
+    schema = packages.optional(
+        "ai_edge_litert.schema_py_generated", "ai-edge-litert"
+    )
+    root = schema.Model.GetRootAs(model)
+    codes = {
+        root.OperatorCodes(i).BuiltinCode()
+        for i in range(root.OperatorCodesLength())
+    }
+    known = vars(schema.BuiltinOperator)
+    return [name for name in names if known[name] in codes]
 
 
 def header(model, *, name, image_spec=image_specs.UINT8):
@@ -108,10 +135,10 @@ def identifier(name):
 
 FORMAT = Format(
     name="c_array",
-    title="C array, int8",
+    title=_TITLE,
     description="C header with the int8 model, for LiteRT for Microcontrollers",
     suffix="_int8.h",
-    packages=("tflite-micro",),
+    packages=("tflite-micro", "ai-edge-litert"),
     write=write,
     # The interpreter has no fast kernels for this machine.
     max_examples=200,

@@ -12,7 +12,7 @@ def write(source, calibration):
     import tensorflow as tf
     import tf2onnx
 
-    with source.saved(source.image_spec.dtype) as path:
+    with source.saved(source.image_spec.dtype, any_size=True) as path:
         # Its variables live only as long as the loaded object.
         loaded = tf.saved_model.load(path)
         frozen = keras_internals.with_constants(

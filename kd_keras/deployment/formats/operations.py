@@ -15,6 +15,12 @@ _PATTERNS = (
     r"error: loc\(callsite\(fused\[\"(\w+):",
 )
 
+# Layers whose operations have names that do not tell it.
+_LAYERS = {
+    "REDUCE_PROD": "as of a Dense layer on more than two axes",
+    "SPACE_TO_BATCH_ND": "as of a dilated convolution",
+}
+
 
 def missing(title, names):
     """The ValueError about operations that a format or runtime lacks.
@@ -23,10 +29,14 @@ def missing(title, names):
         title: str, of the format or runtime.
         names: list of str, the operations.
     """
+    described = [
+        f"{name} ({_LAYERS[name]})" if name in _LAYERS else name
+        for name in names
+    ]
     return ValueError(
         f"{title} must have every operation of the model. Received: a model "
-        f"with {', '.join(names)}; use another layer or activation, such as "
-        "relu, or another of --formats"
+        f"with {', '.join(described)}; use another layer or activation, such "
+        "as relu, or another of --formats"
     )
 
 

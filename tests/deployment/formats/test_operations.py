@@ -62,6 +62,18 @@ def _export(layer, format, dataset, folder):
             "C array, int8 must have every operation .* with exp; use ",
             marks=pytest.mark.slow,
         ),
+        pytest.param(
+            keras.layers.Conv2D(2, 3, dilation_rate=2),
+            "c_array",
+            r"with SPACE_TO_BATCH_ND \(as of a dilated convolution\); use ",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            keras.layers.Dense(2),
+            "c_array",
+            r"with REDUCE_PROD \(as of a Dense layer on more than two axes\);",
+            marks=pytest.mark.slow,
+        ),
         (Betainc(), "litert", "float32 must have .* with Betainc; use "),
         (Betainc(), "onnx", "ONNX must have .* with Betainc; use "),
     ],

@@ -10,9 +10,10 @@ Examples:
   kd-keras export --model=student.keras --formats=onnx --output=edge
   kd-keras export --model=mobilenet.keras --preprocess=tf --output=edge
 
-The labels of the test set are used to count errors; calibration needs no
-labels. The packages of all formats: pip install -e '.[export]'. Other fields
-of --data are in the section `data` of kd-keras train --help-config.
+The labels of the test set are used to count errors. Without labels, files are
+compared on training images. Calibration needs no labels. The packages of all
+formats: pip install -e '.[export]'. Other fields of --data are in the section
+`data` of kd-keras train --help-config.
 """
 
 from kd_keras.utils import interruption

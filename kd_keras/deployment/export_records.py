@@ -14,7 +14,7 @@ _ROW_FORM = {
     "format": str,
     "file": str,
     "bytes": int,
-    "errors": records.NUMBER,
+    "errors": records.OPTIONAL_NUMBER,
     "examples": int,
 }
 _FORM = {"formats": [_ROW_FORM]}

@@ -4,6 +4,8 @@ import logging
 import pathlib
 import re
 
+import numpy as np
+
 from kd_keras.deployment import export_records
 from kd_keras.deployment import source as source_lib
 from kd_keras.deployment.calibration import Calibration
@@ -32,8 +34,10 @@ from kd_keras.utils import (
 
 # Files that are written beside the exported ones.
 _RECORDS = ("model_card.md", export_records.NAME)
-# Test images that show whether a model returns logits.
+# Images that show whether a model returns logits.
 _TRIED_IMAGES = 32
+# Training images that files are compared on where there are no labels.
+_UNLABELLED_IMAGES = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -68,7 +72,8 @@ def export(
 
     Returns:
         List of dicts, the model's and one for each format: `format`, `file`,
-        `bytes`, `errors` and `examples`, `agreement` with the model,
+        `bytes`, `errors` (None without labels) and `examples`, `agreement`
+        with the model,
         `largest_difference` of the logits, `arena_bytes` of `c_array`, and
         `images`, the type and range of the images that the model takes.
 
@@ -118,8 +123,13 @@ def _export(
     source_lib.check(place)
     reference = loading.load_classifier(place)
     parts = comparison.load_parts(data)
-    test = comparison.part(parts, "test")
-    comparison.check_fit(reference, test, class_names=parts["class_names"])
+    examples = _compared_examples(parts)
+    comparison.check_fit(
+        reference,
+        examples,
+        labels=examples.labelled,
+        class_names=parts["class_names"],
+    )
     _check_preprocess(preprocess, reference, parts["train"])
     # Read here, since a copy of the model has no records.
     class_names = reference.class_names
@@ -132,8 +142,8 @@ def _export(
         )
     if source.reference != place:
         reference = loading.load_classifier(source.reference)
-    source.check_logits(test.sample(_TRIED_IMAGES))
-    verifier = Verifier(reference, test, rounds=source.rounds)
+    source.check_logits(examples.sample(_TRIED_IMAGES))
+    verifier = Verifier(reference, examples, rounds=source.rounds)
     images = parts["train"].sample(calibration_examples)
     calibration = Calibration(source, reference, images)
 
@@ -168,6 +178,18 @@ def _export(
     return rows
 
 
+def _compared_examples(parts):
+    """The examples that the files are compared on: `Examples`.
+
+    Of images without labels none are held out for a test.
+    """
+    train = parts["train"]
+    if "test" in parts or train.labelled:
+        return comparison.part(parts, "test")
+    count = min(len(train), _UNLABELLED_IMAGES)
+    return train.subset(np.arange(count) * len(train) // count)
+
+
 def _write_records(directory, record, rows, card):
     """Writes `model_card.md`, with a section for each model, and the record."""
     path = directory.path / "model_card.md"
@@ -188,7 +210,7 @@ def table(rows):
     shares = {
         row["examples"]: row["errors"] / row["examples"]
         for row in rows
-        if row["format"] == "model"
+        if row["format"] == "model" and row["errors"] is not None
     }
     header = ["format", "bytes", "test errors", "points lost", "agreement"]
     lines = [[*header, "logits differ by", "arena"]]
@@ -202,7 +224,7 @@ def table(rows):
             [
                 row["format"],
                 f"{row['bytes']:,}",
-                f"{row['errors']:,} of {row['examples']:,}",
+                _errors(row),
                 lost,
                 f"{row.get('agreement', 1):.2%}",
                 f"{row.get('largest_difference', 0):.2g}",
@@ -210,6 +232,11 @@ def table(rows):
             ]
         )
     return tables.aligned(lines)
+
+
+def _errors(row):
+    count = "-" if row["errors"] is None else f"{row['errors']:,}"
+    return f"{count} of {row['examples']:,}"
 
 
 def _check_preprocess(name, reference, train):
@@ -290,6 +317,8 @@ def _card(name, record, parts, ranges):
     if spec.dtype != "uint8":
         quantised = ", and take such images, too"
     text = tables.markdown_text
+    has_errors = record["formats"][0]["errors"] is not None
+    compared = "the test images" if has_errors else "images without labels"
     return f"""# {text(name)}, exported
 
 {_opening(record["model"])} formats. All take `images`, {spec.dtype} \
@@ -301,7 +330,7 @@ with the scale and zero point that the file holds{quantised}.
 {table(record["formats"])}
 ```
 
-Data: {text(parts["name"])}, the test images; each file was run in its own
+Data: {text(parts["name"])}, {compared}; each file was run in its own
 runtime.
 {ranges}
 

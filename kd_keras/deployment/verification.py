@@ -12,20 +12,20 @@ _LEAST_AGREEMENT_OF_ROUNDED = 0.98
 
 
 class Verifier:
-    """The model's logits on the test set, which exported files reproduce.
+    """The model's logits for images, which exported files reproduce.
 
     Args:
         reference: `Classifier`, the model.
-        test: labelled examples.
+        examples: `Examples`; without labels, no errors are counted.
         rounds: bool, whether the model rounds its activations itself. A value
             near the middle between two steps may then be rounded up in one
             format and down in another.
     """
 
-    def __init__(self, reference, test, *, rounds=False):
-        self._test = test
+    def __init__(self, reference, examples, *, rounds=False):
+        self._examples = examples
         self._rounds = rounds
-        self._labels, logits = predict.predict({"model": reference}, test)
+        self._labels, logits = predict.predict({"model": reference}, examples)
         self._expected = logits["model"]
 
     def model_row(self, path):
@@ -44,7 +44,7 @@ class Verifier:
         """
         classifier = loading.load_classifier(path)
         _, logits = predict.predict(
-            {"file": classifier}, self._test, at_most=format.max_examples
+            {"file": classifier}, self._examples, at_most=format.max_examples
         )
         logits = logits["file"]
         expected = self._expected[: len(logits)]
@@ -60,7 +60,7 @@ class Verifier:
         else:
             largest = max(1.0, float(np.max(np.abs(expected))))
             _check_difference(path, difference, format.tolerance * largest)
-        row = _row(format.name, path, logits, self._labels[: len(logits)])
+        row = _row(format.name, path, logits, self._labels)
         row |= {"agreement": agreement, "largest_difference": difference}
         if classifier.arena_bytes:
             row["arena_bytes"] = classifier.arena_bytes
@@ -68,12 +68,15 @@ class Verifier:
 
 
 def _row(format_name, path, logits, labels):
+    errors = None
+    if labels is not None:
+        errors = metrics.errors(logits=logits, labels=labels[: len(logits)])
     return {
         "format": format_name,
         "file": path.name,
         "bytes": loading.size(path),
-        "errors": metrics.errors(logits=logits, labels=labels),
-        "examples": len(labels),
+        "errors": errors,
+        "examples": len(logits),
     }
 
 
@@ -91,5 +94,5 @@ def _check_agreement(path, agreement, least, remedy=""):
     if not agreement >= least:
         raise ValueError(
             f"{path.name} must agree with the model on {least:.0%} "
-            f"of the test images. Received: {agreement:.2%}{remedy}"
+            f"of the images. Received: {agreement:.2%}{remedy}"
         )

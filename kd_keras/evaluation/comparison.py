@@ -213,8 +213,7 @@ def part(parts, split):
         if not parts["train"].labelled:
             hint += (
                 ", without labels, of which none are held out: evaluate with "
-                "split=train; to export or to report, set data.data_dir to "
-                "labelled images, in one subfolder per class"
+                "split=train"
             )
         elif split == "validation":
             hint = "data.validation_examples holds some out"

@@ -82,7 +82,9 @@ def _big(value):
 
 
 def _with_interval(row):
-    """A row with its accuracy and the accuracy's 95 % interval."""
+    """A row with its accuracy and the accuracy's 95 % interval, if known."""
+    if row["errors"] is None:
+        return row
     correct = row["examples"] - row["errors"]
     low, high = metrics.proportion_interval(correct, row["examples"])
     accuracy = correct / row["examples"]
@@ -91,5 +93,6 @@ def _with_interval(row):
 
 def _scale(rows):
     """The range that the intervals are drawn on."""
-    low, high = min(r["low"] for r in rows), max(r["high"] for r in rows)
+    known = [row for row in rows if row["errors"] is not None]
+    low, high = min(r["low"] for r in known), max(r["high"] for r in known)
     return {"low": low, "width": max(high - low, 1e-9)}

@@ -11,7 +11,7 @@ from scratch import tree
 
 import kd_keras
 from kd_keras.data import datasets
-from kd_keras.deployment import exporting, formats
+from kd_keras.deployment import export_records, exporting, formats
 from kd_keras.teachers import loading
 from kd_keras.utils import locks, manifests, remote_copies
 
@@ -233,6 +233,27 @@ def test_a_model_that_scales_images_is_exported_as_it_is(
             data=data,
             preprocess="tf",
         )
+
+
+@pytest.mark.slow
+def test_images_without_labels_are_enough(exported, tmp_path):
+    student, *_ = exported
+    student.save(tmp_path / "net.keras")
+    shape = (300, *student.input_shape[1:])
+    images = np.random.default_rng(0).integers(0, 256, shape, "uint8")
+    rows = exporting.export(
+        tmp_path / "net.keras",
+        formats=["litert", "litert_int8"],
+        output=tmp_path / "out",
+        data=datasets.Dataset("photos", datasets.Examples(images), None, "-"),
+    )
+    assert [row["errors"] for row in rows] == [None] * 3
+    assert [row["examples"] for row in rows] == [300] * 3
+    assert rows[1]["agreement"] == 1.0
+    recorded = export_records.read(tmp_path / "out")
+    assert [row["errors"] for row in recorded] == [None] * 3
+    card = (tmp_path / "out" / "model_card.md").read_text()
+    assert "- of 300" in card and "images without labels; each" in card
 
 
 @pytest.mark.slow

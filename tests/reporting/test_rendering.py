@@ -59,6 +59,14 @@ def test_an_export_has_its_interval_and_its_latency(page):
 
 
 @pytest.mark.slow
+def test_an_export_that_was_compared_without_labels_has_no_accuracy(report):
+    *models, exported = report["models"]
+    without = {**exported, "errors": None}
+    page = rendering.render({**report, "models": [*models, without]})
+    assert "student ONNX, float32 – – – –" in report_runs.text_of(page)
+
+
+@pytest.mark.slow
 def test_the_page_is_one_small_file(page):
     assert len(page.encode()) < 1e6
     without_names = re.sub(r'xlink:href="#|http://127|http://www.w3', "", page)

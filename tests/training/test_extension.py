@@ -90,12 +90,12 @@ def test_what_cannot_be_extended_is_refused(run, tmp_path):
     with pytest.raises(ValueError, match="--restart and --extend; leave one"):
         run("teacher", extend=True, restart=True)
     assert not (tmp_path / "work").exists()
+    run("teacher", config=config_of(2))
     with pytest.MonkeyPatch.context() as patch:
         # It is known before any training whether a stage can be extended.
         patch.setattr(fitting, "fit", None)
         with pytest.raises(ValueError, match="work/student, where there"):
             run("student", extend=True)
-    run("teacher", config=config_of(2))
     with pytest.raises(ValueError, match="at least 2. Received: 1"):
         run("teacher", config=config_of(1), extend=True)
     with pytest.raises(ValueError, match=r"epochs \(was 2, is 3\).*--extend"):

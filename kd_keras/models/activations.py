@@ -26,19 +26,21 @@ def of_model(model):
     """The activation of a model's only output.
 
     Args:
-        model: Keras model.
+        model: Keras model, or another function.
 
     Returns:
         `softmax`, `sigmoid`, `linear`, `other`, or None where it is not
-        known, as for subclassed models and several outputs.
+        known, as for functions, subclassed models and several outputs.
     """
+    if not isinstance(model, keras.Model) or keras_internals.has_own_call(
+        model
+    ):
+        return None
     if isinstance(model, keras.Sequential):
         # It has no symbolic outputs before it is built.
         layers = [x for x in model.layers if not _passes_on(x)]
         return _of_operation(layers[-1]) if layers else None
-    is_model = isinstance(model, keras.Model)
-    outputs = getattr(model, "outputs", None) if is_model else ()
-    outputs = outputs or ()
+    outputs = getattr(model, "outputs", None) or ()
     return of_tensor(outputs[0]) if len(outputs) == 1 else None
 
 

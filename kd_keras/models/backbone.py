@@ -3,6 +3,7 @@
 import keras
 
 from kd_keras.models import inner_outputs, interface, resizing
+from kd_keras.utils import keras_internals
 
 
 def backbone(network):
@@ -30,10 +31,12 @@ def backbone(network):
     place = inner_outputs.last_features(network)
     if not isinstance(place, inner_outputs.Place):
         return network
-    if place.layer not in network.layers or not network.inputs:
+    is_graph = network.inputs and not keras_internals.has_own_call(network)
+    if place.layer not in network.layers or not is_graph:
         raise ValueError(
             "a network whose classifier is cut off must be Functional or "
-            "Sequential, with the classifier among its own layers. Received: "
+            "Sequential, without a call method of its own, and with the "
+            "classifier among its own layers. Received: "
             f"{network.name} with {place.layer.name}"
         )
     features = place.layer.input if place.is_input else place.layer.output

@@ -176,10 +176,12 @@ def run(network, inputs, function_of):
             called in its place, with the same arguments.
 
     Raises:
-        AttributeError: for a model that is neither.
+        AttributeError: for a model that is neither, or has a `call` of its
+            own, which may compute something else.
     """
-    graph = getattr(network, "_functional", None) or network
-    return graph._run_through_graph(inputs, operation_fn=function_of)
+    return _function(network)._run_through_graph(
+        inputs, operation_fn=function_of
+    )
 
 
 class Call(typing.NamedTuple):
@@ -258,11 +260,26 @@ def _function(network):
 
 def _computes_its_graph(layer):
     """Whether a layer is a Functional or Sequential model, and no more."""
+    from keras.src.models import sequential
+
+    if has_own_call(layer):
+        return False
+    is_sequential = isinstance(layer, sequential.Sequential)
+    return not is_sequential or layer._functional is not None
+
+
+def has_own_call(model):
+    """Whether a model is called by another method than a graph's.
+
+    Its graph of layers, if it has one, may then not be what it computes.
+
+    Args:
+        model: Keras model, layer or operation.
+    """
     from keras.src.models import functional, sequential
 
-    if type(layer).call is sequential.Sequential.call:
-        return layer.built and layer._functional is not None
-    return type(layer).call is functional.Functional.call
+    calls = (functional.Functional.call, sequential.Sequential.call)
+    return type(model).call not in calls
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import keras
 import nets
 import pytest
+import subclassed
 import tensorflow as tf
 from keras import layers
 
@@ -42,6 +43,8 @@ def test_the_last_activation_is_found_through_layers(operations, expected):
 
 
 def test_subclassed_models_and_several_outputs_are_unknown():
+    assert activations.of_model(subclassed.Doubled(layers.Softmax())) is None
+
     class Own(keras.Model):
         def call(self, x):
             return keras.ops.softmax(x)

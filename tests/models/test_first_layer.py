@@ -4,6 +4,7 @@ import keras
 import nets
 import numpy as np
 import pytest
+import subclassed
 
 from kd_keras.models import build, first_layer, image_spec
 
@@ -57,6 +58,10 @@ def test_networks_that_rescale_bytes_are_known(make):
         lambda: network(keras.layers.Normalization(mean=-400, variance=1e5)),
         # A later layer does not scale the images.
         lambda: network(keras.layers.Dense(3), keras.layers.Rescaling(1 / 255)),
+        # It may scale its images before its layers.
+        lambda: subclassed.Doubled(
+            keras.layers.Rescaling(1 / 255), keras.layers.Dense(3)
+        ),
         # Scaled twice by mistake.
         lambda: preprocessing("tf", network(keras.layers.Rescaling(1 / 255))),
     ],

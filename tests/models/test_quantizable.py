@@ -2,6 +2,7 @@
 
 import keras
 import pytest
+import subclassed
 
 from kd_keras.models import quantization
 
@@ -34,17 +35,6 @@ def model_called_twice():
 def two_outputs():
     inputs = keras.Input((8, 8, 3))
     return keras.Model(inputs, [L.Flatten()(inputs), inputs], name="two")
-
-
-class Doubled(keras.Model):
-    """A Functional model that computes something else than its graph."""
-
-    def __init__(self):
-        inputs = keras.Input((8, 8, 3))
-        super().__init__(inputs, L.Flatten()(inputs), name="doubled")
-
-    def call(self, inputs, training=None):
-        return 2 * super().call(inputs, training=training)
 
 
 def operation(function):
@@ -106,7 +96,7 @@ def converted(change):
             r"\(DepthwiseConv2D with dilation_rate=\(2, 2\)\)",
         ),
         (sequential(lambda: L.Dense(4)), r"\(Dense of \(8, 8, 3\)\)"),
-        (sequential(Doubled), r"Received: doubled \(Doubled\)"),
+        (sequential(subclassed.Doubled), r"Received: doubled \(Doubled\)"),
         (
             operation(lambda x: x + x),
             r"\(Add, an operation; use keras.layers.Add\)",
@@ -122,7 +112,7 @@ def converted(change):
         (called_twice, r"Received: twice \(Conv2D, called 2 times\)$"),
         (model_called_twice, r"inner \(Conv2D, called 2 times\)$"),
         (two_outputs, "two"),
-        (Doubled, "call method of its own.*doubled"),
+        (subclassed.Doubled, "call method of its own.*doubled"),
         (lambda: keras.Model(), "one input and one output"),
         (any_size, r"fixed size.*\(None, None, 3\)"),
         (

@@ -25,6 +25,7 @@ import errno
 import fcntl
 import json
 import logging
+import math
 import os
 import pathlib
 import time
@@ -78,6 +79,26 @@ def holding(directory, *, part="", patience=0.0):
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def waiting(directory, *, part=""):
+    """Holds a lock as soon as it is free, and logs that it waits.
+
+    Args:
+        directory, part: as of `holding`.
+
+    Raises:
+        ValueError: if a file stands where the directory is needed.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(holding(directory, part=part))
+        except ValueError as error:
+            _log.info("%s; waiting for it", error)
+            lock = holding(directory, part=part, patience=math.inf)
+            stack.enter_context(lock)
+        yield
 
 
 @contextlib.contextmanager

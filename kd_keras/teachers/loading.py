@@ -292,8 +292,14 @@ def _find(path, kinds, *, role):
     *first, last = [kind.expected for kind in kinds]
     expected = f"a {role} must be a {', '.join(first)} or {last}"
     if not path.exists():
+        hint = ""
+        if "," in str(path):
+            hint = (
+                "; load several one by one, and combine them by "
+                "kd_keras.teachers.ensemble.combine"
+            )
         raise FileNotFoundError(
-            f"{expected}. Received: {path}, which does not exist"
+            f"{expected}. Received: {path}, which does not exist{hint}"
         )
     for kind in kinds:
         if kind.can_load(path):

@@ -32,13 +32,35 @@ def read(path, *, field="path"):
     Raises:
         FileNotFoundError, ValueError: if it is none of these, or damaged.
     """
+    path = _checked(path, field)
+    suffix = _suffix(path)
+    loading.check_whole(path)
+    with kind.errors_of_loading(path):
+        return list(_READERS[suffix](path))
+
+
+def check(path, *, field):
+    """Raises an error unless a path is of a file that `read` takes.
+
+    Args:
+        path, field: as of `read`.
+
+    Raises:
+        FileNotFoundError, ValueError: if it does not exist or is of no such
+            kind. Damage is found by `read` alone.
+    """
+    _checked(path, field)
+
+
+def _checked(path, field):
+    """The local path of a file of weights; raises an error as `check`."""
     path = copies.local(path)
     if not path.exists():
         raise FileNotFoundError(
             f"{field} must be a file of weights. Received: {path}, which does "
             "not exist"
         )
-    suffix = "" if path.is_dir() else path.suffix.lower()
+    suffix = _suffix(path)
     if suffix not in _READERS or (
         not suffix and not saved_model.can_load(path)
     ):
@@ -46,9 +68,11 @@ def read(path, *, field="path"):
             f"{field} must be a .keras file, a .weights.h5 file, or a "
             f"SavedModel that this project exported. Received: {path}"
         )
-    loading.check_whole(path)
-    with kind.errors_of_loading(path):
-        return list(_READERS[suffix](path))
+    return path
+
+
+def _suffix(path):
+    return "" if path.is_dir() else path.suffix.lower()
 
 
 def fingerprint(layers):

@@ -97,23 +97,45 @@ def find(context, parts, spec):
         ValueError: if the backbone or the store does not exist, or the store
             holds no such embeddings of these images.
     """
+    check(context.config)
     fields = context.config.teacher
-    try:
-        if manifests.exists(copies.local(fields.backbone)):
-            return _opened(context, fields.backbone, None)
-        loading.find_teacher(fields.backbone)
-    except FileNotFoundError:
-        raise ValueError(
-            "teacher.backbone must be a model, as of teacher.path, or a store "
-            f"of embeddings. Received: {fields.backbone}, which does not exist"
-        ) from None
+    if _is_store(fields.backbone):
+        return _opened(context, fields.backbone, None)
     options = probe.backbone_options(
         teacher_options.of_fields(fields), fields.backbone_layer
     )
     files = ensemble.TeacherFiles([fields.backbone], options=[options])
-    if context.config.store.path not in ("", "auto"):
+    if _has_store(context.config):
         return _opened(context, context.config.store.path, files)
     return _planned(context, parts, spec, files)
+
+
+def check(config):
+    """Raises a ValueError if `teacher.backbone` or the store does not exist.
+
+    Args:
+        config: the configuration.
+    """
+    backbone = config.teacher.backbone
+    try:
+        if _is_store(backbone):
+            return
+        loading.find_teacher(backbone)
+    except FileNotFoundError:
+        raise ValueError(
+            "teacher.backbone must be a model, as of teacher.path, or a store "
+            f"of embeddings. Received: {backbone}, which does not exist"
+        ) from None
+    if _has_store(config):
+        store.LogitStore.open(config.store.path)
+
+
+def _is_store(path):
+    return manifests.exists(copies.local(path))
+
+
+def _has_store(config):
+    return config.store.path not in ("", "auto")
 
 
 def _opened(context, path, files):

@@ -112,6 +112,8 @@ def test_a_missing_teacher_is_refused(tmp_path):
 def test_several_paths_are_combined_instead():
     with pytest.raises(ValueError, match=r"combine\. Received: \['a', 'b'\]"):
         loading.load_teacher(["a", "b"])
+    with pytest.raises(FileNotFoundError, match=r"a\.keras,b.* combine them"):
+        loading.load_teacher("a.keras,b.keras")
 
 
 def test_a_kind_that_cannot_teach_is_refused():

@@ -5,6 +5,8 @@ from stage_runs import export_dummy_teacher, small_config
 
 from kd_keras.training import prepare, runs
 
+NAMED = "keras_applications:MobileNetV2"
+
 
 @pytest.mark.parametrize(
     ("fields", "message"),
@@ -58,13 +60,29 @@ def test_invalid_fields_are_refused_before_anything_is_written(
             "nowhere, which does not exist",
         ),
         (["student"], {"distill.loss": "binary_kl"}, "needs teacher.path"),
+        (
+            ["teacher", "student"],
+            {"student.weights": "none.keras"},
+            "student.weights must be a file of weights.*none.keras",
+        ),
+        (["baseline"], {"student.weights": __file__}, "must be a .keras file"),
+        (["student"], {"store.path": "none"}, "store.path must be.*none"),
+        (["teacher"], {"teacher.backbone": "none"}, "backbone.*none"),
+        (
+            ["teacher"],
+            {
+                "teacher.backbone": "keras_applications:MobileNetV2",
+                "store.path": "none",
+            },
+            "store.path must be.*none",
+        ),
     ],
 )
 def test_mistakes_of_the_configuration_are_found_without_the_data(
     run, monkeypatch, stages, fields, message
 ):
     refuse_to_read(monkeypatch)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
         run(*stages, config=small_config(**fields), dataset=None)
 
 

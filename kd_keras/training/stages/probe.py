@@ -48,7 +48,9 @@ class ProbeStage(base.Stage):
 
     @classmethod
     def check_config(cls, config, *, savedmodels, stages):
-        """Nothing: a head has no network of a name, and no epochs."""
+        # Not those of other stages: a head has neither a network of a name
+        # nor epochs.
+        embeddings.check(config)
 
     def check(self):
         self._check_labels()

@@ -5,6 +5,7 @@ import functools
 import keras
 
 from kd_keras import config as config_lib
+from kd_keras import store
 from kd_keras.data import augmentation, pipeline
 from kd_keras.distillation import distiller, losses
 from kd_keras.evaluation import predict
@@ -66,6 +67,8 @@ class StudentStage(training_stage.TrainingStage):
     def check_config(cls, config, *, savedmodels, stages):
         super().check_config(config, savedmodels=savedmodels, stages=stages)
         is_replaced = config.store.path not in ("", "auto")
+        if is_replaced:
+            store.LogitStore.open(config.store.path)
         loss = config.distill.loss
         if (
             losses.activation_of(loss) == "sigmoid"

@@ -8,7 +8,7 @@ import keras
 from kd_keras.data import pipeline
 from kd_keras.distillation import losses
 from kd_keras.models import backbone, macs, quantization
-from kd_keras.teachers import starting_weights
+from kd_keras.teachers import starting_weights, stored_layers
 from kd_keras.training import extension, fitting, publishing
 from kd_keras.training.stages import base
 
@@ -31,6 +31,13 @@ class TrainingStage(base.Stage):
             self._starting_weights = starting_weights.StartingWeights(
                 path, field=f"{self.role}.weights"
             )
+
+    @classmethod
+    def check_config(cls, config, *, savedmodels, stages):
+        super().check_config(config, savedmodels=savedmodels, stages=stages)
+        path = cls.weights_path(config)
+        if path:
+            stored_layers.check(path, field=f"{cls.role}.weights")
 
     @abc.abstractmethod
     def make_trainer(self, network, steps_per_epoch):

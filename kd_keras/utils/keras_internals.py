@@ -167,7 +167,16 @@ def producer(tensor):
     return tensor._keras_history.operation
 
 
-def run(network, inputs, function_of):
+def inputs_of(tensor):
+    """The symbolic inputs of the call that computes a symbolic tensor: list.
+
+    `layer.input` is that of the layer's first call, of any network.
+    """
+    history = tensor._keras_history
+    return history.operation._inbound_nodes[history.node_index].input_tensors
+
+
+def run(network, inputs, function_of, *, training=None):
     """Runs a Functional or Sequential model with functions of one's own.
 
     Args:
@@ -175,13 +184,20 @@ def run(network, inputs, function_of):
         inputs: its inputs.
         function_of: function of a layer or operation -> the function that is
             called in its place, with the same arguments.
+        training: bool, as in a call of the network: layers have it in place
+            of a `training` of their own. None leaves them theirs.
 
     Raises:
         AttributeError: for a model that is neither, or has a `call` of its
             own, which may compute something else.
     """
+    from keras.src.models import functional
+
     return _function(network)._run_through_graph(
-        inputs, operation_fn=function_of
+        inputs,
+        operation_fn=lambda operation: functional.operation_fn(
+            function_of(operation), training=training
+        ),
     )
 
 
@@ -242,6 +258,23 @@ def graph(network):
     return Graph(network.inputs, calls, outputs)
 
 
+def calls_of(layer, network):
+    """The calls of a layer in a network, of which it is a layer.
+
+    Args:
+        layer: Keras layer.
+        network: Functional or Sequential model.
+
+    Returns:
+        list of `Call`, the last one computed last.
+    """
+    return [
+        Call(layer, node.input_tensors, node.outputs[0], _arguments(node)[1])
+        for node in _nodes(network)
+        if node.operation is layer
+    ]
+
+
 def _calls(network, same, training=None):
     for node in _nodes(network):
         inner = node.operation
@@ -264,7 +297,7 @@ def _nodes(network):
         yield from (node for node in by_depth[depth] if not node.is_input)
 
 
-def _arguments(node, training):
+def _arguments(node, training=None):
     """The inputs of a call as given, and `Call.arguments`.
 
     As in Keras, `training` of an enclosing model comes before the call's own.

@@ -12,6 +12,8 @@ import numpy as np
 import scipy.optimize
 import scipy.special
 
+from kd_keras.utils import keras_internals
+
 
 def fit_class_bias(logits, class_prior, *, classes=None):
     """Finds shifts of logits with which the mean prediction is the prior.
@@ -101,16 +103,21 @@ def add_class_bias(model, shift):
     """Adds shifts of logits to the bias of a network's last layer, in place.
 
     Args:
-        model: Keras model whose last layer is a `Dense` with a bias.
+        model: Functional or Sequential `keras.Model` whose output is that of
+            a `Dense` with a bias.
         shift: float array `(num_classes,)`.
 
     Raises:
-        ValueError: if the last layer is of another kind.
+        ValueError: if the model is of another form, has a `call` method of
+            its own, or its output is of another layer or of an operation.
     """
-    layer = model.layers[-1]
+    layer, outputs = model, getattr(model, "outputs", None) or ()
+    if len(outputs) == 1 and not keras_internals.has_own_call(model):
+        layer = keras_internals.producer(outputs[0])
     if not isinstance(layer, keras.layers.Dense) or not layer.use_bias:
         raise ValueError(
-            "the last layer must be a Dense with a bias. Received: "
+            "the last layer must be a Dense with a bias, in a Functional or "
+            "Sequential network without a call method of its own. Received: "
             f"{layer.name}, {type(layer).__name__}"
         )
     layer.bias.assign_add(shift)

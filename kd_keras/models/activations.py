@@ -49,9 +49,10 @@ def of_tensor(output):
     try:
         operation = keras_internals.producer(output)
         while _passes_on(operation):
-            operation = keras_internals.producer(operation.input)
+            (output,) = keras_internals.inputs_of(output)
+            operation = keras_internals.producer(output)
     except (AttributeError, ValueError):
-        # No symbolic tensor, or a layer that is called several times.
+        # No symbolic tensor, or a layer of several inputs.
         return None
     return _of_operation(operation)
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from kd_keras.models import inner_outputs, interface, resizing
+from kd_keras.models import inner_outputs, resizing
 from kd_keras.utils import keras_internals
 
 
@@ -22,16 +22,12 @@ def backbone(network):
             are called in Python.
     """
     inner = resizing.inner_model(network)
-    if inner is not None:
-        return resizing.resized(
-            backbone(inner),
-            interface.input_shape(network)[1:3],
-            model_size=interface.input_shape(inner)[1:3],
-        )
+    is_graph = not keras_internals.has_own_call(network)
+    if inner is not None and is_graph:
+        return _with_inner(network, inner, backbone(inner))
     place = inner_outputs.last_features(network)
     if not isinstance(place, inner_outputs.Place):
         return network
-    is_graph = network.inputs and not keras_internals.has_own_call(network)
     if place.layer not in network.layers or not is_graph:
         raise ValueError(
             "a network whose classifier is cut off must be Functional or "
@@ -39,5 +35,15 @@ def backbone(network):
             "classifier among its own layers. Received: "
             f"{network.name} with {place.layer.name}"
         )
-    features = place.layer.input if place.is_input else place.layer.output
+    # The layer may have been called for other networks before.
+    call = keras_internals.calls_of(place.layer, network)[-1]
+    features = call.inputs[0] if place.is_input else call.output
     return keras.Model(network.input, features, name=f"{network.name}_backbone")
+
+
+def _with_inner(network, inner, features):
+    """The network with other features in place of its inner model."""
+    call = keras_internals.calls_of(inner, network)[-1]
+    outputs = features(call.inputs[0], **call.arguments)
+    name = f"{features.name}_resized"
+    return keras.Model(network.input, outputs, name=name)

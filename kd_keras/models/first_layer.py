@@ -68,7 +68,7 @@ def _run(network, images, **options):
             return functools.partial(_run, operation)
         return _reach
 
-    return keras_internals.run(network, images, function_of)
+    return keras_internals.run(network, images, function_of, training=False)
 
 
 def _reach(images, **options):

@@ -62,8 +62,9 @@ def graph(network, kinds):
         raise ValueError(
             "student.quantize needs layers of "
             f"{', '.join(kind.__name__ for kind in kinds)}, each called once, "
-            "with no dilation and no activation but ReLU, ReLU6 and SiLU; "
-            "Dense takes vectors. Received: "
+            "with no constant, no mask, no dilation and no activation but "
+            "ReLU, ReLU6 and SiLU; Dense takes vectors, BatchNormalization no "
+            "training=True. Received: "
             f"{files.named(list(dict.fromkeys(refused)))}"
         )
     return found
@@ -92,7 +93,7 @@ def _problem(call, kinds, num_calls):
     """
     layer = call.operation
     if type(layer) not in kinds:
-        return _replacement(layer, kinds)
+        return _replacement(call, kinds)
     if num_calls > 1:
         return f", called {num_calls} times"
     if getattr(layer, "quantization_mode", None):
@@ -101,16 +102,32 @@ def _problem(call, kinds, num_calls):
         return " with LoRA"
     if type(layer) is keras.layers.Dense and len(call.inputs[0].shape) != 2:
         return f" of {call.inputs[0].shape[1:]}"
-    return _problem_of_options(layer)
+    return _refused_argument(call) or _problem_of_options(layer)
 
 
-def _replacement(operation, kinds):
+def _replacement(call, kinds):
     """As `_problem`, with the layer that does the same as an operation."""
+    operation = call.operation
+    if isinstance(operation, keras.Model):
+        return _refused_argument(call) or ""
     if isinstance(operation, keras.layers.Layer):
         return ""
     names = {kind.__name__.lower(): kind.__name__ for kind in kinds}
     name = names.get(type(operation).__name__.lower())
     return f", an operation{f'; use keras.layers.{name}' if name else ''}"
+
+
+def _refused_argument(call):
+    """As `_problem`, of the arguments of a call."""
+    folds = type(call.operation) is keras.layers.BatchNormalization
+    # A folded BatchNormalization has its moving averages.
+    flags = (False,) if folds else (False, True)
+    for name, value in call.arguments.items():
+        if name != "training":
+            return f", called with {name}"
+        if not any(value is flag for flag in flags):
+            return f", called with training={value}"
+    return None
 
 
 def _problem_of_options(layer):

@@ -180,7 +180,7 @@ class _Builder:
     def unchanged(self, call):
         """Builds a layer whose outputs are values of its inputs."""
         (x,) = call.inputs
-        value = self._copy(call)(self._values[id(x)])
+        value = self._copy(call)(self._values[id(x)], **call.arguments)
         self._set(call.output, (value, self._rounding[id(x)]))
 
     def _product(self, call, layer, weights, output, **options):

@@ -6,6 +6,7 @@ so a new version of these packages breaks this file alone.
 
 import collections
 import contextlib
+import inspect
 import typing
 
 
@@ -166,7 +167,16 @@ def producer(tensor):
     return tensor._keras_history.operation
 
 
-def run(network, inputs, function_of):
+def inputs_of(tensor):
+    """The symbolic inputs of the call that computes a symbolic tensor: list.
+
+    `layer.input` is that of the layer's first call, of any network.
+    """
+    history = tensor._keras_history
+    return history.operation._inbound_nodes[history.node_index].input_tensors
+
+
+def run(network, inputs, function_of, *, training=None):
     """Runs a Functional or Sequential model with functions of one's own.
 
     Args:
@@ -174,13 +184,20 @@ def run(network, inputs, function_of):
         inputs: its inputs.
         function_of: function of a layer or operation -> the function that is
             called in its place, with the same arguments.
+        training: bool, as in a call of the network: layers have it in place
+            of a `training` of their own. None leaves them theirs.
 
     Raises:
         AttributeError: for a model that is neither, or has a `call` of its
             own, which may compute something else.
     """
+    from keras.src.models import functional
+
     return _function(network)._run_through_graph(
-        inputs, operation_fn=function_of
+        inputs,
+        operation_fn=lambda operation: functional.operation_fn(
+            function_of(operation), training=training
+        ),
     )
 
 
@@ -191,11 +208,15 @@ class Call(typing.NamedTuple):
         operation: layer or operation.
         inputs: list of `keras.KerasTensor`.
         output: `keras.KerasTensor`.
+        arguments: dict of the other arguments by name, as `training` or
+            `mask`, without None. `constants` are values among the inputs
+            that the network does not compute.
     """
 
     operation: object
     inputs: list
     output: object
+    arguments: dict
 
 
 class Graph(typing.NamedTuple):
@@ -216,7 +237,8 @@ def graph(network):
     """The graph of a Functional or Sequential model and of models in it.
 
     The calls of a model that is a layer of the network are calls of the
-    graph.
+    graph, with the `training` that the model is called with. A model that is
+    called with a mask or with constants is one call.
 
     Args:
         network: Keras model.
@@ -236,19 +258,82 @@ def graph(network):
     return Graph(network.inputs, calls, outputs)
 
 
-def _calls(network, same):
+def calls_of(layer, network):
+    """The calls of a layer in a network, of which it is a layer.
+
+    Args:
+        layer: Keras layer.
+        network: Functional or Sequential model.
+
+    Returns:
+        list of `Call`, the last one computed last.
+    """
+    return [
+        Call(layer, node.input_tensors, node.outputs[0], _arguments(node)[1])
+        for node in _nodes(network)
+        if node.operation is layer
+    ]
+
+
+def _calls(network, same, training=None):
+    for node in _nodes(network):
+        inner = node.operation
+        inputs, arguments = _arguments(node, training)
+        if _computes_its_graph(inner) and arguments.keys() <= {"training"}:
+            inputs = [same.get(id(x), x) for x in _in_order(inner, inputs)]
+            same.update(zip(map(id, inner.inputs), inputs))
+            yield from _calls(inner, same, arguments.get("training"))
+            outputs = [same.get(id(x), x) for x in inner.outputs]
+            same.update(zip(map(id, node.outputs), outputs))
+        else:
+            inputs = [same.get(id(x), x) for x in node.input_tensors]
+            yield Call(inner, inputs, node.outputs[0], arguments)
+
+
+def _nodes(network):
+    """The calls of a network without its inputs, as Keras stores them."""
     by_depth = _function(network)._nodes_by_depth
     for depth in sorted(by_depth, reverse=True):
-        for node in by_depth[depth]:
-            inner = node.operation
-            inputs = [same.get(id(x), x) for x in node.input_tensors]
-            if _computes_its_graph(inner):
-                same.update(zip(map(id, inner.inputs), inputs))
-                yield from _calls(inner, same)
-                outputs = [same.get(id(x), x) for x in inner.outputs]
-                same.update(zip(map(id, node.outputs), outputs))
-            elif not node.is_input:
-                yield Call(inner, inputs, node.outputs[0])
+        yield from (node for node in by_depth[depth] if not node.is_input)
+
+
+def _arguments(node, training=None):
+    """The inputs of a call as given, and `Call.arguments`.
+
+    As in Keras, `training` of an enclosing model comes before the call's own.
+    """
+    import keras
+
+    names = list(inspect.signature(node.operation.call).parameters)
+    given = node.arguments
+    found = {**dict(zip(names, given.args)), **given.kwargs}
+    inputs = found.pop(names[0], None)
+    if training is not None:
+        found["training"] = training
+    if "training" not in names:
+        # Keras leaves it out.
+        found.pop("training", None)
+    found["constants"] = [
+        x
+        for x in keras.tree.flatten(inputs)
+        if not isinstance(x, keras.KerasTensor)
+    ]
+    # Keras itself adds `mask=[None, None]` where there are two inputs.
+    return inputs, {
+        name: value
+        for name, value in found.items()
+        if any(x is not None for x in keras.tree.flatten(value))
+    }
+
+
+def _in_order(model, inputs):
+    """The inputs that a model is called with, in the order of its own."""
+    import keras
+
+    function = _function(model)
+    if isinstance(inputs, dict) and not isinstance(function.input, dict):
+        return [inputs[x.name] for x in function.inputs]
+    return keras.tree.flatten(inputs)
 
 
 def _function(network):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.special
+import subclassed
 
 from kd_keras.distillation import class_bias
 
@@ -70,6 +71,27 @@ def test_shifts_are_added_to_the_network_s_last_bias(tmp_path):
     np.testing.assert_allclose(
         after.predict(x, verbose=0) - before, [[1, 0, -2]] * 5, atol=1e-6
     )
-    scaled = keras.Model(inputs, keras.layers.Rescaling(2.0)(outputs))
-    with pytest.raises(ValueError, match="Received: .*Rescaling"):
-        class_bias.add_class_bias(scaled, np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: with_end(keras.layers.Rescaling(2.0)), "rescaling.*Rescaling"),
+        (lambda: with_end(lambda logits: 2 * logits), "multiply.*Multiply"),
+        (lambda: with_end(lambda logits: [logits, logits]), "Functional"),
+        (
+            lambda: subclassed.Doubled(
+                keras.layers.Flatten(), keras.layers.Dense(3)
+            ),
+            "call method of its own.*doubled, Doubled",
+        ),
+    ],
+)
+def test_a_bias_that_is_not_of_the_outputs_is_refused(make, words):
+    with pytest.raises(ValueError, match=f"must be a Dense with .*{words}"):
+        class_bias.add_class_bias(make(), np.zeros(3))
+
+
+def with_end(function):
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, function(keras.layers.Dense(3)(inputs)))

@@ -42,6 +42,12 @@ def test_the_last_activation_is_found_through_layers(operations, expected):
     assert activations.of_model(keras.Sequential([model])) == expected
 
 
+def test_a_layer_that_other_networks_call_is_followed_in_its_own():
+    reshape = layers.Reshape((4,))
+    assert activations.of_model(ending(layers.Softmax(), reshape)) == "softmax"
+    assert activations.of_model(ending(reshape)) == "linear"
+
+
 def test_subclassed_models_and_several_outputs_are_unknown():
     assert activations.of_model(subclassed.Doubled(layers.Softmax())) is None
 

@@ -29,10 +29,20 @@ def preprocessing(mode, inner=None):
     return keras.Model(inputs, (inner or network())(scaled))
 
 
+def augmenting():
+    """A network that makes white images where no `training` is given."""
+    inputs = keras.Input((6, 6, 3))
+    white = keras.layers.RandomBrightness((1.0, 1.0))
+    inner = keras.Model(inputs, white(inputs, training=True))
+    scaled = keras.layers.Rescaling(1 / 255)(inner(inputs, training=True))
+    return keras.Model(inputs, network()(scaled))
+
+
 @pytest.mark.parametrize(
     "make",
     [
         nets.make_network,
+        augmenting,
         lambda: network(keras.layers.Rescaling(1 / 127.5, -1)),
         lambda: network(network(keras.layers.Rescaling(1 / 255))),
         lambda: network(keras.layers.Normalization(mean=120, variance=3600)),

@@ -1,6 +1,7 @@
 """Networks that cannot train with the rounding of int8, and the reasons."""
 
 import keras
+import numpy as np
 import pytest
 import subclassed
 
@@ -44,6 +45,22 @@ def operation(function):
         return keras.Model(inputs, L.Flatten()(x))
 
     return make
+
+
+def called(make, **arguments):
+    """A network whose layer `c` is called with arguments besides its input."""
+    return operation(lambda x: make(name="c")(x, **arguments))
+
+
+def normalised_model(name):
+    return keras.Sequential([L.BatchNormalization(name="inner")], name=name)
+
+
+def mask_from_images():
+    inputs = keras.Input((8, 8, 3))
+    mask = L.Reshape((8, 8))(L.Conv2D(1, 1)(inputs))
+    x = L.BatchNormalization(name="c")(L.Conv2D(3, 1)(inputs), mask=mask)
+    return keras.Model(inputs, L.Flatten()(x))
 
 
 def sequential(*layers):
@@ -111,6 +128,27 @@ def converted(change):
         (activation_normalised, "without an activation.*late"),
         (called_twice, r"Received: twice \(Conv2D, called 2 times\)$"),
         (model_called_twice, r"inner \(Conv2D, called 2 times\)$"),
+        (
+            called(L.BatchNormalization, training=True),
+            r"c \(BatchNormalization, called with training=True\)$",
+        ),
+        (
+            called(normalised_model, training=True),
+            r"inner \(BatchNormalization, called with training=True\)$",
+        ),
+        (
+            called(L.BatchNormalization, mask=np.ones((1, 8, 8), bool)),
+            r"c \(BatchNormalization, called with mask\)$",
+        ),
+        (
+            called(normalised_model, mask=np.ones((1, 8, 8), bool)),
+            r"c \(Sequential, called with mask\)$",
+        ),
+        (mask_from_images, r"c \(BatchNormalization, called with mask\)$"),
+        (
+            operation(lambda x: L.Add(name="c")([x, np.ones((1, 8, 8, 3))])),
+            r"c \(Add, called with constants\)$",
+        ),
         (two_outputs, "two"),
         (subclassed.Doubled, "call method of its own.*doubled"),
         (lambda: keras.Model(), "one input and one output"),

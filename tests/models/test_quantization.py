@@ -190,6 +190,52 @@ def test_models_inside_the_network_are_parts_of_it():
     assert 0 < difference < 0.05 * np.abs(expected).max()
 
 
+def frozen():
+    """A network whose BatchNormalization never uses its batch."""
+    inputs = keras.Input((8, 8, 3))
+    x = L.BatchNormalization()(L.Conv2D(3, 3)(inputs), training=False)
+    body = keras.Sequential([L.Conv2D(4, 3), L.BatchNormalization()])
+    x = L.GlobalAveragePooling2D()(body(x, training=False))
+    return keras.Model(inputs, L.Dense(5)(x))
+
+
+def inputs_by_name():
+    """A model of the inputs `b` and `a` in the network, called with a dict."""
+    a, b = (keras.Input((8, 8, 3), name=name) for name in "ab")
+    body = keras.Model([b, a], L.Add()([L.Conv2D(3, 1)(a), b]))
+    inputs = keras.Input((8, 8, 3))
+    x = body({"a": inputs, "b": L.ReLU()(L.Conv2D(3, 1)(inputs))})
+    return keras.Model(inputs, L.Dense(5)(L.GlobalAveragePooling2D()(x)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [frozen, inputs_by_name])
+def test_calls_have_the_same_arguments(make):
+    keras.utils.set_random_seed(0)
+    network = with_statistics(make())
+    rounding = quantization.quantized(network, (0, 255))
+    rounding(IMAGES, training=True)
+    expected = network(IMAGES).numpy()
+    difference = np.abs(rounding(IMAGES) - expected).max()
+    assert 0 < difference < 0.05 * np.abs(expected).max()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of_model", [None, False])
+def test_a_dropout_drops_where_the_network_s_does(of_model):
+    inputs = keras.Input((8, 8, 3))
+    x = L.Dropout(0.5)(L.Conv2D(3, 1)(inputs), training=True)
+    body = keras.Model(inputs, L.Flatten()(x))
+    network = keras.Model(inputs, body(inputs, training=of_model))
+    rounding = quantization.quantized(network, (0, 255))
+    rounding(IMAGES, training=True)
+    for model in (network, rounding, quantization.finished(rounding)):
+        whole = np.mean(model(IMAGES, training=False) == 0)
+        # Keras takes the outermost `training` that is given.
+        is_dropped = np.mean(model(IMAGES) == 0) > 0.4 + whole
+        assert is_dropped == (of_model is None)
+
+
 @pytest.mark.parametrize("function", [tf.nn.relu6, keras.ops.relu6])
 def test_functions_are_activations(function):
     layer = L.Conv2D(3, 1, activation=function)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.distillation.specialists import dustbin
+from kd_keras.models import interface
 
 # The largest change of any log q that ends the iteration for an example, and
 # the number of iterations that ends it in any case.
@@ -175,20 +176,33 @@ def combined_network(generalist, specialists, class_sets):
     that are not active are ignored.
 
     Args:
-        generalist: Keras model, images -> logits over all classes.
+        generalist: Keras model, images -> logits `(batch, num_classes)`
+            over all classes. It may have other outputs beside `logits`.
         specialists: list of Keras models, the same.
         class_sets: list of lists of int, one for each specialist.
 
     Returns:
-        Keras model, images -> log q.
+        Functional `keras.Model`, images -> log q `(batch, num_classes)`. It
+        calls the given models, and so has their weights.
+
+    Raises:
+        ValueError: if the outputs of a model do not tell which are logits.
     """
-    inputs = keras.Input(generalist.input_shape[1:], name="images")
-    # Networks of one architecture have one name, which Keras refuses.
+    inputs = keras.Input(interface.input_shape(generalist)[1:], name="images")
     named = {"generalist": generalist}
     named |= {f"specialist_{m}": x for m, x in enumerate(specialists)}
     logits = [
-        keras.Model(network.inputs, network.output, name=name)(inputs)
-        for name, network in named.items()
+        _with_name(network, name)(inputs) for name, network in named.items()
     ]
     outputs = Combination(class_sets, name="logits")(logits)
     return keras.Model(inputs, outputs, name="specialists")
+
+
+def _with_name(network, name):
+    """A model that calls a network, whose own name others may have.
+
+    Networks of one architecture have one name, which Keras refuses.
+    """
+    images = keras.Input(interface.input_shape(network)[1:])
+    logits = interface.logits_of(network, network(images))
+    return keras.Model(images, logits, name=name)

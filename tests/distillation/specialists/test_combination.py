@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.special
+import subclassed
 import tensorflow as tf
+from keras import layers
 
 from kd_keras.distillation import specialists
 
@@ -147,3 +149,26 @@ def test_untrained_specialists_predict_as_the_generalist():
     np.testing.assert_allclose(
         network(images), tf.nn.log_softmax(generalist(images)), atol=1e-5
     )
+
+
+@pytest.mark.slow
+def test_networks_that_are_more_than_their_layers_are_called_themselves():
+    images = np.random.default_rng(0).uniform(0, 9, (7, 8, 8, 3))
+    generalist, doubled = (
+        subclassed.Doubled(layers.Flatten(), layers.Dense(5)) for _ in range(2)
+    )
+    heads = subclassed.Heads()
+    special = [heads(images)["logits"], doubled(images)]
+    class_sets = [[0, 1, 2], [1, 3]]
+    expected = specialists.combine(
+        generalist(images),
+        [
+            specialists.with_dustbin(logits, classes)
+            for logits, classes in zip(special, class_sets)
+        ],
+        class_sets,
+    )
+    network = specialists.combined_network(
+        generalist, [heads, doubled], class_sets
+    )
+    np.testing.assert_allclose(network(images), expected, atol=1e-5)

@@ -4,11 +4,14 @@ import contextlib
 import functools
 import inspect
 import json
+import pathlib
 import socket
 import warnings
 
+import h5py
+
 from kd_keras.teachers import architecture, array_model, kind
-from kd_keras.utils import digests, suggestions
+from kd_keras.utils import digests, files, keras_internals, locks, suggestions
 
 _PREFIX = "keras_applications:"
 # Seconds without an answer after which a server is taken as not reachable.
@@ -90,7 +93,13 @@ def _pretrained(build):
     """The network at its own size; returns logits."""
     name = build.__name__
     try:
-        with _patience(), warnings.catch_warnings():
+        # Keras downloads into the cache, where another process would read
+        # half of a file.
+        with (
+            locks.waiting(_cache(), part=name),
+            _patience(),
+            warnings.catch_warnings(),
+        ):
             # The warning that the weights are for images of the usual size.
             warnings.simplefilter("ignore")
             network = build(weights="imagenet", classifier_activation=None)
@@ -99,12 +108,34 @@ def _pretrained(build):
             f"the ImageNet weights of {name} must lie in Keras's cache "
             "($KERAS_HOME/models, by default ~/.keras/models), or there must "
             "be a network to fetch them. Received an error: "
-            f"{kind.first_line(error)}; on a machine with a network, python -c "
-            f'"import keras; keras.applications.{name}()" fills the cache, '
-            "which can be copied"
+            f"{kind.first_line(error)}; {_damage()}on a machine with a "
+            f'network, python -c "import keras; keras.applications.{name}()" '
+            "fills the cache, which can be copied"
         ) from error
     network.trainable = False
     return network
+
+
+def _cache():
+    """The folder that Keras downloads weights to: path."""
+    return pathlib.Path(keras_internals.keras_home()) / "models"
+
+
+def _damage():
+    """Names files of the cache that a stopped download has left."""
+    found = sorted(_cache().glob("*.h5"))
+    damaged = [str(path) for path in found if _is_damaged(path)]
+    if not damaged:
+        return ""
+    return f"remove what is no whole file: {files.named(damaged)}; "
+
+
+def _is_damaged(path):
+    try:
+        h5py.File(path).close()
+    except OSError:
+        return True
+    return False
 
 
 def _of_size(name, image_size):

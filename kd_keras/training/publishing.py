@@ -17,7 +17,7 @@ from kd_keras.training import (
     run_directory,
     run_records,
 )
-from kd_keras.utils import files, manifests
+from kd_keras.utils import files, locks, manifests
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +136,20 @@ def check_export_path(stage, depends_on):
     """
     _check_run_of_export(stage, depends_on)
     files.check_directory(export_path(stage), remedy=_REMEDY)
+
+
+def holding_export(stage):
+    """Context that keeps other runs from exporting to the stage's path.
+
+    Raises:
+        ValueError: on entry, if another run holds it.
+    """
+    path = export_path(stage)
+    return locks.holding(
+        path.parent,
+        part=path.name,
+        remedy="take another --savedmodels or --config.name",
+    )
 
 
 def export_list_path(stage):

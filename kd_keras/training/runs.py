@@ -7,6 +7,7 @@ from kd_keras.training import (
     cluster,
     label_jobs,
     prepare,
+    publishing,
 )
 from kd_keras.training.stages import stage_class
 from kd_keras.utils import (
@@ -111,6 +112,7 @@ def _run_stages(context, stages, restart):
             for directory in stage.directories():
                 held.enter_context(locks.holding(directory))
                 scratch.clear(directory)
+            held.enter_context(publishing.holding_export(stage))
         for stage in chosen:
             stage.plan()
         reports = [stage.run(restart=restart) for stage in chosen]

@@ -162,6 +162,13 @@ def prepare_from_files(builder, find_files):
     builder.download_and_prepare()
 
 
+def keras_home():
+    """The folder of Keras's cache: str."""
+    from keras.src.backend import config
+
+    return config.keras_home()
+
+
 def producer(tensor):
     """The layer or operation that computes a symbolic tensor of Keras."""
     return tensor._keras_history.operation

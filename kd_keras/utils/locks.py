@@ -47,8 +47,22 @@ _NAME_SECONDS = 0.2
 _OTHER_MACHINE_SECONDS = 3600
 
 
+class HeldError(ValueError):
+    """Another process holds the lock.
+
+    Attributes:
+        holder: str, that process and when it began.
+    """
+
+    def __init__(self, message, holder):
+        super().__init__(message)
+        self.holder = holder
+
+
 @contextlib.contextmanager
-def holding(directory, *, part="", patience=0.0):
+def holding(
+    directory, *, part="", patience=0.0, remedy="take another directory"
+):
     """Holds the lock of a directory, or of a part of it.
 
     The directory is made where it does not exist, and removed again where
@@ -59,17 +73,18 @@ def holding(directory, *, part="", patience=0.0):
         directory: str or path.
         part: str, the part of the directory; empty for all of it.
         patience: float, seconds to wait until another holder has ended.
+        remedy: str, what else to do where another process holds the lock.
 
     Raises:
-        ValueError: if another process holds the lock, or a file stands where
-            the directory is needed.
+        HeldError: if another process holds the lock.
+        ValueError: if a file stands where the directory is needed.
     """
     directory = pathlib.Path(directory)
     path = directory / (f"{_PREFIX}-{part}" if part else _PREFIX)
     made = [x for x in (directory, *directory.parents) if not x.exists()]
     file = None
     try:
-        file = _acquire(path, patience)
+        file = _acquire(path, part, patience, remedy)
         yield
     finally:
         if file is not None:
@@ -94,8 +109,9 @@ def waiting(directory, *, part=""):
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(holding(directory, part=part))
-        except ValueError as error:
-            _log.info("%s; waiting for it", error)
+        except HeldError as error:
+            path = pathlib.Path(directory) / part
+            _log.info("%s: waiting for %s", path, error.holder)
             lock = holding(directory, part=part, patience=math.inf)
             stack.enter_context(lock)
         yield
@@ -146,14 +162,18 @@ def is_lock(path):
     return path.name.startswith(_PREFIX) and not path.is_symlink()
 
 
-def _acquire(path, patience):
+def _acquire(path, part, patience, remedy):
     """Opens and locks the file of a lock.
+
+    Args:
+        path: path of the file.
+        part, patience, remedy: as of `holding`.
 
     Returns:
         File descriptor, or None where this process may write nothing.
 
     Raises:
-        ValueError: as `holding`.
+        HeldError, ValueError: as `holding`.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -165,10 +185,12 @@ def _acquire(path, patience):
             break
         os.close(file)
         if is_free is False and time.monotonic() >= deadline:
-            raise ValueError(
+            holder = _named(_read_name_soon(path))
+            raise HeldError(
                 f"{path.parent} must be used by one process at a time. "
-                f"Received: it is held by {_named(_read_name_soon(path))}; "
-                "wait until that has ended, or take another directory"
+                f"Received: {f'{part} in it' if part else 'it'} is held by "
+                f"{holder}; wait until that has ended, or {remedy}",
+                holder,
             )
         time.sleep(_PAUSE_SECONDS)
     if is_free is None:

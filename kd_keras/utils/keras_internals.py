@@ -266,10 +266,10 @@ def graph(network):
 
 
 def calls_of(layer, network):
-    """The calls of a layer in a network, of which it is a layer.
+    """The calls of one layer in a network.
 
     Args:
-        layer: Keras layer.
+        layer: Keras layer, one of the network's own.
         network: Functional or Sequential model.
 
     Returns:

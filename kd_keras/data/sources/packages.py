@@ -17,7 +17,7 @@ import numpy as np
 from kd_keras.data import pixels
 from kd_keras.utils import archives, digests
 
-# How the lines of npm and apt-get begin that are warnings.
+# Beginnings of the warnings of npm and apt-get.
 _NO_REASONS = ("npm warn", "w:")
 _CIFAR10_SHA256 = {
     "train_images": (

@@ -48,8 +48,7 @@ class ProbeStage(base.Stage):
 
     @classmethod
     def check_config(cls, config, *, savedmodels, stages):
-        # Not those of other stages: a head has neither a network of a name
-        # nor epochs.
+        # The checks of other stages are of a network and of epochs.
         embeddings.check(config)
 
     def check(self):

@@ -108,8 +108,9 @@ def add_class_bias(model, shift):
         shift: float array `(num_classes,)`.
 
     Raises:
-        ValueError: if the model is of another form, has a `call` method of
-            its own, or its output is of another layer or of an operation.
+        ValueError: if the model is of another form, has several outputs or a
+            `call` method of its own, or its output is of another layer or of
+            an operation.
     """
     layer, outputs = model, getattr(model, "outputs", None) or ()
     if len(outputs) == 1 and not keras_internals.has_own_call(model):
@@ -117,8 +118,8 @@ def add_class_bias(model, shift):
     if not isinstance(layer, keras.layers.Dense) or not layer.use_bias:
         raise ValueError(
             "the last layer must be a Dense with a bias, in a Functional or "
-            "Sequential network without a call method of its own. Received: "
-            f"{layer.name}, {type(layer).__name__}"
+            "Sequential network of one output without a call method of its "
+            f"own. Received: {layer.name}, {type(layer).__name__}"
         )
     layer.bias.assign_add(shift)
 

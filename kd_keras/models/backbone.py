@@ -38,7 +38,8 @@ def backbone(network):
     # The layer may have been called for other networks before.
     call = keras_internals.calls_of(place.layer, network)[-1]
     features = call.inputs[0] if place.is_input else call.output
-    return keras.Model(network.input, features, name=f"{network.name}_backbone")
+    name = f"{network.name}_backbone"
+    return keras.Model(network.inputs, features, name=name)
 
 
 def _with_inner(network, inner, features):
@@ -46,4 +47,4 @@ def _with_inner(network, inner, features):
     call = keras_internals.calls_of(inner, network)[-1]
     outputs = features(call.inputs[0], **call.arguments)
     name = f"{features.name}_resized"
-    return keras.Model(network.input, outputs, name=name)
+    return keras.Model(network.inputs, outputs, name=name)

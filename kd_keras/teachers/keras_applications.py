@@ -8,8 +8,6 @@ import pathlib
 import socket
 import warnings
 
-import h5py
-
 from kd_keras.teachers import architecture, array_model, kind
 from kd_keras.utils import digests, files, keras_internals, locks, suggestions
 
@@ -91,19 +89,22 @@ def _builder(name):
 @functools.lru_cache(maxsize=1)
 def _pretrained(build):
     """The network at its own size; returns logits."""
-    name = build.__name__
+    # Keras downloads into the cache, where another process would read half of
+    # a file.
+    with locks.waiting(_cache(), part="download"):
+        network = _built(build)
+    network.trainable = False
+    return network
+
+
+def _built(build):
     try:
-        # Keras downloads into the cache, where another process would read
-        # half of a file.
-        with (
-            locks.waiting(_cache(), part=name),
-            _patience(),
-            warnings.catch_warnings(),
-        ):
+        with _patience(), warnings.catch_warnings():
             # The warning that the weights are for images of the usual size.
             warnings.simplefilter("ignore")
-            network = build(weights="imagenet", classifier_activation=None)
+            return build(weights="imagenet", classifier_activation=None)
     except Exception as error:
+        name = build.__name__
         raise kind.Unusable(
             f"the ImageNet weights of {name} must lie in Keras's cache "
             "($KERAS_HOME/models, by default ~/.keras/models), or there must "
@@ -112,13 +113,11 @@ def _pretrained(build):
             f'network, python -c "import keras; keras.applications.{name}()" '
             "fills the cache, which can be copied"
         ) from error
-    network.trainable = False
-    return network
 
 
 def _cache():
     """The folder that Keras downloads weights to: path."""
-    return pathlib.Path(keras_internals.keras_home()) / "models"
+    return pathlib.Path(keras_internals.downloads()) / "models"
 
 
 def _damage():
@@ -131,8 +130,13 @@ def _damage():
 
 
 def _is_damaged(path):
+    import h5py
+
     try:
         h5py.File(path).close()
+    except (BlockingIOError, PermissionError):
+        # Another program writes it, or this user may not read it.
+        return False
     except OSError:
         return True
     return False

@@ -293,7 +293,7 @@ def _find(path, kinds, *, role):
     expected = f"a {role} must be a {', '.join(first)} or {last}"
     if not path.exists():
         hint = ""
-        if "," in str(path):
+        if role == "teacher" and "," in str(path):
             hint = (
                 "; load several one by one, and combine them by "
                 "kd_keras.teachers.ensemble.combine"

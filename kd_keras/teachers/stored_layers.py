@@ -40,16 +40,15 @@ def read(path, *, field="path"):
 
 
 def check(path, *, field):
-    """Raises an error unless a path is of a file that `read` takes.
+    """Raises a ValueError unless a path is of a file that `read` takes.
 
     Args:
-        path, field: as of `read`.
-
-    Raises:
-        FileNotFoundError, ValueError: if it does not exist or is of no such
-            kind. Damage is found by `read` alone.
+        path, field: as of `read`, which alone finds damage.
     """
-    _checked(path, field)
+    try:
+        _checked(path, field)
+    except FileNotFoundError as error:
+        raise ValueError(str(error)) from error
 
 
 def _checked(path, field):

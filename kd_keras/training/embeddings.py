@@ -13,7 +13,7 @@ from kd_keras.teachers import copies, ensemble, loading, probe
 from kd_keras.teachers import options as teacher_options
 from kd_keras.teachers.outputs import Outputs
 from kd_keras.training import cluster, teacher_files
-from kd_keras.utils import digests, locks, progress, scratch
+from kd_keras.utils import digests, locks, progress, remote, scratch
 
 _log = logging.getLogger(__name__)
 
@@ -97,8 +97,8 @@ def find(context, parts, spec):
         ValueError: if the backbone or the store does not exist, or the store
             holds no such embeddings of these images.
     """
-    check(context.config)
     fields = context.config.teacher
+    _check_backbone(fields.backbone)
     if _is_store(fields.backbone):
         return _opened(context, fields.backbone, None)
     options = probe.backbone_options(
@@ -111,23 +111,27 @@ def find(context, parts, spec):
 
 
 def check(config):
-    """Raises a ValueError if `teacher.backbone` or the store does not exist.
+    """Raises a ValueError if an input on local disk does not exist.
 
     Args:
-        config: the configuration.
+        config: the configuration, with `teacher.backbone`.
     """
-    backbone = config.teacher.backbone
+    backbone, path = config.teacher.backbone, config.store.path
+    if not remote.is_remote(backbone):
+        _check_backbone(backbone)
+    if _has_store(config) and not remote.is_remote(path):
+        store.LogitStore.open(path)
+
+
+def _check_backbone(path):
     try:
-        if _is_store(backbone):
-            return
-        loading.find_teacher(backbone)
+        if not _is_store(path):
+            loading.find_teacher(path)
     except FileNotFoundError:
         raise ValueError(
             "teacher.backbone must be a model, as of teacher.path, or a store "
-            f"of embeddings. Received: {backbone}, which does not exist"
+            f"of embeddings. Received: {path}, which does not exist"
         ) from None
-    if _has_store(config):
-        store.LogitStore.open(config.store.path)
 
 
 def _is_store(path):

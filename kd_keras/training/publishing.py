@@ -138,16 +138,19 @@ def check_export_path(stage, depends_on):
     files.check_directory(export_path(stage), remedy=_REMEDY)
 
 
-def holding_export(stage):
-    """Context that keeps other runs from exporting to the stage's path.
+def holding(savedmodels, name):
+    """Context that keeps other runs from exporting a model of the same name.
+
+    Args:
+        savedmodels: path; see `prepare.Context`.
+        name: str, the model's name.
 
     Raises:
         ValueError: on entry, if another run holds it.
     """
-    path = export_path(stage)
     return locks.holding(
-        path.parent,
-        part=path.name,
+        savedmodels,
+        part=name,
         remedy="take another --savedmodels or --config.name",
     )
 

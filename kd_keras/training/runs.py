@@ -33,9 +33,9 @@ def run(
     """Runs stages one after the other, except for those that are finished.
 
     Everything that can be refused is refused before anything is written. The
-    run directories of all stages are locked until the last one has ended; see
-    `utils.locks`. With TF_CONFIG all of its workers call this and train
-    together, and the chief alone writes.
+    run directories of all stages and the paths that they export to are locked
+    until the last one has ended; see `utils.locks`. With TF_CONFIG all of its
+    workers call this and train together, and the chief alone writes.
 
     Args:
         config: `ConfigDict`; see `kd_keras.config`.
@@ -60,9 +60,9 @@ def run(
 
     Raises:
         ValueError: if the configuration, the data, the teacher or the work
-            directory cannot be used, another process holds the directory, or
-            the loss becomes NaN; with several workers, if they differ, or one
-            of them ends.
+            directory cannot be used, another process holds the directory or
+            the path of an export, or the loss becomes NaN; with several
+            workers, if they differ, or one of them ends.
     """
     if restart and extend:
         raise ValueError(
@@ -112,7 +112,10 @@ def _run_stages(context, stages, restart):
             for directory in stage.directories():
                 held.enter_context(locks.holding(directory))
                 scratch.clear(directory)
-            held.enter_context(publishing.holding_export(stage))
+            for name in stage.exports():
+                held.enter_context(
+                    publishing.holding(context.savedmodels, name)
+                )
         for stage in chosen:
             stage.plan()
         reports = [stage.run(restart=restart) for stage in chosen]

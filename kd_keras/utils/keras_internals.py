@@ -7,6 +7,7 @@ so a new version of these packages breaks this file alone.
 import collections
 import contextlib
 import inspect
+import os
 import typing
 
 
@@ -162,11 +163,12 @@ def prepare_from_files(builder, find_files):
     builder.download_and_prepare()
 
 
-def keras_home():
-    """The folder of Keras's cache: str."""
+def downloads():
+    """The folder below which `keras.utils.get_file` downloads: str."""
     from keras.src.backend import config
 
-    return config.keras_home()
+    home = os.path.expanduser(config.keras_home())
+    return home if os.access(home, os.W_OK) else "/tmp/.keras"
 
 
 def producer(tensor):

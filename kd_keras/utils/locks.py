@@ -89,7 +89,9 @@ def holding(
     finally:
         if file is not None:
             # Removed while held: a process that waits looks for a new file.
-            path.unlink(missing_ok=True)
+            # That of another user may stay: without a holder it is free.
+            with contextlib.suppress(PermissionError):
+                path.unlink(missing_ok=True)
             os.close(file)
         for folder in made:
             with contextlib.suppress(OSError):
@@ -215,7 +217,7 @@ def _open_or_make(path):
             failure = error
         except (FileExistsError, NotADirectoryError) as error:
             raise ValueError(
-                "a run, a store and exports need a directory. Received: "
+                "runs, stores, exports and data need a directory. Received: "
                 f"{path.parent}, where a file is in the way"
             ) from error
         except OSError as error:

@@ -63,9 +63,12 @@ def test_what_a_killed_process_fetched_is_removed(
     def killed(command, *, cwd, **options):
         pid = os.fork()
         if not pid:
-            with scratch.directory(pathlib.Path(cwd).parent) as left:
-                (left / "package.tgz").touch()
-                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                with scratch.directory(pathlib.Path(cwd).parent) as left:
+                    (left / "package.tgz").touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+            finally:
+                os._exit(1)
         os.waitpid(pid, 0)
         raise ValueError("killed")
 
@@ -84,9 +87,10 @@ def test_what_a_killed_process_fetched_is_removed(
     ("lines", "reason"),
     [
         (
-            ["npm warn old", "npm error code E404", "npm error a hint"],
-            "npm error code E404",
+            ["npm warn old", "npm error E404", "npm error GET", "npm error z"],
+            "npm error E404; npm error GET$",
         ),
+        (["no such option"], "no such option"),
         ([], "failed"),
     ],
 )
@@ -94,11 +98,12 @@ def test_the_first_error_of_a_package_manager_is_the_reason(
     tmp_path, monkeypatch, lines, reason
 ):
     def run(command, *, cwd, env, **options):
-        # A home directory may be read-only.
+        # The home directory is read-only.
         assert env["npm_config_cache"].startswith(cwd)
         return SimpleNamespace(returncode=1, stderr="\n".join(lines))
 
     monkeypatch.setattr(packages.shutil, "which", lambda name: "npm")
+    monkeypatch.setattr(packages.os, "access", lambda path, mode: False)
     monkeypatch.setattr(packages.subprocess, "run", run)
     with pytest.raises(ValueError, match=f"npm package p: {reason}"):
         packages.fetch_npm_package("p", str(tmp_path))

@@ -46,8 +46,22 @@ def test_what_a_network_does_before_its_inner_model_is_kept():
     inner = keras.Model(inputs, keras.layers.Dense(4)(pooled))
     doubled = keras.layers.Rescaling(2.0)(inputs)
     # The name is that of a network that resizes its images.
-    network = keras.Model(inputs, inner(doubled), name="own_resized")
+    networks = [
+        keras.Model(inputs, inner(doubled), name="own_resized"),
+        keras.Sequential(
+            [inputs, keras.layers.Rescaling(2.0), inner], name="other_resized"
+        ),
+    ]
+    images = np.random.default_rng(0).normal(size=(5, 8, 8, 3))
+    for network in networks:
+        features = backbone.backbone(network)(images)
+        np.testing.assert_allclose(features, 2 * images.max((1, 2)), rtol=1e-6)
+
+
+def test_a_sequential_network_loses_its_classifier():
+    layers = [keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(4)]
+    network = keras.Sequential([keras.Input((8, 8, 3)), *layers])
     images = np.random.default_rng(0).normal(size=(5, 8, 8, 3))
     np.testing.assert_allclose(
-        backbone.backbone(network)(images), 2 * images.max((1, 2)), rtol=1e-6
+        backbone.backbone(network)(images), images.max((1, 2)), rtol=1e-6
     )

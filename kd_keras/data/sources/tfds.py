@@ -318,8 +318,8 @@ def _prepare(builder):
 
 def _check_writable(builder):
     """Raises a ValueError if a set cannot be prepared for want of leave."""
-    folders = pathlib.Path(builder.data_dir).absolute().parents
-    existing = next(x for x in folders if x.exists())
+    folder = pathlib.Path(builder.data_dir).absolute()
+    existing = next(x for x in (folder, *folder.parents) if x.exists())
     if not os.access(existing, os.W_OK):
         raise ValueError(
             f"{builder.name} must be prepared, or data.data_dir must be a "

@@ -162,6 +162,10 @@ class Stage(abc.ABC):
         """The run directories that the stage writes: list of paths."""
         return [self.run_dir.path]
 
+    def exports(self):
+        """The names of the models that the stage exports: list of str."""
+        return [self.model_name]
+
     @classmethod
     def check_config(cls, config, *, savedmodels, stages):
         """Raises a ValueError for mistakes that show without the data.

@@ -12,6 +12,11 @@ from kd_keras.training.stages import base, training_stage
 _log = logging.getLogger(__name__)
 
 
+def name_of(config, index):
+    """The name of the model of one specialist: str."""
+    return f"{config.name}_specialist_{index}"
+
+
 class SpecialistFields:
     """The configuration of a stage for one specialist or for all of them."""
 
@@ -61,7 +66,7 @@ class Specialist(SpecialistFields, training_stage.TrainingStage):
         self.answers = generalist
         self._inputs = inputs
         self._initial_weights = initial_weights
-        self.model_name = f"{self.config.name}_specialist_{index}"
+        self.model_name = name_of(self.config, index)
         self.run_dir = run_directory.RunDir(
             context.workdir / self.name / str(index), self.name
         )

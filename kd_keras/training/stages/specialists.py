@@ -46,6 +46,15 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
         members = range(self.fields.num_specialists)
         return [path, *(path / str(index) for index in members)]
 
+    def exports(self):
+        """The combination's name and the specialists', or only the chosen's."""
+        only = self.fields.only
+        if only >= 0:
+            return [specialist.name_of(self.config, only)]
+        members = range(self.fields.num_specialists)
+        names = [specialist.name_of(self.config, index) for index in members]
+        return [self.model_name, *names]
+
     def plan(self):
         # Specialists that were trained one by one have no combination yet.
         if self.fields.only < 0 and self.run_dir.config_path.exists():

@@ -18,6 +18,7 @@ from kd_keras.training import (
     teacher_paths,
 )
 from kd_keras.training.stages import base, teacher, training_stage
+from kd_keras.utils import remote
 
 
 class StudentStage(training_stage.TrainingStage):
@@ -67,8 +68,6 @@ class StudentStage(training_stage.TrainingStage):
     def check_config(cls, config, *, savedmodels, stages):
         super().check_config(config, savedmodels=savedmodels, stages=stages)
         is_replaced = config.store.path not in ("", "auto")
-        if is_replaced:
-            store.LogitStore.open(config.store.path)
         loss = config.distill.loss
         if (
             losses.activation_of(loss) == "sigmoid"
@@ -82,6 +81,8 @@ class StudentStage(training_stage.TrainingStage):
             )
         if config.teacher.path or not (is_replaced or "teacher" in stages):
             teacher_paths.check(config, savedmodels)
+        if is_replaced and not remote.is_remote(config.store.path):
+            store.LogitStore.open(config.store.path)
 
     def check(self):
         super().check()

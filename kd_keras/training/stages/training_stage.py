@@ -2,6 +2,7 @@
 
 import abc
 import logging
+import pathlib
 
 import keras
 
@@ -11,6 +12,7 @@ from kd_keras.models import backbone, macs, quantization
 from kd_keras.teachers import starting_weights, stored_layers
 from kd_keras.training import extension, fitting, publishing
 from kd_keras.training.stages import base
+from kd_keras.utils import remote
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +38,10 @@ class TrainingStage(base.Stage):
     def check_config(cls, config, *, savedmodels, stages):
         super().check_config(config, savedmodels=savedmodels, stages=stages)
         path = cls.weights_path(config)
-        if path:
+        earlier = stages[: stages.index(cls.name)]
+        written = {*earlier, *(f"{config.name}_{name}" for name in earlier)}
+        is_written = not written.isdisjoint(pathlib.PurePath(path).parts)
+        if path and not remote.is_remote(path) and not is_written:
             stored_layers.check(path, field=f"{cls.role}.weights")
 
     @abc.abstractmethod

@@ -16,6 +16,7 @@ from kd_keras import config as config_lib
 from kd_keras.distillation import specialists
 from kd_keras.teachers import loading
 from kd_keras.training import checkpoints, fitting, runs
+from kd_keras.utils import locks
 
 
 def small_config(**overrides):
@@ -124,8 +125,20 @@ def test_a_student_learns_from_the_combination(run, report):
 
 
 @pytest.mark.slow
+def test_a_specialist_that_another_process_trains_is_refused(run, report):
+    for held, only in (("small_specialist_1", 1), ("small_specialist_0", -1)):
+        with (
+            locks.holding(run.folder / "models", part=held),
+            pytest.raises(locks.HeldError, match=f"{held} in it"),
+        ):
+            run("specialist", workdir="cut", **{"specialist.only": only})
+
+
+@pytest.mark.slow
 def test_an_interruption_within_a_specialist_ends_in_the_same_bits(run, report):
-    alone = run("specialist", workdir="cut", **{"specialist.only": 1})
+    # Another process may train another specialist meanwhile.
+    with locks.holding(run.folder / "models", part="small_specialist_0"):
+        alone = run("specialist", workdir="cut", **{"specialist.only": 1})
     assert alone["classes"] == report["class_sets"][1]
     folder = run.folder / "cut" / "specialist"
     assert [path.name for path in folder.iterdir()] == ["1"]

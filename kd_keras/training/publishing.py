@@ -21,7 +21,8 @@ from kd_keras.utils import files, locks, manifests
 
 _log = logging.getLogger(__name__)
 
-_REMEDY = "take another --savedmodels or --config.name, or remove it"
+_OTHER_NAME = "take another --savedmodels or --config.name"
+_REMEDY = f"{_OTHER_NAME}, or remove it"
 # Files without which there is no SavedModel.
 _NEEDED = ("saved_model.pb", "variables/variables.index")
 
@@ -148,11 +149,7 @@ def holding(savedmodels, name):
     Raises:
         ValueError: on entry, if another run holds it.
     """
-    return locks.holding(
-        savedmodels,
-        part=name,
-        remedy="take another --savedmodels or --config.name",
-    )
+    return locks.holding(savedmodels, part=name, remedy=_OTHER_NAME)
 
 
 def export_list_path(stage):

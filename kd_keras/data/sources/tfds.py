@@ -317,7 +317,7 @@ def _prepare(builder):
 
 
 def _check_writable(builder):
-    """Raises a ValueError if a set cannot be prepared for want of leave."""
+    """Raises a ValueError if a set's folder may not be written."""
     folder = pathlib.Path(builder.data_dir).absolute()
     existing = next(x for x in (folder, *folder.parents) if x.exists())
     if not os.access(existing, os.W_OK):

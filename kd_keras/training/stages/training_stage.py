@@ -40,8 +40,9 @@ class TrainingStage(base.Stage):
         path = cls.weights_path(config)
         earlier = stages[: stages.index(cls.name)]
         written = {*earlier, *(f"{config.name}_{name}" for name in earlier)}
-        is_written = not written.isdisjoint(pathlib.PurePath(path).parts)
-        if path and not remote.is_remote(path) and not is_written:
+        # An earlier stage may write the file.
+        is_later = not written.isdisjoint(pathlib.PurePath(path).parts)
+        if path and not remote.is_remote(path) and not is_later:
             stored_layers.check(path, field=f"{cls.role}.weights")
 
     @abc.abstractmethod

@@ -119,9 +119,9 @@ SECTION = Section(
         Field(
             "mirrored",
             False,
-            "Averages the teacher's predictions of an image and of its mirror "
-            "image: better labels in twice the time, for images that may be "
-            "mirrored.",
+            "Averages the teacher's predictions and features of an image and "
+            "of its mirror image: better labels in twice the time, for images "
+            "that may be mirrored.",
         ),
         Field(
             "weights",

@@ -13,6 +13,7 @@ from kd_keras.teachers import (
     fingerprint,
     image_checks,
     loading,
+    outputs,
     trained_on,
     wrapping,
 )
@@ -72,10 +73,9 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
 
     def logits(images):
         each = [member(images) for member in members]
-        chosen = activation
-        if chosen is None:
-            chosen = "sigmoid" if each[0].shape[-1] == 1 else "softmax"
-        return _MEAN_LOGITS[chosen](shares, mean, each)
+        return _mean_logits(
+            each, shares=shares, mean=mean, activation=activation
+        )
 
     return Teacher(
         logits,
@@ -88,28 +88,59 @@ def combine(members, *, weights=(), mean="arithmetic", activation=None):
     )
 
 
-def mirrored(teacher):
-    """Makes a teacher that sees the mirror image of each image.
+def with_mirror_image(teacher, *, mean="arithmetic", activation=None):
+    """Makes a teacher that answers the same for an image and its mirror image.
+
+    Its answers are the means of those for both. Maps of features `(batch,
+    height, width, channels)` are mirrored back first.
 
     Args:
         teacher: `Teacher`.
+        mean, activation: of its predictions; see `combine`.
 
     Returns:
-        `Teacher`. Together with the teacher itself, `combine` makes a teacher
-        that predicts the same for an image and for its mirror image.
+        `Teacher`.
+
+    Raises:
+        ValueError: if it has features of tokens, whose positions are unknown.
     """
+    if any(len(shape) == 2 for shape in teacher.feature_shapes):
+        raise ValueError(
+            "features of a teacher.mirrored must be maps or pooled: the "
+            "positions of tokens are unknown. Received: features of shape "
+            f"{', '.join(map(str, teacher.feature_shapes))}, {teacher.path}"
+        )
 
     def function(images):
-        return teacher.function(tf.reverse(images, [2]))
+        seen = outputs.as_outputs(teacher.function(images))
+        mirrored = teacher.function(tf.reverse(images, [2]))
+        mirrored = outputs.as_outputs(mirrored)
+        logits = None
+        if teacher.has_logits:
+            logits = _mean_logits(
+                [seen.logits, mirrored.logits],
+                shares=(0.5, 0.5),
+                mean=mean,
+                activation=activation,
+            )
+        pairs = zip(seen.features, mirrored.features)
+        features = ((a + _mirrored_back(b)) / 2 for a, b in pairs)
+        return outputs.Outputs(logits, tuple(features))
 
     def preprocessed_by(name):
-        return mirrored(teacher.preprocessed_by(name))
+        return with_mirror_image(
+            teacher.preprocessed_by(name), mean=mean, activation=activation
+        )
 
     return teacher.replaced(
         function=function,
-        path=f"{teacher.path} (mirrored)",
+        path=f"{teacher.path} (and mirrored)",
         preprocessed_by=teacher.preprocessed_by and preprocessed_by,
     )
+
+
+def _mirrored_back(feature):
+    return tf.reverse(feature, [2]) if len(feature.shape) == 4 else feature
 
 
 def _preprocessing(members, weights, mean, activation):
@@ -187,7 +218,14 @@ def _sigmoid_logits(shares, mean, logits):
     return _log_mean(shares, mean, yes) - _log_mean(shares, mean, no)
 
 
-_MEAN_LOGITS = {"softmax": _softmax_logits, "sigmoid": _sigmoid_logits}
+_MEANS_OF = {"softmax": _softmax_logits, "sigmoid": _sigmoid_logits}
+
+
+def _mean_logits(logits, *, shares, mean, activation):
+    """Logits of the mean of predictions; see `combine`."""
+    if activation is None:
+        activation = "sigmoid" if logits[0].shape[-1] == 1 else "softmax"
+    return _MEANS_OF[activation](shares, mean, logits)
 
 
 def _log_mean(shares, mean, log_probs):
@@ -281,27 +319,28 @@ class TeacherFiles:
         Raises:
             ValueError: if features of combined predictions are requested.
         """
-        is_combined = len(self.paths) > 1 or self._mirrored
-        if is_combined and any(one.features for one in self.options):
+        if len(self.paths) > 1 and any(one.features for one in self.options):
             raise ValueError(
-                "teachers that are combined (several paths, or "
-                "teacher.mirrored) must have no features to match: only "
-                "predictions have a mean. Received: features of "
+                "teachers that are combined must have no features to match: "
+                "only predictions have a mean. Received: features of "
                 f"{', '.join(self.paths)}"
             )
         members = [
             loading.load(path, options, field="teacher.image_size")
             for path, options in zip(self.paths, self.options)
         ]
-        weights = list(self._weights)
         if self._mirrored:
-            members += list(map(mirrored, members))
-            weights *= 2
+            members = [
+                with_mirror_image(
+                    member, mean=self._mean, activation=self.activation
+                )
+                for member in members
+            ]
         if len(members) == 1:
             return members[0]
         return combine(
             members,
-            weights=weights,
+            weights=self._weights,
             mean=self._mean,
             activation=self.activation,
         )

@@ -136,11 +136,63 @@ def test_mirrored_predictions_are_averaged(weights, tmp_path):
     )
 
 
+def test_features_are_averaged_with_those_of_the_mirror_image(tmp_path):
+    network = nets.make_network(convolution=True)
+    network.save(tmp_path / "a.keras")
+    maps = next(x.name for x in network.layers if "conv" in x.name)
+    options = [TeacherOptions(features=(maps, ""))]
+    files = ensemble.TeacherFiles(
+        [tmp_path / "a.keras"], options=options, mirrored=True
+    )
+    outputs_of = keras.Model(
+        network.input,
+        [network.get_layer(maps).output, network.layers[-1].input],
+    )
+    images = nets.make_images(4)
+    seen, mirrored = outputs_of(images), outputs_of(images[:, :, ::-1])
+    answer = files.teacher.outputs(images)
+    assert len(answer.features) == 2
+    np.testing.assert_allclose(
+        answer.features[0],
+        (seen[0] + mirrored[0][:, :, ::-1]) / 2,
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(
+        answer.features[1], (seen[1] + mirrored[1]) / 2, atol=1e-6
+    )
+
+
+def test_an_embedding_is_averaged_with_that_of_the_mirror_image(tmp_path):
+    network = nets.make_network()
+    network.save(tmp_path / "a.keras")
+    options = [TeacherOptions(outputs="features", features=("",))]
+    files = ensemble.TeacherFiles(
+        [tmp_path / "a.keras"], options=options, mirrored=True
+    )
+    images = nets.make_images(4)
+    answer = files.teacher.outputs(images)
+    assert answer.logits is None
+    expected = (network(images) + network(images[:, :, ::-1])) / 2
+    np.testing.assert_allclose(answer.features[0], expected, atol=1e-6)
+
+
+def test_tokens_cannot_be_mirrored(tmp_path):
+    inputs = keras.Input((4, 4, 1))
+    tokens = keras.layers.Reshape((16, 1), name="tokens")(inputs)
+    x = keras.layers.Flatten()(tokens)
+    path = tmp_path / "a.keras"
+    keras.Model(inputs, keras.layers.Dense(3)(x)).save(path)
+    options = [TeacherOptions(features=("tokens",))]
+    files = ensemble.TeacherFiles([path], options=options, mirrored=True)
+    with pytest.raises(ValueError, match=r"tokens.*Received.*\(16, 1\), .*a.k"):
+        _ = files.teacher
+
+
 def test_features_of_several_teachers_are_refused(tmp_path):
     path = tmp_path / "a.keras"
     nets.make_network().save(path)
-    options = [TeacherOptions(features=("",))]
-    files = ensemble.TeacherFiles([path], options=options, mirrored=True)
+    options = [TeacherOptions(features=("",))] * 2
+    files = ensemble.TeacherFiles([path, path], options=options)
     with pytest.raises(ValueError, match="no features.*Received:.*a.keras"):
         _ = files.teacher
 

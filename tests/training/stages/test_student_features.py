@@ -47,11 +47,13 @@ def embeddings_only(path, teacher_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mirrored", [False, True])
 def test_features_teach_beside_logits_live_and_stored(
-    run, tmp_path, teacher_path
+    run, tmp_path, teacher_path, mirrored
 ):
     options = {
         "teacher.path": str(teacher_path),
+        "teacher.mirrored": mirrored,
         "student.epochs": 2,
         "distill.features.loss": "mse",
         "distill.features.teacher": "embedding, map",

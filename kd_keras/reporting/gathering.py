@@ -8,6 +8,7 @@ from kd_keras.data import few_labels, sources
 from kd_keras.evaluation import comparison, metrics, predict
 from kd_keras.reporting import models as models_lib
 from kd_keras.reporting import records
+from kd_keras.teachers import fingerprint
 from kd_keras.utils import provenance, remote
 
 _log = logging.getLogger(__name__)
@@ -53,10 +54,12 @@ def gather(
     workdir = workdir and pathlib.Path(workdir)
     savedmodels = pathlib.Path(savedmodels)
     config, recorded = records.configuration(workdir, savedmodels, name)
+    student = models_lib.path_of("student", config.name, workdir, savedmodels)
     exported = records.exported_files(
         exports,
         savedmodels / f"{config.name}_student_exports",
-        students=[f"{config.name}_student", "student.keras"],
+        names=[f"{config.name}_student", "student.keras"],
+        weights=student and fingerprint.fingerprint(student),
     )
     onnx = _onnx_file(exported, needed=onnx_needed)
     models = models_lib.find(config, workdir, savedmodels)

@@ -1,12 +1,15 @@
 """Finds the models of the report, and makes the rows of its first table."""
 
 import dataclasses
+import logging
 import pathlib
 
 from kd_keras.deployment import formats
 from kd_keras.evaluation import comparison
 from kd_keras.teachers import copies, loading
 from kd_keras.training import run_directory, stages, teacher_files
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
@@ -40,17 +43,19 @@ def find(config, workdir, savedmodels):
         List of `Model`, the teacher first.
 
     Raises:
-        ValueError: if there is no teacher or no student.
+        ValueError: if there is no teacher or no student, or its run is not
+            finished.
     """
     models = []
     for role in stages.ALL:
-        path = _find_path(role, config.name, workdir, savedmodels)
         if role == "teacher" and _all_exist(config.teacher.path):
             files = teacher_files.find(config, savedmodels)
             paths = [pathlib.Path(path) for path in files.paths]
             teacher = comparison.as_classifier(files.teacher)
             models.append(_model(role, paths, teacher))
-        elif path:
+            continue
+        path = path_of(role, config.name, workdir, savedmodels)
+        if path:
             models.append(_model(role, [path], loading.load_classifier(path)))
         elif role != "baseline":
             raise ValueError(
@@ -75,12 +80,36 @@ def _exists(path):
         return False
 
 
-def _find_path(role, name, workdir, savedmodels):
-    """The path of a finished stage's model, or None."""
+def path_of(role, name, workdir, savedmodels):
+    """The path of a stage's model, in the run's directory or exported.
+
+    The export may be another run's. So it takes no place of a run that was
+    begun and is not finished.
+
+    Args:
+        role: `teacher`, `student` or `baseline`.
+        name: str, the configuration's.
+        workdir, savedmodels: as of `find`.
+
+    Returns:
+        Path, or None without a model.
+
+    Raises:
+        ValueError: if the run of a teacher or student is not finished.
+    """
     if workdir:
         run = run_directory.RunDir(workdir / role, role)
         if run.report():
             return run.model_path
+        if run.recorded():
+            what = f"{run.path} is not finished"
+            if role != "baseline":
+                raise ValueError(
+                    f"the report needs a finished {role}: the same kd-keras "
+                    f"train resumes it. Received: {what}"
+                )
+            _log.warning("%s: left out; %s", role, what)
+            return None
     path = savedmodels / f"{name}_{role}"
     return path if path.is_dir() else None
 

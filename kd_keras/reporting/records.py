@@ -1,11 +1,14 @@
 """Reads the records of runs, exports and timings that the report shows."""
 
+import logging
 import pathlib
 
 from kd_keras import config as config_lib
 from kd_keras.deployment import export_records
 from kd_keras.deployment.formats import FORMATS
 from kd_keras.utils import manifests, records
+
+_log = logging.getLogger(__name__)
 
 _REMEDY = "put the run's own file back, or train again with --restart"
 _TIMING = {
@@ -72,19 +75,22 @@ def _update(config, path):
         raise records.damaged(path, error, what=what, remedy=_REMEDY) from error
 
 
-def exported_files(exports, default, *, students):
+def exported_files(exports, default, *, names, weights):
     """Returns the rows of `exports.json`, each with the `path` of its file.
 
-    The row of the exported model itself is left out.
+    These are the files of the student: those of a model with its weights. Of
+    a record without weights, they are those of a model with its name, or of
+    one that is not recorded.
 
     Args:
         exports: str or path of a directory of `kd_keras.export`, or None.
         default: path that is used without `exports`; it need not exist.
-        students: names of the student's model files. They choose rows where
-            the directory holds the exports of several models.
+        names: names of the student's model files.
+        weights: str, the `fingerprint` of the student, or None without one.
 
     Raises:
-        ValueError: if `exports` has no `exports.json`, or a file is missing.
+        ValueError: if `exports` has no `exports.json`, or holds files of other
+            models alone, or a file is missing.
     """
     path = pathlib.Path(exports or default) / "exports.json"
     if not path.exists():
@@ -94,19 +100,36 @@ def exported_files(exports, default, *, students):
                 f"{exports}, without exports.json"
             )
         return []
-    rows = [
-        row
-        for row in export_records.read(path.parent)
-        if row["format"] != "model"
-    ]
-    models = {row["model"] for row in rows}
-    if len(models) > 1:
-        rows = [row for row in rows if _name_of(row["model"]) in students]
-    return [_exported(path, row) for row in rows]
+    rows = export_records.read(path.parent)
+    recorded = {
+        row["model"]: row.get("weights_sha256")
+        for row in rows
+        if row["format"] == "model"
+    }
+    rows = [row for row in rows if row["format"] != "model"]
+
+    def is_of_student(row):
+        model = row["model"]
+        if recorded.get(model) and weights:
+            return recorded[model] == weights
+        return model is None or pathlib.PurePath(model).name in names
+
+    of_student = list(filter(is_of_student, rows))
+    if rows and not of_student:
+        _report_others(path.parent, rows, is_given=bool(exports))
+    return [_exported(path, row) for row in of_student]
 
 
-def _name_of(model):
-    return pathlib.PurePath(model or "").name
+def _report_others(directory, rows, *, is_given):
+    """Raises an error, or logs, that exports are of other models alone."""
+    models = ", ".join(sorted({str(row["model"]) for row in rows}))
+    found = f"{directory} with files of {models}"
+    if is_given:
+        raise ValueError(
+            "--exports must hold files of the student: run kd-keras export "
+            f"with it. Received: {found}"
+        )
+    _log.warning("exports: left out %s", found)
 
 
 def _exported(path, row):

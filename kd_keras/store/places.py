@@ -199,6 +199,7 @@ class Directory:
                 manifest_lib.write(self.path, manifest)
             for name in written:
                 (self.path / name).unlink(missing_ok=True)
+        locks.clear(self.path)
         # More than 0 if a record was damaged.
         return self.count_left(manifest)
 

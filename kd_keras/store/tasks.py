@@ -125,8 +125,11 @@ def left(directory, manifest):
             "store: writes %s again, which is missing or damaged",
             files.named(sorted(repaired)),
         )
-        # For other processes, and for the next one after an interruption.
-        directory.forget(found)
+        # For other processes, and for the next one after an interruption. Not
+        # those that were never done: another process may just end one.
+        directory.forget(
+            [task for task in found if not repaired.isdisjoint(task.files)]
+        )
     return found
 
 

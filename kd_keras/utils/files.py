@@ -20,8 +20,10 @@ MARK = manifests.GENERATOR
 # The part of a file that is searched for the mark.
 _HEAD_BYTES = 4096
 # The command that wrote a file: it follows the mark, or in files of version
-# 0.2 and earlier, it is in the command line there.
-_WRITER = re.compile(rf"{MARK}(?: (\w+)| \((?:kd-keras |python -m \w+\W)(\w+))")
+# 0.2 and earlier, it is in the command line there. Their pages have none.
+_WRITER = re.compile(
+    rf"{MARK}(?: (\w+)| \((?:kd-keras |python -m \w+\W)(\w+)|\">)"
+)
 # Files of somebody else that an error names, at most.
 _NAMED = 5
 
@@ -95,13 +97,14 @@ def check_output(path, *, by):
         )
     with open(target, "rb") as file:
         head = file.read(_HEAD_BYTES).decode(errors="replace")
-    if head and MARK not in head:
-        raise ValueError(
-            "an output file must be new or written by this program. Received: "
-            f"{path}, which is another file; take another name or remove it"
-        )
     writer = _WRITER.search(head)
-    if writer and by not in writer.groups():
+    if head and not writer:
+        raise ValueError(
+            "an output file must be new or written by a command of this "
+            f"program. Received: {path}, which is another file; take another "
+            "name or remove it"
+        )
+    if head and any(writer.groups()) and by not in writer.groups():
         raise ValueError(
             "an output file must be new or written by the same command. "
             f"Received: {path}, written by {writer[1] or writer[2]}; take "

@@ -159,6 +159,19 @@ def claiming(path):
             os.close(file)
 
 
+def clear(directory):
+    """Removes the lock files that ended processes left in a directory.
+
+    Args:
+        directory: str or path.
+    """
+    for path in filter(is_lock, pathlib.Path(directory).iterdir()):
+        # Another process may remove it first.
+        with contextlib.suppress(OSError), claiming(path) as is_left:
+            if is_left:
+                path.unlink()
+
+
 def is_lock(path):
     """Whether a path names a lock file of `holding`."""
     return path.name.startswith(_PREFIX) and not path.is_symlink()

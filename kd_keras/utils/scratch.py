@@ -1,6 +1,8 @@
 """Temporary directories that a killed process leaves to a later one."""
 
 import contextlib
+import errno
+import os
 import pathlib
 import shutil
 import tempfile
@@ -9,6 +11,8 @@ from kd_keras.utils import locks
 
 _PREFIX = ".kd_keras-new-"
 _OWNER = "owner.json"
+# What a write fails with, without naming the file.
+_NOT_WRITTEN = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
 # Attempts to make a directory, which others may clear before it has an owner.
 _ATTEMPTS = 100
 
@@ -21,11 +25,16 @@ def directory(parent):
 
     Args:
         parent: str or path; made if needed.
+
+    Raises:
+        OSError: if a file cannot be written, as on a full disc. It names
+            `parent`, which the error of a write does not.
     """
     parent = pathlib.Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
     clear(parent)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_naming(parent))
         made = _make(parent, stack)
         try:
             yield made
@@ -49,6 +58,25 @@ def literal(path):
 def is_scratch(path):
     """Whether a path names a temporary directory of this program."""
     return path.name.startswith(_PREFIX) and not path.is_symlink()
+
+
+@contextlib.contextmanager
+def _naming(parent):
+    """Adds the directory to errors of writes into it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        if error.errno in _NOT_WRITTEN:
+            reason = os.strerror(error.errno)
+        elif "requested and" in str(error):
+            # NumPy's error: "8000 requested and 4064 written".
+            reason = f"the disc may be full ({error})"
+        else:
+            raise
+        number = error.errno or errno.EIO
+        raise OSError(number, reason, str(parent)) from error
 
 
 def _make(parent, stack):

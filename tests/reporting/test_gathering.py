@@ -13,6 +13,7 @@ import pytest
 import report_runs
 
 from kd_keras import config as config_lib
+from kd_keras.deployment import export_records
 from kd_keras.reporting import gathering, models, records
 from kd_keras.training import run_directory
 
@@ -120,9 +121,75 @@ def test_a_record_of_exports_names_files_beside_it(tmp_path, text, message):
     text = text.replace("{tmp_path}", str(tmp_path))
     (folder / "exports.json").write_text(text)
     with pytest.raises(ValueError, match=re.escape(message)):
-        records.exported_files(folder, None, students=[])
+        records.exported_files(folder, None, names=[], weights="ours")
     (folder / "exports.json").write_text(row())
-    assert (
-        records.exported_files(folder, None, students=[])[0]["path"].name
-        == "a.onnx"
+    (found,) = records.exported_files(folder, None, names=[], weights="ours")
+    assert found["path"].name == "a.onnx"
+
+
+def write_exports(folder, models):
+    """An `exports.json` of models: dict of their paths to their weights."""
+    folder.mkdir()
+    rows = []
+    for model, weights in models.items():
+        name = pathlib.Path(model).stem
+        (folder / f"{name}.onnx").touch()
+        of_all = {"errors": 1, "examples": 2, "bytes": 0, "model": model}
+        rows += [
+            {"format": "model", "file": name, "weights_sha256": weights},
+            {"format": "onnx", "file": f"{name}.onnx"},
+        ]
+        rows[-2:] = [{**of_all, **row} for row in rows[-2:]]
+    text = export_records.text(rows, model=model, command="kd-keras export")
+    (folder / "exports.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    "models, expected",
+    [
+        ({"a/student.keras": "ours", "b/teacher": "other"}, ["student.onnx"]),
+        # Renamed, or exported to a SavedModel: the same weights.
+        ({"elsewhere/renamed": "ours"}, ["renamed.onnx"]),
+        # Of an older record.
+        ({"a/tiny_student": None, "b/teacher": None}, ["tiny_student.onnx"]),
+    ],
+)
+def test_exports_of_the_student_are_known_by_its_weights(
+    tmp_path, models, expected
+):
+    folder = tmp_path / "exports"
+    write_exports(folder, models)
+    found = records.exported_files(
+        folder, None, names=["tiny_student"], weights="ours"
     )
+    assert [row["path"].name for row in found] == expected
+
+
+@pytest.mark.parametrize(
+    "model", [{"b/teacher": "other"}, {"tiny_student": "trained again"}]
+)
+def test_exports_of_another_model_are_refused_or_left_out(
+    tmp_path, model, caplog
+):
+    folder = tmp_path / "exports"
+    write_exports(folder, model)
+    chosen = {"names": ["tiny_student"], "weights": "ours"}
+    with pytest.raises(ValueError, match=f"files of {next(iter(model))}"):
+        records.exported_files(folder, None, **chosen)
+    assert records.exported_files(None, folder, **chosen) == []
+    assert f"left out {folder} with files of" in caplog.text
+
+
+def test_no_export_takes_the_place_of_an_unfinished_run(tmp_path, caplog):
+    config = config_lib.default_config()
+    for role in ("student", "baseline"):
+        run = run_directory.RunDir(tmp_path / "runs" / role, role)
+        run.start(config, {}, command="", environment={})
+        (tmp_path / "models" / f"tiny_{role}").mkdir(parents=True)
+    places = "tiny", tmp_path / "runs", tmp_path / "models"
+    with pytest.raises(ValueError, match="resumes it.*student is not finished"):
+        models.path_of("student", *places)
+    assert models.path_of("baseline", *places) is None
+    assert "baseline: left out" in caplog.text
+    exported = tmp_path / "models" / "tiny_student"
+    assert models.path_of("student", "tiny", None, places[2]) == exported

@@ -12,6 +12,7 @@ from kd_keras import store
 from kd_keras.data import datasets
 from kd_keras.store import manifest as manifests
 from kd_keras.store import places, tasks
+from kd_keras.utils import locks
 
 
 @pytest.fixture
@@ -138,6 +139,29 @@ def test_a_damaged_store_is_unfinished_until_all_is_repaired(
     assert directory.count_left(manifests.read(directory.path)) == 1
     with pytest.raises(ValueError, match="must be finished"):
         kd_keras.LogitStore.open(directory.path)
+
+
+def test_repairing_forgets_no_task_that_another_process_may_just_end(begun):
+    directory, manifest, outputs_of = begun
+    done = tasks.find(manifest, 1)
+    tasks.run(directory, manifest, done, outputs_of)
+    (directory.path / done.files[0]).unlink()
+    forgotten = []
+    directory.forget = forgotten.extend
+    assert [t.number for t in tasks.left(directory, manifest)] == [0, 1, 2, 3]
+    assert [task.number for task in forgotten] == [1]
+
+
+def test_a_finished_store_has_no_locks_of_processes_that_were_killed(begun):
+    directory, manifest, outputs_of = begun
+    left = directory.path / ".kd_keras-lock-0-of-3"
+    left.touch()
+    with locks.holding(directory.path, part="1-of-3"):
+        for task in tasks.all_tasks(manifest):
+            tasks.run(directory, manifest, task, outputs_of)
+        assert directory.finish() == 0
+        held = list(filter(locks.is_lock, directory.path.iterdir()))
+        assert [path.name for path in held] == [".kd_keras-lock-1-of-3"]
 
 
 def test_removing_a_store_removes_the_records_of_its_tasks(begun):

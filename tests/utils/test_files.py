@@ -65,6 +65,14 @@ def test_a_command_replaces_only_its_own_files(tmp_path, head):
     files.check_output(path, by="report")
 
 
+def test_the_manifest_is_no_output_of_a_command(tmp_path):
+    with files.replacing_directory(tmp_path / "model") as new:
+        (new / "weights").write_text("")
+    path = tmp_path / "model" / manifests.NAME
+    with pytest.raises(ValueError, match="by a command.*another file"):
+        files.check_output(path, by="evaluate")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_output_file_of_somebody_else_is_refused(tmp_path, kind):
     path = tmp_path / "given"

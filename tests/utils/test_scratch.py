@@ -3,8 +3,12 @@
 import fcntl
 import json
 import os
+import resource
 import shutil
 import time
+
+import numpy as np
+import pytest
 
 from kd_keras.utils import processes, scratch
 
@@ -76,3 +80,34 @@ def test_another_path_of_a_directory_has_no_special_characters(tmp_path):
         (link / "file").touch()
         assert not set(str(link)) & set("[]*?\\")
     assert [path.name for path in folder.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_bytes(bytes(10_000)),
+        lambda path: np.save(path, np.zeros(10_000)),
+    ],
+)
+def test_the_error_of_a_full_disc_names_the_directory(tmp_path, write):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with (
+        pytest.raises(OSError, match="too large|may be full") as caught,
+        scratch.directory(tmp_path / "store") as folder,
+    ):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        try:
+            write(folder / "file.npy")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "store")
+    assert not list((tmp_path / "store").iterdir())
+
+
+def test_other_errors_are_not_those_of_a_full_disc(tmp_path):
+    with (
+        pytest.raises(ConnectionRefusedError) as caught,
+        scratch.directory(tmp_path),
+    ):
+        raise ConnectionRefusedError(111, "refused")
+    assert caught.value.filename is None

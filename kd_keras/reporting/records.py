@@ -78,9 +78,8 @@ def _update(config, path):
 def exported_files(exports, default, *, names, weights):
     """Returns the rows of `exports.json`, each with the `path` of its file.
 
-    These are the files of the student: those of a model with its weights. Of
-    a record without weights, they are those of a model with its name, or of
-    one that is not recorded.
+    Files of other models are left out. The student is known by its weights;
+    an older record has none, and then by its name.
 
     Args:
         exports: str or path of a directory of `kd_keras.export`, or None.

@@ -11,7 +11,7 @@ from kd_keras.utils import locks
 
 _PREFIX = ".kd_keras-new-"
 _OWNER = "owner.json"
-# What a write fails with, without naming the file.
+# Errors of a write, which do not name the file.
 _NOT_WRITTEN = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
 # Attempts to make a directory, which others may clear before it has an owner.
 _ATTEMPTS = 100

@@ -1,8 +1,10 @@
 """Exports a trained network as a SavedModel for serving."""
 
+import contextlib
+
 import tensorflow as tf
 
-from kd_keras.models import activations, batch_norm, interface
+from kd_keras.models import activations, batch_norm, inner_outputs, interface
 from kd_keras.utils import files
 
 # Functions from logits to probabilities.
@@ -37,7 +39,13 @@ def export_saved_model(model, path, *, activation=None, dtype="uint8"):
 
 
 def write_saved_model(
-    model, directory, *, activation=None, dtype="uint8", has_logits=True
+    model,
+    directory,
+    *,
+    activation=None,
+    dtype="uint8",
+    has_logits=True,
+    with_features=False,
 ):
     """Writes a SavedModel into a new directory; see `export_saved_model`.
 
@@ -46,20 +54,27 @@ def write_saved_model(
         directory: path, as `path` there.
         has_logits: bool; False for a model images -> `features`, the output
             of its signatures.
+        with_features: bool, whether the signatures also return the last
+            pooled `features` of a classifier, if they are found. A student
+            can match them then.
     """
     if has_logits:
         activations.check_logits(model, role="model that is exported")
+    inner = _with_features(model, with_features)
 
     def serve(images):
         with batch_norm.fused(model):
-            outputs = model(tf.cast(images, tf.float32), training=False)
+            outputs, features = inner(tf.cast(images, tf.float32))
         if not has_logits:
             return {"features": tf.cast(outputs, tf.float32)}
         logits = tf.cast(interface.logits_of(model, outputs), tf.float32)
         chosen = activation or (
             "sigmoid" if logits.shape[-1] == 1 else "softmax"
         )
-        return {"logits": logits, "probabilities": _FUNCTIONS[chosen](logits)}
+        served = {"logits": logits, "probabilities": _FUNCTIONS[chosen](logits)}
+        if features:
+            served["features"] = tf.cast(features[0], tf.float32)
+        return served
 
     def signature(images_dtype):
         shape = (None, *interface.input_shape(model)[1:])
@@ -77,6 +92,14 @@ def write_saved_model(
             "float_images": signature(tf.float32),
         },
     )
+
+
+def _with_features(model, wanted):
+    """The model as `inner_outputs.WithFeatures`, of one feature or none."""
+    if wanted:
+        with contextlib.suppress(ValueError):  # several layers, or none
+            return inner_outputs.with_features(model, [inner_outputs.LAST])
+    return inner_outputs.with_features(model, [])
 
 
 def write_function(function, directory, *, image_shape, dtype="uint8"):

@@ -249,8 +249,10 @@ def _feature_name(name, shapes, options, path):
         return options_lib.FEATURES
     raise kind.Unusable(
         "the features of a SavedModel must be named outputs, since its layers "
-        f"are not known. Received: {name!r}; {path} has "
-        f"{', '.join(sorted(shapes))}.{suggestions.did_you_mean(name, shapes)}"
+        "are not known; those of a .keras file are, such as "
+        "<workdir>/teacher/teacher.keras of a training. Received: "
+        f"{name!r}; {path} has {', '.join(sorted(shapes))}."
+        f"{suggestions.did_you_mean(name, shapes)}"
     )
 
 

@@ -43,6 +43,30 @@ def test_the_reloaded_model_equals_the_student(distilled, batch):
     )
 
 
+def test_a_teacher_also_returns_its_last_features(tmp_path):
+    network = nets.make_network(batch_norm=True)
+    exports.write_saved_model(network, tmp_path, with_features=True)
+    images = nets.make_images(5)
+    loaded = tf.saved_model.load(str(tmp_path)).signatures["float_images"]
+    outputs = loaded(images=tf.constant(images))
+    assert set(outputs) == {"logits", "probabilities", "features"}
+    expected = keras.Model(network.input, network.layers[-1].input)(images)
+    np.testing.assert_allclose(outputs["features"], expected, atol=1e-5)
+    np.testing.assert_allclose(outputs["logits"], network(images), atol=1e-5)
+
+
+def test_a_network_without_one_last_layer_is_exported_without_features(
+    tmp_path,
+):
+    inputs = keras.Input(nets.IMAGE_SHAPE)
+    x = keras.layers.Flatten()(inputs)
+    logits = keras.layers.Dense(3)(x) + keras.layers.Dense(3)(x)
+    network = keras.Model(inputs, logits)
+    exports.write_saved_model(network, tmp_path, with_features=True)
+    loaded = tf.saved_model.load(str(tmp_path)).signatures["float_images"]
+    assert set(loaded.structured_outputs) == {"logits", "probabilities"}
+
+
 def test_it_takes_uint8_images_in_batches_of_any_size(distilled):
     _, path = distilled
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]

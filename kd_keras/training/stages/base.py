@@ -39,6 +39,8 @@ class Stage(abc.ABC):
             network is compared with, or None.
         has_logits: bool, False for a network that is trained to return
             features, without a classifier.
+        exports_features: bool, whether the SavedModel also returns the last
+            pooled features.
         activation: the activation of the network's logits: `softmax`, or
             `sigmoid` for logits that are a yes or no each.
 
@@ -51,6 +53,7 @@ class Stage(abc.ABC):
     uses_labels = True
     answers = None
     has_logits = True
+    exports_features = False
     activation = "softmax"
 
     def __init__(self, context):
@@ -358,6 +361,7 @@ class Stage(abc.ABC):
             dtype=self.train.image_spec.dtype,
             activation=self.activation,
             has_logits=self.has_logits,
+            with_features=self.exports_features,
         )
 
     def _check_labels(self):

@@ -25,6 +25,7 @@ class TeacherStage(training_stage.TrainingStage):
     """Trains the teacher on labels."""
 
     name = role = section = "teacher"
+    exports_features = True
 
     @classmethod
     def variant(cls, config):

@@ -79,6 +79,18 @@ def test_features_teach_beside_logits_live_and_stored(
 
 
 @pytest.mark.slow
+def test_the_teacher_of_the_teacher_stage_has_features(run, tmp_path):
+    config = small_config(
+        **{"distill.features.loss": "cosine", "student.epochs": 1}
+    )
+    run("teacher", config=config, workdir="both")
+    (report,) = run("student", config=config, workdir="both")
+    assert report["test_errors"] is not None
+    lines = (tmp_path / "both" / "student" / "metrics.jsonl").read_text()
+    assert json.loads(lines)["feature_loss"] > 0
+
+
+@pytest.mark.slow
 def test_embeddings_alone_teach_a_network_without_a_classifier(
     run, tmp_path, teacher_path, small_mnist
 ):

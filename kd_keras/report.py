@@ -12,7 +12,8 @@ Examples:
 A stage's model is read from <workdir>/<stage>/, else from
 <savedmodels>/<name>_<stage>/; curves, parameters and MACs are shown if
 metrics.jsonl and report.json lie beside it. Teacher and student are required,
-the baseline and the exports are optional. --serve shows the page on this
+and a student that is still training is refused. The baseline and the exports,
+of the same weights as the student, are optional. --serve shows the page on this
 machine, with a panel where the student runs in the browser; it needs the ONNX
 file of kd-keras export, and npm to fetch the runtime once.
 

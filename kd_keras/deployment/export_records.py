@@ -100,15 +100,15 @@ def kept(earlier, rows):
         and row.get("weights_sha256") == model["weights_sha256"]
         for row in earlier
     )
-    return [
-        row
-        for row in earlier
-        if (
-            is_unchanged and row["format"] not in formats
-            if _is_same(row["model"], model["model"])
-            else row["format"] == "model" or row["file"] not in names
-        )
-    ]
+    left = []
+    for row in earlier:
+        if not _is_same(row["model"], model["model"]):
+            if row["format"] == "model" or row["file"] not in names:
+                left.append(row)
+        elif is_unchanged and row["format"] not in formats:
+            # The path may have been typed in another way.
+            left.append({**row, "model": model["model"]})
+    return left
 
 
 def with_files(directory, rows):

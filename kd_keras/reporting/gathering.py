@@ -27,12 +27,13 @@ def gather(
 
     Args:
         workdir: path with `<stage>/` in it, or None.
-        savedmodels: path with `<name>_<stage>/` in it, for stages without a
-            finished model in `workdir`.
+        savedmodels: path with `<name>_<stage>/` in it, for stages that are
+            not in `workdir`.
         name: str, the configuration's name; by default the run's.
             Without a `config.json` it also names the data set.
         exports: directory of `kd_keras.export`; by default
-            `<savedmodels>/<name>_student_exports`, if it exists.
+            `<savedmodels>/<name>_student_exports`, if it exists. Files of
+            models with other weights than the student's are left out.
         latency: JSON file of `kd_keras.latency`; by default
             `latency.json` in `exports`, if it exists.
         onnx_needed: bool; True where the page is served.
@@ -55,15 +56,16 @@ def gather(
     savedmodels = pathlib.Path(savedmodels)
     config, recorded = records.configuration(workdir, savedmodels, name)
     student = models_lib.path_of("student", config.name, workdir, savedmodels)
+    directory = exports or savedmodels / f"{config.name}_student_exports"
     exported = records.exported_files(
-        exports,
-        savedmodels / f"{config.name}_student_exports",
+        directory,
+        is_given=bool(exports),
         names=[f"{config.name}_student", "student.keras"],
         weights=student and fingerprint.fingerprint(student),
     )
     onnx = _onnx_file(exported, needed=onnx_needed)
     models = models_lib.find(config, workdir, savedmodels)
-    timings = records.timings(latency, exported)
+    timings = records.timings(latency, directory)
     data = _predictions(config, models)
     measures = _measures(data, config.distill.temperature)
     return {

@@ -43,8 +43,8 @@ def find(config, workdir, savedmodels):
         List of `Model`, the teacher first.
 
     Raises:
-        ValueError: if there is no teacher or no student, or its run is not
-            finished.
+        ValueError: if there is no teacher or no student, or the student's run
+            is not finished.
     """
     models = []
     for role in stages.ALL:
@@ -83,8 +83,8 @@ def _exists(path):
 def path_of(role, name, workdir, savedmodels):
     """The path of a stage's model, in the run's directory or exported.
 
-    The export may be another run's. So it takes no place of a run that was
-    begun and is not finished.
+    An export may be another run's. So it does not stand for a student or
+    baseline whose own run is not finished.
 
     Args:
         role: `teacher`, `student` or `baseline`.
@@ -95,20 +95,20 @@ def path_of(role, name, workdir, savedmodels):
         Path, or None without a model.
 
     Raises:
-        ValueError: if the run of a teacher or student is not finished.
+        ValueError: if the run of a student is not finished.
     """
     if workdir:
         run = run_directory.RunDir(workdir / role, role)
         if run.report():
             return run.model_path
-        if run.recorded():
-            what = f"{run.path} is not finished"
-            if role != "baseline":
-                raise ValueError(
-                    f"the report needs a finished {role}: the same kd-keras "
-                    f"train resumes it. Received: {what}"
-                )
-            _log.warning("%s: left out; %s", role, what)
+        is_unfinished = run.recorded() and not run.read_report()
+        if is_unfinished and role == "student":
+            raise ValueError(
+                "the report needs a finished student: the same kd-keras train "
+                f"resumes it. Received: {run.path}, which is not finished"
+            )
+        if is_unfinished and role == "baseline":
+            _log.warning("baseline: left out; %s is not finished", run.path)
             return None
     path = savedmodels / f"{name}_{role}"
     return path if path.is_dir() else None

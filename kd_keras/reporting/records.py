@@ -75,25 +75,25 @@ def _update(config, path):
         raise records.damaged(path, error, what=what, remedy=_REMEDY) from error
 
 
-def exported_files(exports, default, *, names, weights):
+def exported_files(exports, *, is_given, names, weights):
     """Returns the rows of `exports.json`, each with the `path` of its file.
 
     Files of other models are left out. The student is known by its weights;
     an older record has none, and then by its name.
 
     Args:
-        exports: str or path of a directory of `kd_keras.export`, or None.
-        default: path that is used without `exports`; it need not exist.
+        exports: path of a directory of `kd_keras.export`.
+        is_given: bool; False for a default, which need not exist.
         names: names of the student's model files.
         weights: str, the `fingerprint` of the student, or None without one.
 
     Raises:
-        ValueError: if `exports` has no `exports.json`, or holds files of other
-            models alone, or a file is missing.
+        ValueError: if `exports` was given and has no `exports.json`, or holds
+            files of other models alone; or if a file is missing.
     """
-    path = pathlib.Path(exports or default) / "exports.json"
+    path = pathlib.Path(exports) / "exports.json"
     if not path.exists():
-        if exports:
+        if is_given:
             raise ValueError(
                 "--exports must be a directory of kd_keras.export. Received: "
                 f"{exports}, without exports.json"
@@ -115,7 +115,7 @@ def exported_files(exports, default, *, names, weights):
 
     of_student = list(filter(is_of_student, rows))
     if rows and not of_student:
-        _report_others(path.parent, rows, is_given=bool(exports))
+        _report_others(path.parent, rows, is_given=is_given)
     return [_exported(path, row) for row in of_student]
 
 
@@ -125,10 +125,10 @@ def _report_others(directory, rows, *, is_given):
     found = f"{directory} with files of {models}"
     if is_given:
         raise ValueError(
-            "--exports must hold files of the student: run kd-keras export "
-            f"with it. Received: {found}"
+            "--exports must hold files of a model with the student's weights: "
+            f"run kd-keras export with the student. Received: {found}"
         )
-    _log.warning("exports: left out %s", found)
+    _log.warning("exports: left out %s, with other weights", found)
 
 
 def _exported(path, row):
@@ -154,23 +154,20 @@ def _exported(path, row):
     )
 
 
-def timings(latency, exported):
+def timings(latency, exports):
     """Returns the record of `kd_keras.latency`.
 
     Args:
         latency: str or path of its JSON file; by default `latency.json`
-            beside the exported files, if it exists.
-        exported: rows of `exported_files`.
+            in `exports`, if it exists.
+        exports: path of the directory of exports; it need not exist.
 
     Returns:
         Dict: `hardware`, a dict or None, and `models`, a dict of a model's
         file name to its row.
     """
-    path = latency and pathlib.Path(latency)
-    if not path and exported:
-        default = exported[0]["path"].parent / "latency.json"
-        path = default if default.exists() else None
-    if not path:
+    path = pathlib.Path(latency or pathlib.Path(exports) / "latency.json")
+    if not latency and not path.exists():
         return {"hardware": None, "models": {}}
     record = records.read_json(
         path,

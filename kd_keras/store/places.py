@@ -164,7 +164,7 @@ class Directory:
 
     def folder(self):
         """A context with an empty local folder, for the files of a task."""
-        return scratch.directory(self.path)
+        return scratch.writing(self.path)
 
     def add(self, folder, names):
         """Moves files from a folder to the store, their task's record last."""
@@ -199,7 +199,7 @@ class Directory:
                 manifest_lib.write(self.path, manifest)
             for name in written:
                 (self.path / name).unlink(missing_ok=True)
-        locks.clear(self.path)
+            locks.clear(self.path)
         # More than 0 if a record was damaged.
         return self.count_left(manifest)
 

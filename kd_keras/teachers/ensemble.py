@@ -92,7 +92,9 @@ def with_mirror_image(teacher, *, mean="arithmetic", activation=None):
     """Makes a teacher that answers the same for an image and its mirror image.
 
     Its answers are the means of those for both. Maps of features `(batch,
-    height, width, channels)` are mirrored back first.
+    height, width, channels)` are mirrored back first. Features `(batch,
+    channels)` must be pooled; those of a map that was flattened cannot be
+    told from them.
 
     Args:
         teacher: `Teacher`.
@@ -107,7 +109,8 @@ def with_mirror_image(teacher, *, mean="arithmetic", activation=None):
     if any(len(shape) == 2 for shape in teacher.feature_shapes):
         raise ValueError(
             "features of a teacher.mirrored must be maps or pooled: the "
-            "positions of tokens are unknown. Received: features of shape "
+            "positions of tokens are unknown; '' names the last pooled ones. "
+            "Received: features of shape "
             f"{', '.join(map(str, teacher.feature_shapes))}, {teacher.path}"
         )
 

@@ -20,10 +20,10 @@ MARK = manifests.GENERATOR
 # The part of a file that is searched for the mark.
 _HEAD_BYTES = 4096
 # The command that wrote a file: it follows the mark, or in files of version
-# 0.2 and earlier, it is in the command line there. Their pages have none.
-_WRITER = re.compile(
-    rf"{MARK}(?: (\w+)| \((?:kd-keras |python -m \w+\W)(\w+)|\">)"
-)
+# 0.2 and earlier, it is in the command line there.
+_WRITER = re.compile(rf"{MARK}(?: (\w+)| \((?:kd-keras |python -m \w+\W)(\w+))")
+# So begins a manifest, which is no command's output.
+_MANIFEST = f'"generator": "{MARK}"'
 # Files of somebody else that an error names, at most.
 _NAMED = 5
 
@@ -97,14 +97,14 @@ def check_output(path, *, by):
         )
     with open(target, "rb") as file:
         head = file.read(_HEAD_BYTES).decode(errors="replace")
-    writer = _WRITER.search(head)
-    if head and not writer:
+    if head and (MARK not in head or _MANIFEST in head):
         raise ValueError(
             "an output file must be new or written by a command of this "
             f"program. Received: {path}, which is another file; take another "
             "name or remove it"
         )
-    if head and any(writer.groups()) and by not in writer.groups():
+    writer = _WRITER.search(head)
+    if writer and by not in writer.groups():
         raise ValueError(
             "an output file must be new or written by the same command. "
             f"Received: {path}, written by {writer[1] or writer[2]}; take "
@@ -126,7 +126,7 @@ def replacing_file(path):
         ValueError: if `path` is a directory.
     """
     path = pathlib.Path(path)
-    with scratch_lib.directory(path.parent) as scratch:
+    with scratch_lib.writing(path.parent) as scratch:
         yield scratch / path.name
         check_no_directory(path)
         os.replace(scratch / path.name, path)
@@ -150,7 +150,7 @@ def adding_files(directory):
     Args:
         directory: path; made if needed.
     """
-    with scratch_lib.directory(directory) as scratch:
+    with scratch_lib.writing(directory) as scratch:
         new = scratch / "new"
         new.mkdir()
         yield new
@@ -212,7 +212,7 @@ def replacing_directory(path):
     """
     check_directory(path)
     path = pathlib.Path(path).resolve()
-    with scratch_lib.directory(path.parent) as scratch:
+    with scratch_lib.writing(path.parent) as scratch:
         new = scratch / "new"
         new.mkdir()
         yield new
@@ -279,7 +279,7 @@ class OutputDirectory:
     @contextlib.contextmanager
     def replacing(self, name):
         """As `replacing_file`, for the file `name` of the directory."""
-        with scratch_lib.directory(self.path) as scratch:
+        with scratch_lib.writing(self.path) as scratch:
             yield scratch / name
             self.check([name])
             check_no_directory(self.path / name)

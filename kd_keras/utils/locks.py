@@ -256,7 +256,8 @@ def _open(path, flags=0):
 
 def _is_left_behind(file, path):
     is_free = _try_lock(file)
-    if is_free is False:
+    # Its holder may have ended meanwhile, and another process made a new one.
+    if is_free is False or not _is_at(file, path):
         return False
     boot = processes.this_process()["boot"]
     # A process that was killed at once has left no name.

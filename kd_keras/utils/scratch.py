@@ -13,6 +13,9 @@ _PREFIX = ".kd_keras-new-"
 _OWNER = "owner.json"
 # Errors of a write, which do not name the file.
 _NOT_WRITTEN = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
+# NumPy's, without a number: "8000 requested and 4064 written", and "Not enough
+# free space to write 8000 bytes".
+_NOT_WRITTEN_TEXTS = ("requested and", "free space")
 # Attempts to make a directory, which others may clear before it has an owner.
 _ATTEMPTS = 100
 
@@ -25,21 +28,43 @@ def directory(parent):
 
     Args:
         parent: str or path; made if needed.
-
-    Raises:
-        OSError: if a file cannot be written, as on a full disc. It names
-            `parent`, which the error of a write does not.
     """
     parent = pathlib.Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
     clear(parent)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_naming(parent))
         made = _make(parent, stack)
         try:
             yield made
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def writing(parent):
+    """As `directory`, for files that are written at once.
+
+    Args:
+        parent: str or path; made if needed.
+
+    Raises:
+        OSError: if a file cannot be written, as on a full disc. It names
+            `parent`, which the error of a write does not.
+    """
+    try:
+        with directory(parent) as made:
+            yield made
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        if error.errno in _NOT_WRITTEN:
+            reason = os.strerror(error.errno)
+        elif any(text in str(error) for text in _NOT_WRITTEN_TEXTS):
+            reason = f"the disc may be full ({error})"
+        else:
+            raise
+        number = error.errno or errno.ENOSPC
+        raise OSError(number, reason, str(parent)) from error
 
 
 @contextlib.contextmanager
@@ -58,25 +83,6 @@ def literal(path):
 def is_scratch(path):
     """Whether a path names a temporary directory of this program."""
     return path.name.startswith(_PREFIX) and not path.is_symlink()
-
-
-@contextlib.contextmanager
-def _naming(parent):
-    """Adds the directory to errors of writes into it."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        if error.errno in _NOT_WRITTEN:
-            reason = os.strerror(error.errno)
-        elif "requested and" in str(error):
-            # NumPy's error: "8000 requested and 4064 written".
-            reason = f"the disc may be full ({error})"
-        else:
-            raise
-        number = error.errno or errno.EIO
-        raise OSError(number, reason, str(parent)) from error
 
 
 def _make(parent, stack):

@@ -33,6 +33,12 @@ def test_rows_of_other_models_and_other_formats_are_kept():
     assert formats(kept) == [("b", "model"), ("b", "onnx")]
 
 
+def test_kept_rows_have_the_path_as_it_was_typed_last():
+    earlier = rows_of("./a", "onnx")
+    kept = export_records.kept(earlier, rows_of("a", "tflite"))
+    assert formats(kept) == [("a", "onnx")]
+
+
 def test_rows_of_files_that_are_gone_are_left_out(tmp_path):
     (tmp_path / "a.onnx").touch()
     rows = [*rows_of("a", "onnx", "tflite"), *rows_of("b", "onnx")]

@@ -13,6 +13,7 @@ from kd_keras import config as config_lib
 from kd_keras.deployment import source
 from kd_keras.deployment.formats import onnx as onnx_format
 from kd_keras.reporting import gathering, rendering
+from kd_keras.teachers import fingerprint
 from kd_keras.training import run_directory, stages
 from kd_keras.utils import files
 
@@ -58,7 +59,21 @@ def place(tmp_path_factory):
     onnx.write_bytes(onnx_format.write(source.Source(student), None))
     row = {"format": "onnx", "file": "student.onnx", "errors": 41}
     row |= {"examples": 60, "bytes": onnx.stat().st_size}
-    files.write_json(root / "exports" / "exports.json", {"formats": [row]})
+    (root / "exports" / "teacher.onnx").touch()
+    rows = [
+        {**row, **changes}
+        for changes in (
+            {
+                "model": "student.keras",
+                "format": "model",
+                "weights_sha256": fingerprint.fingerprint(student),
+            },
+            {"model": "student.keras"},
+            {"model": "teacher", "format": "model", "weights_sha256": "other"},
+            {"model": "teacher", "file": "teacher.onnx", "errors": 0},
+        )
+    ]
+    files.write_json(root / "exports" / "exports.json", {"formats": rows})
     timing = {
         "path": "somewhere/student.onnx",
         "single_ms": {"median": 1.25, "p95": 2.5},

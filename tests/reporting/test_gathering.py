@@ -121,10 +121,16 @@ def test_a_record_of_exports_names_files_beside_it(tmp_path, text, message):
     text = text.replace("{tmp_path}", str(tmp_path))
     (folder / "exports.json").write_text(text)
     with pytest.raises(ValueError, match=re.escape(message)):
-        records.exported_files(folder, None, names=[], weights="ours")
+        exported_files(folder)
     (folder / "exports.json").write_text(row())
-    (found,) = records.exported_files(folder, None, names=[], weights="ours")
+    (found,) = exported_files(folder)
     assert found["path"].name == "a.onnx"
+
+
+def exported_files(folder, *, is_given=True):
+    return records.exported_files(
+        folder, is_given=is_given, names=["tiny_student"], weights="ours"
+    )
 
 
 def write_exports(folder, models):
@@ -159,10 +165,7 @@ def test_exports_of_the_student_are_known_by_its_weights(
 ):
     folder = tmp_path / "exports"
     write_exports(folder, models)
-    found = records.exported_files(
-        folder, None, names=["tiny_student"], weights="ours"
-    )
-    assert [row["path"].name for row in found] == expected
+    assert [row["path"].name for row in exported_files(folder)] == expected
 
 
 @pytest.mark.parametrize(
@@ -173,10 +176,10 @@ def test_exports_of_another_model_are_refused_or_left_out(
 ):
     folder = tmp_path / "exports"
     write_exports(folder, model)
-    chosen = {"names": ["tiny_student"], "weights": "ours"}
-    with pytest.raises(ValueError, match=f"files of {next(iter(model))}"):
-        records.exported_files(folder, None, **chosen)
-    assert records.exported_files(None, folder, **chosen) == []
+    match = f"student's weights.*files of {next(iter(model))}"
+    with pytest.raises(ValueError, match=match):
+        exported_files(folder)
+    assert exported_files(folder, is_given=False) == []
     assert f"left out {folder} with files of" in caplog.text
 
 
@@ -187,9 +190,13 @@ def test_no_export_takes_the_place_of_an_unfinished_run(tmp_path, caplog):
         run.start(config, {}, command="", environment={})
         (tmp_path / "models" / f"tiny_{role}").mkdir(parents=True)
     places = "tiny", tmp_path / "runs", tmp_path / "models"
-    with pytest.raises(ValueError, match="resumes it.*student is not finished"):
+    with pytest.raises(ValueError, match="resumes it.*student, which is not finished"):
         models.path_of("student", *places)
     assert models.path_of("baseline", *places) is None
     assert "baseline: left out" in caplog.text
     exported = tmp_path / "models" / "tiny_student"
     assert models.path_of("student", "tiny", None, places[2]) == exported
+    # Finished, and its network removed to save space.
+    run = run_directory.RunDir(tmp_path / "runs" / "student", "student")
+    run.write_json("report.json", report_runs.REPORT)
+    assert models.path_of("student", *places) == exported

@@ -1,5 +1,6 @@
 """Locks: one holder at a time, free when it ends, nothing left behind."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -206,6 +207,28 @@ def test_the_file_of_another_user_may_stay(tmp_path, monkeypatch):
     with locks.holding(tmp_path):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_clearing_spares_the_lock_of_a_process_that_has_just_begun(
+    tmp_path, monkeypatch
+):
+    first, second = contextlib.ExitStack(), contextlib.ExitStack()
+    first.enter_context(locks.holding(tmp_path))
+    flock = fcntl.flock
+
+    def flock_after_a_change(file, operation):
+        monkeypatch.setattr(fcntl, "flock", flock)
+        first.close()
+        second.enter_context(locks.holding(tmp_path))
+        return flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock_after_a_change)
+    locks.clear(tmp_path)
+    assert lock_file(tmp_path).exists()
+    second.close()
+    lock = write_name(tmp_path / "left")
+    locks.clear(lock.parent)
+    assert not lock.exists()
 
 
 @pytest.mark.parametrize(

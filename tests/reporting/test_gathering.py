@@ -190,7 +190,7 @@ def test_no_export_takes_the_place_of_an_unfinished_run(tmp_path, caplog):
         run.start(config, {}, command="", environment={})
         (tmp_path / "models" / f"tiny_{role}").mkdir(parents=True)
     places = "tiny", tmp_path / "runs", tmp_path / "models"
-    with pytest.raises(ValueError, match="resumes it.*student, which is not finished"):
+    with pytest.raises(ValueError, match="resumes it.*student, which is not"):
         models.path_of("student", *places)
     assert models.path_of("baseline", *places) is None
     assert "baseline: left out" in caplog.text

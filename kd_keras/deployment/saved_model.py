@@ -57,6 +57,9 @@ def write_saved_model(
         with_features: bool, whether the signatures also return the last
             pooled `features` of a classifier, if they are found. A student
             can match them then.
+
+    Returns:
+        List of str, the names of the outputs.
     """
     if has_logits:
         activations.check_logits(model, role="model that is exported")
@@ -81,17 +84,15 @@ def write_saved_model(
         spec = tf.TensorSpec(shape, images_dtype, "images")
         return tf.function(serve, input_signature=[spec])
 
+    signatures = {
+        "serving_default": signature(dtype).get_concrete_function(),
+        "float_images": signature(tf.float32).get_concrete_function(),
+    }
     # Not Keras's ExportArchive, which stores every variable twice.
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
-    tf.saved_model.save(
-        module,
-        str(directory),
-        signatures={
-            "serving_default": signature(dtype),
-            "float_images": signature(tf.float32),
-        },
-    )
+    tf.saved_model.save(module, str(directory), signatures=signatures)
+    return sorted(signatures["serving_default"].structured_outputs)
 
 
 def _with_features(model, wanted):

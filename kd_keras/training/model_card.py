@@ -11,6 +11,7 @@ def model_card(
     *,
     name,
     training,
+    outputs,
     network,
     image_size,
     config,
@@ -26,6 +27,7 @@ def model_card(
     Args:
         name: str, the model's name.
         training: str, a sentence about how the model was trained.
+        outputs: list of str, the names of its outputs.
         network: str, the name of its architecture.
         image_size: int, height and width that the model resizes images to; 0
             if it takes them as they are.
@@ -50,7 +52,7 @@ def model_card(
 - Input: `images`, {spec.dtype} `[batch, height, width, channels]`, {shape}, \
 {spec.low:g} to {spec.high:g};
   the normalisation{_resizing(image_size)} inside.
-- Output: `logits` and `probabilities`, float32{_classes(report)}.
+- Output: {_listed(outputs)}, float32{_classes(report)}.
 - Data: {text(dataset.name)}, {_examples(train, few_labels)}, from
   {text(dataset.source)}; the test set was read once, after training.
 - Network: {text(network)}
@@ -79,6 +81,11 @@ def _warned(training, report):
     if "warning" in report:
         return f"**Not for use.** {report['warning']}\n\n{training}"
     return training
+
+
+def _listed(outputs):
+    *first, last = (f"`{name}`" for name in outputs)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _examples(train, few_labels):

@@ -222,21 +222,21 @@ def _export(stage, model, report):
     """Exports a model with its model card and copies of the records."""
     path, run_dir = export_path(stage), stage.run_dir
     provenance = run_dir.provenance()
-    card = model_card.model_card(
-        name=stage.model_name,
-        training=stage.card_sentence(report),
-        network=stage.architecture,
-        image_size=stage.network_fields.image_size,
-        config=stage.config,
-        dataset=stage.context.dataset,
-        train=stage.train,
-        few_labels=stage.few_labels,
-        report=report,
-        command=provenance["command"],
-        versions=provenance["versions"],
-    )
     with files.replacing_directory(path) as new:
-        stage.write_export(model, new)
+        card = model_card.model_card(
+            name=stage.model_name,
+            training=stage.card_sentence(report),
+            outputs=stage.write_export(model, new),
+            network=stage.architecture,
+            image_size=stage.network_fields.image_size,
+            config=stage.config,
+            dataset=stage.context.dataset,
+            train=stage.train,
+            few_labels=stage.few_labels,
+            report=report,
+            command=provenance["command"],
+            versions=provenance["versions"],
+        )
         (new / "model_card.md").write_text(card)
         # A copy, so that the record is found without the run directory.
         files.write_json(new / run_dir.report_path.name, report)

@@ -354,8 +354,11 @@ class Stage(abc.ABC):
         Args:
             network: Keras model, in float32.
             directory: path.
+
+        Returns:
+            List of str, the names of the model's outputs.
         """
-        saved_model.write_saved_model(
+        return saved_model.write_saved_model(
             network,
             directory,
             dtype=self.train.image_spec.dtype,

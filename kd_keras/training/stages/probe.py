@@ -103,15 +103,20 @@ class ProbeStage(base.Stage):
         """
         head = self._probe(*network.get_weights())
         probe.write(directory, head)
-        if head.backbone and not self._write_whole(head, directory):
+        if self._write_whole(head, directory):
+            return ["features", "logits", "probabilities"]
+        if head.backbone:
             _log.info(
                 "%s: the export refers to %s, which TensorFlow does not run",
                 self.name,
                 head.backbone,
             )
+        return ["logits"]
 
     def _write_whole(self, head, directory):
         """Writes head and backbone as a SavedModel, if that can be done."""
+        if not head.backbone:
+            return False
         try:
             teacher = probe.teacher_of(
                 head.with_variables(), path=directory, features=("",)

@@ -88,6 +88,12 @@ def test_the_teacher_of_the_teacher_stage_has_features(run, tmp_path):
     assert report["test_errors"] is not None
     lines = (tmp_path / "both" / "student" / "metrics.jsonl").read_text()
     assert json.loads(lines)["feature_loss"] > 0
+    teacher, student = (
+        (tmp_path / f"models/small_{stage}/model_card.md").read_text()
+        for stage in ("teacher", "student")
+    )
+    assert "Output: `features`, `logits` and `probabilities`, fl" in teacher
+    assert "Output: `logits` and `probabilities`, float32" in student
 
 
 @pytest.mark.slow
@@ -109,7 +115,10 @@ def test_embeddings_alone_teach_a_network_without_a_classifier(
     assert live["outputs"] == "features" and live["test_errors"] is None
     network = keras.models.load_model(folder / "student.keras")
     assert live["parameters"] == network.count_params()
-    served = tf.saved_model.load(str(tmp_path / "models" / "small_student"))
+    exported = tmp_path / "models" / "small_student"
+    card = (exported / "model_card.md").read_text()
+    assert "Output: `features`, float32" in card
+    served = tf.saved_model.load(str(exported))
     images = small_mnist.test.images[:7]
     found = served.signatures["serving_default"](images=tf.constant(images))
     (features,) = found.values()

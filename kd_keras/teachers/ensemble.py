@@ -108,7 +108,7 @@ def with_mirror_image(teacher, *, mean="arithmetic", activation=None):
     """
     if any(len(shape) == 2 for shape in teacher.feature_shapes):
         raise ValueError(
-            "features of a teacher.mirrored must be maps or pooled: the "
+            "with teacher.mirrored, features must be maps or pooled: the "
             "positions of tokens are unknown; '' names the last pooled ones. "
             "Received: features of shape "
             f"{', '.join(map(str, teacher.feature_shapes))}, {teacher.path}"

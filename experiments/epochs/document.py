@@ -49,6 +49,8 @@ Right answers in percent, mean ± standard deviation of the seeds, or one seed:
 ## Provenance of the figures
 
 {provenance}
+
+Hours and seconds include the pauses of a process that was stopped and went on.
 """
 
 

@@ -17,6 +17,7 @@ _PUBLIC = {
     "load_weights": "kd_keras.teachers.starting_weights",
     "losses": "kd_keras.distillation.losses",
     "resized": "kd_keras.models.resizing",
+    "start_from_teacher": "kd_keras.models.channel_pruning",
 }
 
 __all__ = [*_PUBLIC]

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 # See `plan.fields_of`.
 _NEWER = re.compile(
-    r"data\.labelled_passes|student\.quantize"
+    r"data\.labelled_passes|student\.(from_teacher|quantize)"
     r"|teacher\.(mirrored|precision)|baseline\.(labels_per_class|labelled_passes)"
 )
 

@@ -53,7 +53,7 @@ _NEWER = re.compile(
     r"|(data|teacher)\.augment\.(blur|blur_sigma|brightness|contrast|crop_ratio"
     r"|crop_scale|erasing|grey|hue|magnitude|order|rand_augment|saturation"
     r"|trivial_augment)"
-    r"|(student|teacher)\.image_size|student\.(quantize|weights)"
+    r"|(student|teacher)\.image_size|student\.(from_teacher|quantize|weights)"
     r"|teacher\.(backbone|backbone_layer|classes|image_sizes|mirrored|precision"
     r"|preprocess|resize|signature)"
     r"|distill\.features\..*|cluster\..*"

@@ -18,6 +18,24 @@ def _check(config):
         f"0 with student.quantize={config.student.quantize}: layers that "
         "resize do not train with rounding",
     )
+    if config.student.from_teacher:
+        _check_start(config)
+
+
+def _check_start(config):
+    """Checks the fields that student.from_teacher does not go with."""
+    for name, usual in (
+        ("student.weights", ""),
+        ("teacher.preprocess", "none"),
+        ("teacher.classes", ""),
+        ("teacher.backbone", ""),
+    ):
+        field.require(
+            field.lookup(config, name) == usual,
+            config,
+            name,
+            f"{usual or 'empty'} with student.from_teacher",
+        )
 
 
 SECTION = Section(
@@ -32,6 +50,15 @@ SECTION = Section(
             ".weights.h5 or a SavedModel of this program. Layers of the same "
             "name and shape are loaded; a line says which. Empty for the "
             "network's own initial weights.",
+        ),
+        Field(
+            "from_teacher",
+            False,
+            "Starts the student from its teacher, where both have the same "
+            "layers and the teacher more filters: its best channels are "
+            "chosen, and each layer is fitted to them. A .keras file, or the "
+            "SavedModel of a network teacher.model. Train with a smaller "
+            "learning rate then. The baseline starts as ever.",
         ),
         Field(
             "quantize",

@@ -109,6 +109,15 @@ def check(name, *, widths=(), dropout=(), max_norm=0.0):
     _find(name, _given(widths=widths, dropout=dropout, max_norm=max_norm))
 
 
+def network_options(fields):
+    """The options of `build_model` that a section has fields for: a dict.
+
+    Args:
+        fields: the section of a network in the configuration.
+    """
+    return {name: fields[name] for name in ("widths", "dropout", "max_norm")}
+
+
 def _given(**options):
     """The options that are not empty."""
     return {

@@ -181,7 +181,7 @@ class Stage(abc.ABC):
         del savedmodels, stages  # Used by stages that need a teacher.
         config_lib.check_warmup(config, cls.name, cls.section)
         fields = config[cls.role]
-        build.check(fields.model, **_network_options(fields))
+        build.check(fields.model, **build.network_options(fields))
 
     def check(self):
         """Raises a ValueError if the data do not fit the stage."""
@@ -335,7 +335,7 @@ class Stage(abc.ABC):
             num_classes=num_classes,
             images=self.train.sample(build.STATISTICS_EXAMPLES),
             image_size=self.network_fields.image_size,
-            **_network_options(self.network_fields),
+            **build.network_options(self.network_fields),
         )
 
     def _with_few_labels(self):
@@ -405,10 +405,6 @@ class Stage(abc.ABC):
                 f"{self.section}.batch_size must be at most the number of "
                 f"training examples. Received: {batch_size} of {count}"
             )
-
-
-def _network_options(fields):
-    return {name: fields[name] for name in ("widths", "dropout", "max_norm")}
 
 
 def without(section, *fields):

@@ -19,7 +19,9 @@ class BaselineStage(training_stage.TrainingStage):
         return {
             "data": base.without(config.data, "mixup", "cutmix"),
             "transfer": config.transfer,
-            "student": base.without(config.student, "optimizer", "weights"),
+            "student": base.without(
+                config.student, "optimizer", "weights", "from_teacher"
+            ),
             "baseline": config.baseline,
         }
 

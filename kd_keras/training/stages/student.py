@@ -1,6 +1,7 @@
 """The student stage: distillation from a frozen teacher."""
 
 import functools
+import logging
 
 import keras
 
@@ -9,16 +10,22 @@ from kd_keras import store
 from kd_keras.data import augmentation, pipeline
 from kd_keras.distillation import distiller, losses
 from kd_keras.evaluation import predict
+from kd_keras.models import channel_pruning
 from kd_keras.store import manifest
 from kd_keras.teachers import answers as answers_lib
 from kd_keras.training import (
     answers,
+    cluster,
     feature_targets,
+    publishing,
     teacher_files,
+    teacher_network,
     teacher_paths,
 )
 from kd_keras.training.stages import base, teacher, training_stage
-from kd_keras.utils import remote
+from kd_keras.utils import digests, remote
+
+_log = logging.getLogger(__name__)
 
 
 class StudentStage(training_stage.TrainingStage):
@@ -47,12 +54,12 @@ class StudentStage(training_stage.TrainingStage):
         return {
             "data": config.data,
             "transfer": config.transfer,
-            "student": base.without(config.student, "weights"),
+            # Files are identified by fingerprints, not by paths.
+            "student": base.without(config.student, "weights", "from_teacher"),
             "distill": config.distill,
             "teacher": {
                 key: config.teacher[key]
                 for key in teacher.STUDENT_FIELDS
-                # Files are identified by fingerprints, not by paths.
                 if key not in ("path", "backbone", "backbone_layer")
             },
         }
@@ -104,7 +111,14 @@ class StudentStage(training_stage.TrainingStage):
         )
         if not self.has_logits:
             self._check_features_alone()
-        return {**super().find_inputs(), **self.answers.record}
+        return {**super().find_inputs(), **self.answers.record, **self._start()}
+
+    def _start(self):
+        """The entry of the record about the teacher that it starts from."""
+        if not self.config.student.from_teacher:
+            return {}
+        weights = teacher_network.weights(self.context)
+        return {"student.from_teacher": weights.fingerprint}
 
     @functools.cached_property
     def matches(self):
@@ -198,6 +212,32 @@ class StudentStage(training_stage.TrainingStage):
             strategy=strategy,
         )
 
+    def initialise(self, network, num_classes):
+        if not self.config.student.from_teacher:
+            return
+        start = publishing.build_in_float32(self, num_classes)
+        count = channel_pruning.images_needed(self.train.image_shape)
+        _log.info(
+            "student: fits its layers to the teacher's, on %d images",
+            min(count, len(self.train)),
+        )
+        agreement = channel_pruning.start_from_teacher(
+            start,
+            teacher_network.load(self.context, self.train, num_classes),
+            self.train.sample(count),
+        )
+        _log.info(
+            "student: starts from channels of its teacher: the same answer for "
+            "%.1f %% of these images",
+            100 * agreement,
+        )
+        arrays = start.get_weights()
+        cluster.agree(
+            self.context.strategy,
+            {"the student's start": digests.sha256_of_arrays(*arrays)},
+        )
+        network.set_weights(arrays)
+
     def view_of(self, epoch):
         return self.answers.view_of(epoch)
 
@@ -225,8 +265,11 @@ class StudentStage(training_stage.TrainingStage):
         learned = "softened predictions" if self.has_logits else "features"
         if self.has_logits and self.matches:
             learned += " and features"
+        start = ""
+        if self.config.student.from_teacher:
+            start = " It started from channels of the teacher's layers."
         return (
-            f"Trained on the {learned} of a frozen teacher, {labels}"
+            f"Trained on the {learned} of a frozen teacher, {labels}{start}"
             f"{self.rounding_sentence}"
         )
 

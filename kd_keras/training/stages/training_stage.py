@@ -69,6 +69,8 @@ class TrainingStage(base.Stage):
                 self._starting_weights.path,
                 self._loaded,
             )
+        if restart or not self.can_rebuild():
+            self.initialise(network, num_classes)
         # Not earlier: no store is written for a network that cannot be built.
         self.open_inputs()
         self.start(depends_on, restart=restart)
@@ -110,6 +112,14 @@ class TrainingStage(base.Stage):
             self._loaded = self._starting_weights.load_into(network)
         kind = self.quantizer(self.config)
         return self._quantized(network, kind) if kind else network
+
+    def initialise(self, network, num_classes):
+        """Sets the weights of a network that was built, before its training.
+
+        Args:
+            network: Keras model, as `build` returns it.
+            num_classes: int.
+        """
 
     def _quantized(self, network, kind):
         """The network that rounds its weights and activations."""

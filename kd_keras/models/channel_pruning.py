@@ -10,6 +10,7 @@ Reference:
       the reconstruction by least squares. The channels are chosen greedily.
 """
 
+import collections
 import typing
 
 import keras
@@ -20,6 +21,8 @@ from kd_keras.utils import keras_internals
 
 # Kernels of these are fitted; the channels of other layers keep their order.
 _PRODUCTS = (keras.layers.Conv2D, keras.layers.Dense)
+# As a share of the mean variance of channels.
+_LEAST_VARIANCE = 1e-3
 
 
 def start_from_teacher(student, teacher, images):
@@ -77,6 +80,8 @@ class _Channels:
             values: array `(rows, teacher)`.
             importance: array `(teacher,)`, the size of the layer's weights.
         """
+        if self.student == self.teacher:
+            return
         values = (values - values.mean(0)) * importance
         self._moments += values.T @ values / len(values)
 
@@ -90,13 +95,16 @@ class _Channels:
             self.chosen = np.arange(self.teacher)
             return
         left, chosen = self._moments.copy(), []
+        # What is left of a channel that is nearly the sum of others is noise.
+        least = _LEAST_VARIANCE * np.trace(left) / self.teacher
+        least += np.finfo("float32").tiny
         for _ in range(self.student):
-            variances = np.diag(left)
-            explained = np.square(left).sum(0) / np.maximum(variances, 1e-12)
+            variances = np.maximum(np.diag(left), least)
+            explained = np.square(left).sum(0) / variances
             explained[chosen] = -1.0
             best = int(np.argmax(explained))
             chosen.append(best)
-            column = left[:, best] / np.sqrt(max(variances[best], 1e-12))
+            column = left[:, best] / np.sqrt(variances[best])
             left -= np.outer(column, column)
         self.chosen = np.sort(chosen)
 
@@ -131,6 +139,9 @@ class _Pairs:
         self._teacher = _graph(teacher)
         self._calls = list(zip(self._student.calls, self._teacher.calls))
         self._check_lengths(student, teacher)
+        self._num_calls = collections.Counter(
+            id(own.operation) for own, _ in self._calls
+        )
         self._tensors = {}
         for own, other in zip(self._student.inputs, self._teacher.inputs):
             self._tensors[id(own)] = _Tensor(_new_channels(own, other))
@@ -144,13 +155,12 @@ class _Pairs:
             if _is_product(other.operation):
                 tensor = self._tensors[id(own.inputs[0])]
                 kernel = other.operation.kernel.numpy()
-                importance = np.sqrt(
-                    np.square(kernel)
-                    .reshape(-1, tensor.channels.teacher, kernel.shape[-1])
-                    .sum((0, 2))
+                kernel = kernel.reshape(
+                    -1, tensor.channels.teacher, kernel.shape[-1]
                 )
                 tensor.channels.add_use(
-                    tensor.rows(values[other.inputs[0]]), importance
+                    tensor.rows(values[other.inputs[0]]),
+                    np.sqrt(np.square(kernel).sum((0, 2))),
                 )
             values.compute(other)
         for own, other in zip(self._student.outputs, self._teacher.outputs):
@@ -166,38 +176,37 @@ class _Pairs:
         # Tensors that have the values of the teacher's chosen channels.
         exact = set(map(id, self._student.inputs))
         for own, other in self._calls:
+            given = own_values[own.inputs[0]], values[other.inputs[0]]
             is_exact = all(id(x) in exact for x in own.inputs)
-            if not _is_product(own.operation):
+            if _is_product(own.operation):
+                is_exact = is_exact and self._is_whole(own.inputs[0])
+                self._set_product(own, other, given, is_exact)
+            else:
                 self._copy(own, other)
                 if _is_batch_norm(own.operation) and not is_exact:
-                    kernel_fits.measure(
-                        own.operation, own_values[own.inputs[0]]
-                    )
-            elif is_exact and self._is_whole(own.inputs[0]):
-                self._copy(own, other)
-            else:
-                is_exact = False
-                targets = kernel_fits.product(
-                    other.operation, values[other.inputs[0]]
-                )
-                chosen = self._tensors[id(own.output)].chosen()
-                kernel_fits.fit(
-                    own.operation,
-                    own_values[own.inputs[0]],
-                    targets[..., chosen],
-                )
+                    kernel_fits.measure(own.operation, given[0])
             if is_exact:
                 exact.add(id(own.output))
             own_values.compute(own)
             values.compute(other)
-        answers = [
-            result[graph.outputs[0]].argmax(-1)
-            for result, graph in (
-                (own_values, self._student),
-                (values, self._teacher),
-            )
-        ]
-        return float(np.mean(answers[0] == answers[1]))
+        (own,), (other,) = self._student.outputs, self._teacher.outputs
+        same = own_values[own].argmax(-1) == values[other].argmax(-1)
+        return float(np.mean(same))
+
+    def _set_product(self, own, other, given, is_exact):
+        """Copies the chosen filters of a layer, or fits its weights to them.
+
+        Args:
+            own, other: the calls of the student and of the teacher.
+            given: the arrays that they take.
+            is_exact: bool, whether these arrays are the same.
+        """
+        if is_exact:
+            self._copy(own, other)
+            return
+        targets = kernel_fits.product(other.operation, given[1])
+        chosen = self._tensors[id(own.output)].chosen()
+        kernel_fits.fit(own.operation, given[0], targets[..., chosen])
 
     def _is_whole(self, tensor):
         channels = self._tensors[id(tensor)].channels
@@ -220,14 +229,9 @@ class _Pairs:
 
     def _output(self, own, other):
         """The `_Tensor` of a call's output, from those of its inputs."""
+        self._check(own, other)
         given = [self._tensors[id(x)] for x in own.inputs]
-        if type(own.operation) is not type(other.operation) or (
-            own.output.shape[1:-1] != other.output.shape[1:-1]
-        ):
-            _refuse(own, other, "the same kind of layer and size of maps")
         if _is_product(own.operation):
-            if getattr(own.operation, "groups", 1) != 1:
-                _refuse(own, other, "convolutions of one group")
             return _Tensor(_new_channels(own.output, other.output))
         if isinstance(own.operation, keras.layers.Flatten):
             (tensor,) = given
@@ -235,6 +239,38 @@ class _Pairs:
                 positions=own.output.shape[-1] // tensor.channels.student
             )
         return self._same_channels(own, other, given)
+
+    def _check(self, own, other):
+        """Checks that two calls differ in their channels alone."""
+        layer, others = own.operation, other.operation
+        if type(layer) is not type(others):
+            _refuse(own, other, "layers of the same class")
+        if own.output.shape[1:-1] != other.output.shape[1:-1]:
+            _refuse(own, other, "maps of the same size")
+        for call in (own, other):
+            if not call.arguments.keys() <= {"training"}:
+                _refuse(own, other, "layers that take tensors alone")
+        weights = getattr(layer, "weights", [])
+        if len(weights) != len(getattr(others, "weights", [])):
+            _refuse(own, other, "as many weights")
+        if weights and self._num_calls[id(layer)] > 1:
+            _refuse(own, other, "layers that are called once")
+        if _is_batch_norm(layer) and layer.axis not in (
+            -1,
+            len(own.output.shape) - 1,
+        ):
+            _refuse(own, other, "channels in the last axis")
+        if _is_product(layer):
+            self._check_product(own, other)
+
+    def _check_product(self, own, other):
+        layer, others = own.operation, other.operation
+        if layer.kernel.shape[:-2] != others.kernel.shape[:-2]:
+            _refuse(own, other, "kernels of the same size")
+        if getattr(layer, "groups", 1) != 1:
+            _refuse(own, other, "convolutions of one group")
+        if getattr(layer, "data_format", "") == "channels_first":
+            _refuse(own, other, "channels in the last axis")
 
     def _same_channels(self, own, other, given):
         """As `_output`, of a call whose output has the channels it takes."""

@@ -111,8 +111,9 @@ def _in_parts(function, *arrays):
     starts = range(0, len(arrays[0]), _IMAGES_AT_ONCE)
     return np.concatenate(
         [
-            keras.ops.convert_to_numpy(
-                function(*(x[start : start + _IMAGES_AT_ONCE] for x in arrays))
+            np.asarray(
+                function(*(x[start : start + _IMAGES_AT_ONCE] for x in arrays)),
+                "float32",
             )
             for start in starts
         ]

@@ -25,7 +25,7 @@ def load(context, train, num_classes):
         FileNotFoundError, ValueError: if there are several teachers, or one
             whose layers are not known.
     """
-    path = copies.local(path_of(context))
+    path = copies.local(path_of(context.config, context.savedmodels))
     with devices.precision_policy("float32"):
         if keras_file.can_load(path):
             return keras_file.load_model(path)
@@ -54,15 +54,20 @@ def weights(context):
     Args:
         context: `prepare.Context`.
     """
-    return starting_weights.StartingWeights(path_of(context), field=_FIELD)
+    path = path_of(context.config, context.savedmodels)
+    return starting_weights.StartingWeights(path, field=_FIELD)
 
 
-def path_of(context):
-    """The path of the only teacher; raises a ValueError for several."""
-    path, *others = teacher_paths.of(context.config, context.savedmodels)
+def path_of(config, savedmodels):
+    """The path of the teacher; raises a ValueError if there are several.
+
+    Args:
+        config: the resolved configuration.
+        savedmodels: path; see `prepare.Context`.
+    """
+    path, *others = teacher_paths.of(config, savedmodels)
     if others:
         raise ValueError(
-            f"{_FIELD} must be one teacher. Received: "
-            f"{context.config.teacher.path}"
+            f"{_FIELD} must be one teacher. Received: {config.teacher.path}"
         )
     return path

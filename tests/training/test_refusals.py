@@ -64,6 +64,14 @@ def test_invalid_fields_are_refused_before_anything_is_written(
             "student.weights must be a file of weights.*none.keras",
         ),
         (["baseline"], {"student.weights": __file__}, "must be a .keras file"),
+        (
+            ["student"],
+            {
+                "student.from_teacher": True,
+                "teacher.path": "savedmodels/mnist_teacher,a.keras",
+            },
+            "must be one teacher. Received: .*,a.keras",
+        ),
         (["student"], {"store.path": "none"}, "store.path must be.*none"),
         (["teacher"], {"teacher.backbone": "none"}, "backbone.*none"),
         (

@@ -1,0 +1,145 @@
+"""Students that start from channels of a wider teacher."""
+
+import keras
+import numpy as np
+import pytest
+
+from kd_keras.models import channel_pruning
+
+_layers = keras.layers
+
+
+def _convolutional(filters, *, units=12, seed=0):
+    """Convolutions with BatchNorm, a residual connection, and two heads."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((8, 8, 3))
+    x = _layers.Rescaling(1 / 255)(inputs)
+    x = _layers.Conv2D(filters, 3, use_bias=False)(x)
+    x = shortcut = _layers.ReLU()(_layers.BatchNormalization()(x))
+    x = _layers.DepthwiseConv2D(3, padding="same")(x)
+    x = _layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+    x = _layers.Add()([x, shortcut])
+    x = _layers.Flatten()(_layers.MaxPooling2D()(x))
+    x = _layers.Dense(units, activation="relu")(x)
+    return keras.Model(inputs, _layers.Dense(5)(x))
+
+
+def _trained(network, seed=1):
+    """Gives a network averages of BatchNorm, biases and larger logits."""
+    draw = np.random.default_rng(seed)
+    for variable in network.weights:
+        if len(variable.shape) == 1:
+            noise = draw.uniform(0.5, 1.5, variable.shape)
+            variable.assign(noise if "variance" in variable.name else noise - 1)
+    network.layers[-1].kernel.assign(5 * network.layers[-1].kernel)
+    return network
+
+
+def _doubled(network):
+    """A network of twice as many channels that computes the same.
+
+    Each channel is there twice, in an order of its own; the layers after it
+    take a part from both.
+    """
+    wide = _convolutional(8, units=24)
+    draw = np.random.default_rng(2)
+    orders = {size: draw.permutation(2 * size) % size for size in (4, 12)}
+    # Flattened maps of 3 x 3 positions.
+    orders[36] = (4 * np.arange(9)[:, None] + orders[4]).reshape(-1)
+    for layer, narrow in zip(wide.layers, network.layers):
+        for variable, source in zip(layer.weights, narrow.weights):
+            array = source.numpy()
+            for axis, size in enumerate(array.shape):
+                if variable.shape[axis] == size:
+                    continue
+                array = array.take(orders[size], axis)
+                is_depthwise = isinstance(layer, _layers.DepthwiseConv2D)
+                if axis == array.ndim - 2 and not is_depthwise:
+                    array = array / 2
+            variable.assign(array)
+    return wide
+
+
+@pytest.fixture(scope="module")
+def images():
+    draw = np.random.default_rng(0)
+    return draw.integers(0, 256, (400, 8, 8, 3)).astype("float32")
+
+
+def test_same_widths_copy_the_teacher(images):
+    teacher = _trained(_convolutional(8))
+    student = _convolutional(8, seed=5)
+    agreement = channel_pruning.start_from_teacher(student, teacher, images)
+    assert agreement == 1
+    for own, other in zip(student.weights, teacher.weights):
+        np.testing.assert_array_equal(own.numpy(), other.numpy())
+
+
+def test_half_of_the_channels_computes_what_a_doubled_teacher_does(images):
+    original = _trained(_convolutional(4))
+    teacher = _doubled(original)
+    expected = original.predict(images, verbose=0)
+    np.testing.assert_allclose(
+        teacher.predict(images, verbose=0), expected, atol=1e-3
+    )
+    student = _convolutional(4, seed=5)
+    agreement = channel_pruning.start_from_teacher(student, teacher, images)
+    found = student.predict(images, verbose=0)
+    assert agreement == np.mean(found.argmax(-1) == expected.argmax(-1))
+    assert agreement > 0.97
+    # Ridge regression shrinks a little.
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.995
+
+
+def test_teacher_is_unchanged(images):
+    teacher = _trained(_convolutional(8))
+    before = teacher.get_weights()
+    activation = teacher.layers[-2].activation
+    channel_pruning.start_from_teacher(_convolutional(4), teacher, images)
+    for was, now in zip(before, teacher.get_weights()):
+        np.testing.assert_array_equal(was, now)
+    assert teacher.layers[-2].activation is activation
+
+
+def test_batch_norm_has_the_averages_of_its_inputs(images):
+    def network(filters):
+        return keras.Sequential(
+            [
+                keras.Input((8, 8, 3)),
+                _layers.Conv2D(filters, 3),
+                _layers.Conv2D(filters, 3, use_bias=False),
+                _layers.BatchNormalization(epsilon=1e-6),
+                _layers.GlobalMaxPooling2D(),
+                _layers.Dense(5),
+            ]
+        )
+
+    student = network(4)
+    channel_pruning.start_from_teacher(student, network(8), images / 255)
+    batch_norm = student.layers[2]
+    normalised = keras.Sequential(student.layers[:3])(images / 255).numpy()
+    np.testing.assert_allclose(normalised.mean((0, 1, 2)), 0, atol=1e-3)
+    np.testing.assert_allclose(normalised.std((0, 1, 2)), 1, atol=1e-3)
+    assert np.ptp(batch_norm.moving_variance) > 0
+
+
+def test_chosen_channels_explain_the_others():
+    draw = np.random.default_rng(0)
+    basis = draw.normal(size=(1000, 3))
+    # The second is nearly the first; the last two are sums of others.
+    values = np.stack(
+        [
+            5 * basis[:, 0],
+            5 * basis[:, 0] + 0.01 * basis[:, 1],
+            3 * basis[:, 1],
+            2 * basis[:, 2],
+            0.1 * (basis[:, 0] + basis[:, 1]),
+            0.1 * (basis[:, 1] - basis[:, 2]),
+        ],
+        axis=-1,
+    ).astype("float32")
+    channels = channel_pruning._Channels(6, 3)
+    channels.add_use(values, np.ones(6))
+    channels.choose()
+    assert channels.chosen[0] in (0, 1)
+    assert list(channels.chosen[1:]) == [2, 3]

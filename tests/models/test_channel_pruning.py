@@ -143,3 +143,22 @@ def test_chosen_channels_explain_the_others():
     channels.choose()
     assert channels.chosen[0] in (0, 1)
     assert list(channels.chosen[1:]) == [2, 3]
+
+
+def test_channels_that_the_next_layer_ignores_are_not_chosen(images):
+    def network(filters):
+        inputs = keras.Input((8, 8, 3))
+        x = _layers.Conv2D(filters, 3, use_bias=False)(inputs)
+        x = _layers.Conv2D(6, 3)(x)
+        return keras.Model(inputs, _layers.GlobalMaxPooling2D()(x))
+
+    teacher, student = network(6), network(3)
+    first, second = teacher.layers[1:3]
+    kernel = second.kernel.numpy()
+    kernel[:, :, ::2] = 0
+    second.kernel.assign(kernel)
+    first.kernel.assign(first.kernel.numpy() * [9, 1, 9, 1, 9, 1])
+    channel_pruning.start_from_teacher(student, teacher, images)
+    np.testing.assert_array_equal(
+        student.layers[1].kernel.numpy(), first.kernel.numpy()[..., 1::2]
+    )

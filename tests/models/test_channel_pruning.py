@@ -162,3 +162,31 @@ def test_channels_that_the_next_layer_ignores_are_not_chosen(images):
     np.testing.assert_array_equal(
         student.layers[1].kernel.numpy(), first.kernel.numpy()[..., 1::2]
     )
+
+
+def test_tensors_that_are_added_have_the_same_channels(images):
+    def network(filters):
+        inputs = keras.Input((8, 8, 3))
+        x = _layers.Conv2D(filters, 3)(inputs)
+        y = _layers.Conv2D(filters, 3, padding="same")(x)
+        return keras.Model(inputs, _layers.Add()([y, x]))
+
+    teacher, student = network(8), network(7)
+    # The first layer's last channel is small, and the second one's first.
+    for layer, factors in zip(
+        (teacher.layers[1], teacher.layers[2]),
+        ([9, 1, 1, 1, 1, 1, 1, 0.01], [0.01, 1, 1, 1, 1, 1, 1, 9]),
+    ):
+        layer.kernel.assign(layer.kernel.numpy() * factors)
+    channel_pruning.start_from_teacher(student, teacher, images / 255)
+    kernel = student.layers[1].kernel.numpy()
+    chosen = [
+        int(np.argmin([np.abs(one - other).sum() for other in kernels]))
+        for kernels in [np.moveaxis(teacher.layers[1].kernel.numpy(), -1, 0)]
+        for one in np.moveaxis(kernel, -1, 0)
+    ]
+    expected = teacher(images / 255).numpy()[..., chosen]
+    found = student(images / 255).numpy()
+    for channel in range(7):
+        pair = found[..., channel].ravel(), expected[..., channel].ravel()
+        assert np.corrcoef(*pair)[0, 1] > 0.99

@@ -20,6 +20,7 @@ def _convolutional(filters, *, units=12, seed=0):
     x = _layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
     x = _layers.Add()([x, shortcut])
     x = _layers.Flatten()(_layers.MaxPooling2D()(x))
+    x = _layers.BatchNormalization()(x)
     x = _layers.Dense(units, activation="relu")(x)
     return keras.Model(inputs, _layers.Dense(5)(x))
 

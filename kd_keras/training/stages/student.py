@@ -74,6 +74,8 @@ class StudentStage(training_stage.TrainingStage):
     @classmethod
     def check_config(cls, config, *, savedmodels, stages):
         super().check_config(config, savedmodels=savedmodels, stages=stages)
+        if config.student.from_teacher:
+            teacher_network.path_of(config, savedmodels)
         is_replaced = config.store.path not in ("", "auto")
         loss = config.distill.loss
         if (
@@ -88,8 +90,6 @@ class StudentStage(training_stage.TrainingStage):
             )
         if config.teacher.path or not (is_replaced or "teacher" in stages):
             teacher_paths.check(config, savedmodels)
-        if config.student.from_teacher:
-            teacher_network.path_of(config, savedmodels)
         if is_replaced and not remote.is_remote(config.store.path):
             store.LogitStore.open(config.store.path)
 

@@ -20,7 +20,7 @@ def _convolutional(filters, *, units=12, seed=0):
     x = _layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
     x = _layers.Add()([x, shortcut])
     x = _layers.Flatten()(_layers.MaxPooling2D()(x))
-    x = _layers.BatchNormalization()(x)
+    x = _layers.ReLU()(_layers.BatchNormalization()(x))
     x = _layers.Dense(units, activation="relu")(x)
     return keras.Model(inputs, _layers.Dense(5)(x))
 
@@ -191,3 +191,10 @@ def test_tensors_that_are_added_have_the_same_channels(images):
     for channel in range(7):
         pair = found[..., channel].ravel(), expected[..., channel].ravel()
         assert np.corrcoef(*pair)[0, 1] > 0.99
+
+
+def test_channels_of_flattened_maps_are_chosen_at_each_position():
+    channels = channel_pruning._Channels(4, 2)
+    channels.chosen = np.array([1, 3])
+    tensor = channel_pruning._Tensor(channels, positions=3)
+    assert list(tensor.chosen()) == [1, 3, 5, 7, 9, 11]

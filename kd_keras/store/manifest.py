@@ -86,8 +86,8 @@ def plan(
         dict of JSON values.
 
     Raises:
-        ValueError: if `top_k` is not less than the number of classes, or
-            there is nothing to store.
+        ValueError: if `top_k` is negative or not less than the number of
+            classes, or there is nothing to store.
     """
     if num_classes or top_k:
         check_top_k(top_k, num_classes)
@@ -126,11 +126,27 @@ def plan(
 
 
 def check_top_k(top_k, num_classes):
-    """Raises a ValueError unless `top_k` is less than the number of classes."""
-    if top_k >= num_classes:
+    """Raises a ValueError unless `top_k` is from 0 to below `num_classes`."""
+    if not 0 <= top_k < num_classes:
         raise ValueError(
-            "store.top_k must be less than the number of classes, or 0 for "
-            f"all. Received: {top_k} of {num_classes}"
+            "store.top_k must be >= 0 and less than the number of classes; 0 "
+            f"stores all. Received: {top_k} of {num_classes}"
+        )
+
+
+def check_top_k_is_unset(top_k, setting):
+    """Raises a ValueError if `top_k` is set for logits of sigmoids.
+
+    Args:
+        top_k: int.
+        setting: str, what makes them logits of sigmoids, such as
+            `distill.loss=binary_kl`.
+    """
+    if top_k:
+        raise ValueError(
+            f"store.top_k must be 0 with {setting}: each label has a "
+            "probability of its own, so there is no rest to share. Received: "
+            f"{top_k}"
         )
 
 

@@ -229,7 +229,9 @@ def _checked(context, opened, parts, spec, files, targets):
     _check_views(context.config, opened, spec)
     teacher = None if files is None else files.record
     head = None if files is None else _probe_of(files, opened)
-    if head is not None:
+    if head is None:
+        _check_top_k(context.config, opened)
+    else:
         teacher = head.teacher
         opened = probed.ProbedStore(
             opened,
@@ -253,6 +255,18 @@ def _checked(context, opened, parts, spec, files, targets):
         digests.abbreviated(opened.manifest["teacher"]["fingerprint"]),
     )
     return opened
+
+
+def _check_top_k(config, opened):
+    """Refuses top-k logits where the loss takes those of sigmoids."""
+    loss, top_k = config.distill.loss, opened.manifest["top_k"]
+    if top_k and losses.activation_of(loss) == "sigmoid":
+        raise ValueError(
+            f"distill.loss={loss} needs a store of all logits, without "
+            "store.top_k: each label has a probability of its own, so there "
+            f"is no rest to share. Received: {opened.path} with "
+            f"store.top_k={top_k}"
+        )
 
 
 def _probe_of(files, opened):

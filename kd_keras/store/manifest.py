@@ -276,12 +276,17 @@ def is_finished(path, manifest, *, verify=True):
     return not find(path, existing)
 
 
-def damaged_files(path, manifest):
+def damaged_files(path, manifest, names=None):
     """Names of a store's files that are missing, unfinished or damaged.
 
-    Reads all files.
+    Reads the files.
+
+    Args:
+        path: path of the store.
+        manifest: dict; see `plan`.
+        names: list of str, the files to look at; None for all.
     """
-    names = layout.all_files(manifest)
+    names = layout.all_files(manifest) if names is None else names
     whole = _in_threads(lambda name: is_whole(path, name, manifest), names)
     return [name for name, fits in zip(names, whole) if not fits]
 

@@ -192,18 +192,19 @@ def read(path):
         dict, or None if there is neither. See `is_complete`.
 
     Raises:
+        OSError: if it cannot be read.
         ValueError: if it is damaged or of another format.
     """
     # The plan is removed when the manifest is written.
     for name in (NAME, PLAN, NAME):
-        if (path / name).exists():
-            return _read(path / name)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return _parsed((path / name).read_bytes(), path / name)
     return None
 
 
-def _read(path):
+def _parsed(content, path):
     fields = {"what": "the manifest of a logit store", "remedy": _REMEDY}
-    manifest = records.read_json(path, {"format": int}, **fields)
+    manifest = records.parse(content, {"format": int}, path, **fields)
     if manifest["format"] != FORMAT:
         raise ValueError(
             f"a logit store must be of format {FORMAT}. Received: "

@@ -1,6 +1,9 @@
 """Plans of stores, and refusal of other plans."""
 
 import dataclasses
+import errno
+import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -74,6 +77,43 @@ def test_the_size_of_files_makes_no_other_store(
     assert not stores.write(tmp_path, parts, teacher, num_shards=2)
     assert stores.write(tmp_path, parts, teacher, shard_views=10**6)
     assert stores.contents(tmp_path) == stores.contents(written)
+
+
+def test_a_store_that_is_finished_while_its_plan_is_read(
+    tmp_path, parts, monkeypatch
+):
+    manifest_lib.write(tmp_path, stores.plan(parts))
+    plan, read_bytes = tmp_path / manifest_lib.PLAN, pathlib.Path.read_bytes
+
+    def finished_meanwhile(path):
+        if path == plan:
+            plan.rename(tmp_path / manifest_lib.NAME)
+        return read_bytes(path)
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", finished_meanwhile)
+    assert manifest_lib.read(tmp_path)["parts"].keys() == parts.keys()
+
+
+def test_a_manifest_that_cannot_be_read_is_not_called_damaged(
+    tmp_path, parts, monkeypatch
+):
+    manifest_lib.write(tmp_path, stores.plan(parts))
+
+    def refuse(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "read_bytes", refuse)
+        with pytest.raises(OSError, match="Input/output error: .*json'$"):
+            manifest_lib.read(tmp_path)
+    (tmp_path / manifest_lib.PLAN).write_text("{")
+    with pytest.raises(ValueError, match="as it was.*or remove this store$"):
+        manifest_lib.read(tmp_path)
+
+
+def test_a_file_in_place_of_a_store_has_no_manifest(tmp_path):
+    (tmp_path / "store").touch()
+    assert manifest_lib.read(tmp_path / "store") is None
 
 
 def test_an_encoded_set_is_compared_to_its_end(caplog):

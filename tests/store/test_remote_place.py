@@ -132,7 +132,9 @@ def test_an_object_that_another_process_has_repaired_is_kept(
         if len(calls) == 1:
             assert write(small)
             forget(self, damaged)
-            assert {manifest.NAME, "train-00001-of-00002.npy"} <= set(names(URL))
+            assert {manifest.NAME, "train-00001-of-00002.npy"} <= set(
+                names(URL)
+            )
         else:
             forget(self, damaged)
 

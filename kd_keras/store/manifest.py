@@ -10,8 +10,8 @@ import numpy as np
 
 from kd_keras import config as config_lib
 from kd_keras.models import class_names
+from kd_keras.store import differences, layout, task_records
 from kd_keras.store import ids as ids_lib
-from kd_keras.store import layout, task_records
 from kd_keras.store import records as rows
 from kd_keras.utils import digests, files, records
 
@@ -27,7 +27,8 @@ _LOOKED_FOR_AT_A_TIME = 64
 _HEADER_BYTES = 64
 # Entries for the sizes of files, and for ids, which the fingerprints compare.
 _IN_FILES = re.compile(r"^parts\.\w+\.(shard_examples|ids(\.\w+)?)$")
-_REMEDY = "label into another --workdir, or remove this store"
+_REMEDY = "Label into another --workdir, or remove this store"
+_REMEDY_OF_DAMAGE = "label into another --workdir, or remove this store"
 _PART_FORM = {
     "fingerprint": str,
     "examples": int,
@@ -203,7 +204,10 @@ def read(path):
 
 
 def _parsed(content, path):
-    fields = {"what": "the manifest of a logit store", "remedy": _REMEDY}
+    fields = {
+        "what": "the manifest of a logit store",
+        "remedy": _REMEDY_OF_DAMAGE,
+    }
     manifest = records.parse(content, {"format": int}, path, **fields)
     if manifest["format"] != FORMAT:
         raise ValueError(
@@ -251,7 +255,7 @@ def is_imported(manifest):
     return "predictions" in manifest["teacher"]
 
 
-def is_finished(path, manifest, *, verify=True):
+def is_finished(path, manifest, *, verify=True, remedy=_REMEDY):
     """Whether a store of this plan exists and is finished and whole.
 
     Args:
@@ -259,6 +263,7 @@ def is_finished(path, manifest, *, verify=True):
         manifest: dict; see `plan`.
         verify: bool; False compares the files' sizes alone. A reader compares
             each file with its checksum when it is first used.
+        remedy: str, as of `check_same`.
 
     Raises:
         ValueError: if a store of another plan exists, finished or not, or
@@ -270,7 +275,7 @@ def is_finished(path, manifest, *, verify=True):
         _check_free(path)
         return False
     check_class_names(existing, manifest.get("class_names"), path)
-    check_same(comparable(existing), comparable(manifest), path)
+    check_same(comparable(existing), comparable(manifest), path, remedy=remedy)
     if not is_complete(existing):
         return False
     find = damaged_files if verify else unfit_files
@@ -351,20 +356,21 @@ def _array_bytes(manifest):
     return sizes
 
 
-def check_same(was, now, path):
+def check_same(was, now, path, *, remedy=_REMEDY):
     """Raises a ValueError that lists the entries in which two dicts differ.
 
     Args:
         was: dict, entries of the store's manifest, as `comparable` returns.
         now: dict, the entries that it must have.
         path: path of the store.
+        remedy: str, a sentence that ends the error: what to do.
     """
-    differing = config_lib.differing(was, now)
+    differing = differences.described(was, now)
     if differing:
         raise ValueError(
             "a logit store must be of the same teacher, images and views. "
-            f"Received: {path}. Differing: {'; '.join(differing)}. Label into "
-            "another --workdir, or remove this store"
+            f"Received: {path}. Differing: {'; '.join(differing)}. "
+            f"{differences.seed_remedy(was, now)}{remedy}"
         )
     config_lib.log_incomparable(was, now, path)
 

@@ -241,7 +241,10 @@ class LogitStore:
         was = manifest_lib.comparable(self.manifest)
         now = manifest_lib.comparable(expected)
         was = {key: was[key] for key in now if key in was}
-        manifest_lib.check_same(was, now, self.path)
+        # It may have cost days: not to be removed for one reader.
+        manifest_lib.check_same(
+            was, now, self.path, remedy="Label into another --workdir"
+        )
 
 
 class _Part:

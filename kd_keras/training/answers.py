@@ -105,7 +105,12 @@ def _labelled(context, parts, spec):
         path = context.workdir / "store"
 
         def write():
-            is_new = not store.is_finished(path, manifest, verify=False)
+            is_new = not store.is_finished(
+                path,
+                manifest,
+                verify=False,
+                remedy="Take another --workdir",
+            )
             if is_new:
                 labelling.job(
                     context.config, path, manifest, parts, files
@@ -204,13 +209,20 @@ def _held_parts(opened, parts):
 
 def _check_views(config, opened, spec):
     """Checks that a store holds predictions of the student's views."""
-    if config.store.share_views:
-        spec = augmentation.ViewSpec()
     is_plain = augmentation.is_plain(opened.manifest["spec"])
+    if config.store.share_views:
+        if not is_plain:
+            raise ValueError(
+                "store.share_views=true needs a store of images without "
+                "augmentation, which was labelled with it. Received: "
+                f"{opened.path}, of augmented views; leave store.share_views "
+                "out, or label with it into another --workdir"
+            )
+        return
     # Without augmentation, views do not depend on their seed.
     if is_plain and spec.is_plain:
         return
-    if is_plain and manifests.is_imported(opened.manifest):
+    if is_plain:
         raise ValueError(
             "predictions of images without augmentation teach such images: "
             "set data.augment=none, data.mixup=0 and data.cutmix=0, or "

@@ -28,10 +28,11 @@ def test_another_plan_is_refused_with_its_differences(
     refused("num_classes", num_classes=6)
     refused("dtype", dtype="float16")
     refused(
-        r"spec\.seed", spec=views.ViewSpec(**{**vars(stores.SPEC), "seed": 6})
+        r"data\.augment\.seed",
+        spec=views.ViewSpec(**{**vars(stores.SPEC), "seed": 6}),
     )
     refused(
-        r"spec\.cutout",
+        r"data\.augment\.cutout",
         spec=views.ViewSpec(**{**vars(stores.SPEC), "cutout": 3}),
     )
     refused(r"parts\.train\.views", views_count=4)
@@ -114,6 +115,48 @@ def test_a_manifest_that_cannot_be_read_is_not_called_damaged(
 def test_a_file_in_place_of_a_store_has_no_manifest(tmp_path):
     (tmp_path / "store").touch()
     assert manifest_lib.read(tmp_path / "store") is None
+
+
+def differing(was, now, **options):
+    """The end of the error about a store of other views."""
+    with pytest.raises(ValueError) as error:
+        manifest_lib.check_same(
+            *(
+                manifest_lib.comparable({"spec": views.ViewSpec(**x).record()})
+                for x in (was, now)
+            ),
+            "here",
+            **options,
+        )
+    return str(error.value).partition(" Differing: ")[2]
+
+
+def test_differing_views_are_named_as_the_user_types_them():
+    was = {"translate": 1, "mixup": 0.5, "cutmix": 0.1}
+    assert differing(was, {"translate": 2}, remedy="Do this") == (
+        "data.cutmix (was 0.1, is 0.0); data.mixup (was 0.5, is 0.0); "
+        "data.augment.translate (was 1, is 2). Do this"
+    )
+
+
+def test_the_seed_of_views_is_the_remedy_where_it_alone_differs():
+    was = {"translate": 1, "seed": 3}
+    assert differing(was, {"translate": 1, "seed": 4}) == (
+        "data.augment.seed (was 3, is 4). Set --config.data.augment.seed=3 for "
+        "its views. Label into another --workdir, or remove this store"
+    )
+    assert "Set" not in differing(was, {"translate": 2, "seed": 4})
+
+
+def test_views_that_became_shared_are_one_difference():
+    plain = "of images without augmentation, as with store.share_views=true"
+    was = {"translate": 1, "seed": 3}
+    assert differing(was, {}, remedy="") == (
+        f"views (were augmented, are {plain}). "
+    )
+    assert differing({}, was, remedy="") == (
+        f"views (were {plain}, are augmented). "
+    )
 
 
 def test_an_encoded_set_is_compared_to_its_end(caplog):

@@ -41,7 +41,13 @@ def student_answers(context, parts, spec):
             holds other logits.
     """
     path = context.config.store.path
-    _check_shared(context.config.store, spec)
+    shared = context.config.store.share_views
+    if shared and not path:
+        raise ValueError(
+            "store.share_views needs store.path, a store or auto. Received: "
+            "a teacher that runs in every step"
+        )
+    check_shared(context.config, spec)
     if not path:
         files = student_files(context)
         targets = feature_targets.targets(context.config)
@@ -173,15 +179,17 @@ def _stored_answers(context, open_store, manifest):
     )
 
 
-def _check_shared(fields, spec):
-    if not fields.share_views:
-        return
-    if not fields.path:
-        raise ValueError(
-            "store.share_views needs store.path, a store or auto. Received: "
-            "a teacher that runs in every step"
-        )
-    if spec.mixes:
+def check_shared(config, spec):
+    """Checks that views may share the prediction of their image.
+
+    Args:
+        config: the resolved configuration.
+        spec: `augmentation.ViewSpec` of the student's views.
+
+    Raises:
+        ValueError: if `store.share_views` is set and views mix two images.
+    """
+    if config.store.share_views and spec.mixes:
         raise ValueError(
             "store.share_views needs views of one image each. Received: "
             f"data.mixup={spec.mixup}, data.cutmix={spec.cutmix}, which mix "

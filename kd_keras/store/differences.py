@@ -1,5 +1,6 @@
 """Describes how two stores differ, in the names that a user types."""
 
+import dataclasses
 import re
 
 from kd_keras import config as config_lib
@@ -10,6 +11,11 @@ _SEED = "spec.seed"
 _MIXING = re.compile(r"^spec\.(?=(mixup|cutmix)\b)")
 _AUGMENT = re.compile(r"^spec\.(?!steps\b)")
 _PLAIN = "of images without augmentation, as with store.share_views=true"
+
+# A record lacks the fields of augmentations that are not used.
+_DEFAULTS = config_lib.flatten(
+    {"spec": dataclasses.asdict(augmentation.ViewSpec())}
+)
 
 
 def described(was, now):
@@ -25,8 +31,10 @@ def described(was, now):
         differences between augmented views and images without augmentation
         are one entry, which names `store.share_views`.
     """
-    found = config_lib.differing(was, now)
     before, after = _spec(was), _spec(now)
+    if before and after:
+        was, now = {**_DEFAULTS, **was}, {**_DEFAULTS, **now}
+    found = config_lib.differing(was, now)
     if before and after:
         plain = [augmentation.is_plain(spec) for spec in (before, after)]
         if plain[0] != plain[1]:

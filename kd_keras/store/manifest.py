@@ -10,8 +10,8 @@ import numpy as np
 
 from kd_keras import config as config_lib
 from kd_keras.models import class_names
+from kd_keras.store import differences, layout, task_records
 from kd_keras.store import ids as ids_lib
-from kd_keras.store import layout, task_records
 from kd_keras.store import records as rows
 from kd_keras.utils import digests, files, records
 
@@ -27,7 +27,8 @@ _LOOKED_FOR_AT_A_TIME = 64
 _HEADER_BYTES = 64
 # Entries for the sizes of files, and for ids, which the fingerprints compare.
 _IN_FILES = re.compile(r"^parts\.\w+\.(shard_examples|ids(\.\w+)?)$")
-_REMEDY = "label into another --workdir, or remove this store"
+_REMEDY = "Label into another --workdir, or remove this store"
+_REMEDY_OF_DAMAGE = "label into another --workdir, or remove this store"
 _PART_FORM = {
     "fingerprint": str,
     "examples": int,
@@ -86,8 +87,8 @@ def plan(
         dict of JSON values.
 
     Raises:
-        ValueError: if `top_k` is not less than the number of classes, or
-            there is nothing to store.
+        ValueError: if `top_k` is negative or not less than the number of
+            classes, or there is nothing to store.
     """
     if num_classes or top_k:
         check_top_k(top_k, num_classes)
@@ -126,11 +127,27 @@ def plan(
 
 
 def check_top_k(top_k, num_classes):
-    """Raises a ValueError unless `top_k` is less than the number of classes."""
-    if top_k >= num_classes:
+    """Raises a ValueError unless `top_k` is from 0 to below `num_classes`."""
+    if not 0 <= top_k < num_classes:
         raise ValueError(
-            "store.top_k must be less than the number of classes, or 0 for "
-            f"all. Received: {top_k} of {num_classes}"
+            "store.top_k must be >= 0 and less than the number of classes; 0 "
+            f"stores all. Received: {top_k} of {num_classes}"
+        )
+
+
+def check_top_k_is_unset(top_k, setting):
+    """Raises a ValueError if `top_k` is set for logits of sigmoids.
+
+    Args:
+        top_k: int.
+        setting: str, what makes them logits of sigmoids, such as
+            `distill.loss=binary_kl`.
+    """
+    if top_k:
+        raise ValueError(
+            f"store.top_k must be 0 with {setting}: each label has a "
+            "probability of its own, so there is no rest to share. Received: "
+            f"{top_k}"
         )
 
 
@@ -176,18 +193,22 @@ def read(path):
         dict, or None if there is neither. See `is_complete`.
 
     Raises:
+        OSError: if it cannot be read.
         ValueError: if it is damaged or of another format.
     """
     # The plan is removed when the manifest is written.
     for name in (NAME, PLAN, NAME):
-        if (path / name).exists():
-            return _read(path / name)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return _parsed((path / name).read_bytes(), path / name)
     return None
 
 
-def _read(path):
-    fields = {"what": "the manifest of a logit store", "remedy": _REMEDY}
-    manifest = records.read_json(path, {"format": int}, **fields)
+def _parsed(content, path):
+    fields = {
+        "what": "the manifest of a logit store",
+        "remedy": _REMEDY_OF_DAMAGE,
+    }
+    manifest = records.parse(content, {"format": int}, path, **fields)
     if manifest["format"] != FORMAT:
         raise ValueError(
             f"a logit store must be of format {FORMAT}. Received: "
@@ -234,7 +255,7 @@ def is_imported(manifest):
     return "predictions" in manifest["teacher"]
 
 
-def is_finished(path, manifest, *, verify=True):
+def is_finished(path, manifest, *, verify=True, remedy=_REMEDY):
     """Whether a store of this plan exists and is finished and whole.
 
     Args:
@@ -242,6 +263,7 @@ def is_finished(path, manifest, *, verify=True):
         manifest: dict; see `plan`.
         verify: bool; False compares the files' sizes alone. A reader compares
             each file with its checksum when it is first used.
+        remedy: str, as of `check_same`.
 
     Raises:
         ValueError: if a store of another plan exists, finished or not, or
@@ -253,19 +275,24 @@ def is_finished(path, manifest, *, verify=True):
         _check_free(path)
         return False
     check_class_names(existing, manifest.get("class_names"), path)
-    check_same(comparable(existing), comparable(manifest), path)
+    check_same(comparable(existing), comparable(manifest), path, remedy=remedy)
     if not is_complete(existing):
         return False
     find = damaged_files if verify else unfit_files
     return not find(path, existing)
 
 
-def damaged_files(path, manifest):
+def damaged_files(path, manifest, names=None):
     """Names of a store's files that are missing, unfinished or damaged.
 
-    Reads all files.
+    Reads the files.
+
+    Args:
+        path: path of the store.
+        manifest: dict; see `plan`.
+        names: list of str, the files to look at; None for all.
     """
-    names = layout.all_files(manifest)
+    names = layout.all_files(manifest) if names is None else names
     whole = _in_threads(lambda name: is_whole(path, name, manifest), names)
     return [name for name, fits in zip(names, whole) if not fits]
 
@@ -329,20 +356,21 @@ def _array_bytes(manifest):
     return sizes
 
 
-def check_same(was, now, path):
+def check_same(was, now, path, *, remedy=_REMEDY):
     """Raises a ValueError that lists the entries in which two dicts differ.
 
     Args:
         was: dict, entries of the store's manifest, as `comparable` returns.
         now: dict, the entries that it must have.
         path: path of the store.
+        remedy: str, a sentence that ends the error: what to do.
     """
-    differing = config_lib.differing(was, now)
+    differing = differences.described(was, now)
     if differing:
         raise ValueError(
             "a logit store must be of the same teacher, images and views. "
-            f"Received: {path}. Differing: {'; '.join(differing)}. Label into "
-            "another --workdir, or remove this store"
+            f"Received: {path}. Differing: {'; '.join(differing)}. "
+            f"{differences.seed_remedy(was, now)}{remedy}"
         )
     config_lib.log_incomparable(was, now, path)
 

@@ -139,21 +139,42 @@ class Directory:
         """Marks tasks with missing or damaged files as not done.
 
         Args:
-            damaged: list of `tasks.Task`.
+            damaged: list of `tasks.Task`, as they were found. Those that
+                another process has repaired or forgotten meanwhile are left
+                out.
+
+        Returns:
+            List of `tasks.Task`, those that were marked.
         """
-        names = {name for task in damaged for name in task.files}
         with self._locked():
             manifest = manifest_lib.read(self.path)
+            damaged = self._still_damaged(manifest, damaged)
+            names = {name for task in damaged for name in task.files}
             known = manifest["checksums"]
             for task in damaged:
                 (self.path / task.record).unlink(missing_ok=True)
             if not names.isdisjoint(known):
                 known = {name: known[name] for name in known.keys() - names}
                 manifest_lib.write(self.path, {**manifest, "checksums": known})
+        return damaged
 
-    def damaged(self, manifest):
-        """Names of files that are missing or differ from their checksums."""
-        return manifest_lib.damaged_files(self.path, manifest)
+    def _still_damaged(self, manifest, found):
+        """The tasks with a file that differs from its known checksum."""
+        known = self.checksums(manifest, found)
+        names = [x for task in found for x in task.files if x in known]
+        damaged = self.damaged({**manifest, "checksums": known}, names)
+        return [
+            task for task in found if not set(damaged).isdisjoint(task.files)
+        ]
+
+    def damaged(self, manifest, names=None):
+        """Names of files that are missing or differ from their checksums.
+
+        Args:
+            manifest: dict, the store's.
+            names: list of str, the files to look at; None for all.
+        """
+        return manifest_lib.damaged_files(self.path, manifest, names)
 
     def is_whole(self, name, checksum):
         """Whether a file exists and has this SHA-256."""

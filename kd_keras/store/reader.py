@@ -240,8 +240,16 @@ class LogitStore:
         """
         was = manifest_lib.comparable(self.manifest)
         now = manifest_lib.comparable(expected)
-        was = {key: was[key] for key in now if key in was}
-        manifest_lib.check_same(was, now, self.path)
+        # Augmentations of the store that the views lack are differences, too.
+        was = {
+            key: value
+            for key, value in was.items()
+            if key in now or ("spec" in expected and key.startswith("spec."))
+        }
+        # It may have cost days: not to be removed for one reader.
+        manifest_lib.check_same(
+            was, now, self.path, remedy="Label into another --workdir"
+        )
 
 
 class _Part:

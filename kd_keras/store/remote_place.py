@@ -99,20 +99,24 @@ class RemotePlace(places.Directory):
         return super().checksums(manifest, chosen)
 
     def forget(self, damaged):
-        super().forget(damaged)
+        self._fetch_plan()
+        damaged = super().forget(damaged)
+        if not damaged:
+            return damaged
         gone = [name for task in damaged for name in (*task.files, task.record)]
         if self._is_complete():
             self._upload_plan(manifest_lib.read(self.path))
             gone.append(manifest_lib.NAME)
         # Also the files: one that is cut short must not pass for whole.
         remote.delete(self.url, gone)
+        return damaged
 
-    def damaged(self, manifest):
+    def damaged(self, manifest, names=None):
         found = remote.objects(self.url)
         sizes = _sizes(manifest)
         return [
             name
-            for name in layout.all_files(manifest)
+            for name in (layout.all_files(manifest) if names is None else names)
             if name not in manifest["checksums"]
             or _size(found, name) != sizes.get(name, _size(found, name))
             or name not in found

@@ -69,7 +69,9 @@ def write(
     total = sum(task.views for task in left)
     report = progress.Counter(total, "view", verbose=verbose)
     for task in left:
-        tasks.run(directory, manifest, task, outputs_of, report.add)
+        # Planned again: others may have finished the store meanwhile.
+        planned = directory.planned(manifest)
+        tasks.run(directory, planned, task, outputs_of, report.add)
         report.end_file(f"{directory.shown}/{task.files[0]}")
     return directory.finish() == 0
 

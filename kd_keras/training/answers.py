@@ -41,7 +41,13 @@ def student_answers(context, parts, spec):
             holds other logits.
     """
     path = context.config.store.path
-    _check_shared(context.config.store, spec)
+    shared = context.config.store.share_views
+    if shared and not path:
+        raise ValueError(
+            "store.share_views needs store.path, a store or auto. Received: "
+            "a teacher that runs in every step"
+        )
+    check_shared(context.config, spec)
     if not path:
         files = student_files(context)
         targets = feature_targets.targets(context.config)
@@ -105,7 +111,12 @@ def _labelled(context, parts, spec):
         path = context.workdir / "store"
 
         def write():
-            is_new = not store.is_finished(path, manifest, verify=False)
+            is_new = not store.is_finished(
+                path,
+                manifest,
+                verify=False,
+                remedy="Take another --workdir",
+            )
             if is_new:
                 labelling.job(
                     context.config, path, manifest, parts, files
@@ -168,15 +179,17 @@ def _stored_answers(context, open_store, manifest):
     )
 
 
-def _check_shared(fields, spec):
-    if not fields.share_views:
-        return
-    if not fields.path:
-        raise ValueError(
-            "store.share_views needs store.path, a store or auto. Received: "
-            "a teacher that runs in every step"
-        )
-    if spec.mixes:
+def check_shared(config, spec):
+    """Checks that views may share the prediction of their image.
+
+    Args:
+        config: the resolved configuration.
+        spec: `augmentation.ViewSpec` of the student's views.
+
+    Raises:
+        ValueError: if `store.share_views` is set and views mix two images.
+    """
+    if config.store.share_views and spec.mixes:
         raise ValueError(
             "store.share_views needs views of one image each. Received: "
             f"data.mixup={spec.mixup}, data.cutmix={spec.cutmix}, which mix "
@@ -204,13 +217,20 @@ def _held_parts(opened, parts):
 
 def _check_views(config, opened, spec):
     """Checks that a store holds predictions of the student's views."""
-    if config.store.share_views:
-        spec = augmentation.ViewSpec()
     is_plain = augmentation.is_plain(opened.manifest["spec"])
+    if config.store.share_views:
+        if not is_plain:
+            raise ValueError(
+                "store.share_views=true needs a store of images without "
+                "augmentation, which was labelled with it. Received: "
+                f"{opened.path}, of augmented views; leave store.share_views "
+                "out, or label with it into another --workdir"
+            )
+        return
     # Without augmentation, views do not depend on their seed.
     if is_plain and spec.is_plain:
         return
-    if is_plain and manifests.is_imported(opened.manifest):
+    if is_plain:
         raise ValueError(
             "predictions of images without augmentation teach such images: "
             "set data.augment=none, data.mixup=0 and data.cutmix=0, or "
@@ -229,7 +249,9 @@ def _checked(context, opened, parts, spec, files, targets):
     _check_views(context.config, opened, spec)
     teacher = None if files is None else files.record
     head = None if files is None else _probe_of(files, opened)
-    if head is not None:
+    if head is None:
+        _check_top_k(context.config, opened)
+    else:
         teacher = head.teacher
         opened = probed.ProbedStore(
             opened,
@@ -253,6 +275,18 @@ def _checked(context, opened, parts, spec, files, targets):
         digests.abbreviated(opened.manifest["teacher"]["fingerprint"]),
     )
     return opened
+
+
+def _check_top_k(config, opened):
+    """Refuses top-k logits where the loss takes those of sigmoids."""
+    loss, top_k = config.distill.loss, opened.manifest["top_k"]
+    if top_k and losses.activation_of(loss) == "sigmoid":
+        raise ValueError(
+            f"distill.loss={loss} needs a store of all logits, without "
+            "store.top_k: each label has a probability of its own, so there "
+            f"is no rest to share. Received: {opened.path} with "
+            f"store.top_k={top_k}"
+        )
 
 
 def _probe_of(files, opened):

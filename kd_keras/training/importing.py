@@ -13,6 +13,7 @@ from kd_keras.teachers import class_map
 from kd_keras.training import (
     feature_targets,
     label_inputs,
+    labelling,
     store_job,
     teacher_files,
 )
@@ -76,6 +77,7 @@ def _outputs_of(predictions, manifest, *, measured):
 def _plan(stage, file, predictions, classes):
     """The manifest of the store; see `store.plan`."""
     fields = stage.context.config.store
+    labelling.check_top_k(stage.context.config, [predictions.choice.meaning])
     _check_classes(stage, file, predictions)
     names = stage.context.dataset.class_names or predictions.class_names
     spec = _spec(stage.view_spec, file, predictions)

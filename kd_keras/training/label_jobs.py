@@ -47,6 +47,7 @@ def _job(context, predictions):
     """A context with the `StoreJob` of the student's teacher."""
     stage = stage_class("student")(context)
     pipeline.check_views(stage.train, stage.view_spec)
+    answers.check_shared(context.config, stage.view_spec)
     if predictions:
         return importing.job(stage, predictions)
     files = answers.student_files(context)

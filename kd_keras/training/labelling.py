@@ -2,7 +2,10 @@
 
 from kd_keras import store
 from kd_keras.data import augmentation
+from kd_keras.distillation import losses
+from kd_keras.store import manifest as manifests
 from kd_keras.training import feature_targets, store_job, teacher_files
+from kd_keras.utils import comma_lists
 
 
 def plan(config, parts, files, spec, *, class_names=None):
@@ -17,8 +20,12 @@ def plan(config, parts, files, spec, *, class_names=None):
 
     Returns:
         dict; see `store.plan`.
+
+    Raises:
+        ValueError: as `store.plan` and `check_top_k`.
     """
     fields = config.store
+    check_top_k(config, comma_lists.split(config.teacher.outputs))
     targets = feature_targets.targets(config)
     views_count = fields.views
     if fields.share_views:
@@ -38,6 +45,24 @@ def plan(config, parts, files, spec, *, class_names=None):
         if targets
         else (),
     )
+
+
+def check_top_k(config, outputs=()):
+    """Raises a ValueError if `store.top_k` is set for logits of sigmoids.
+
+    The classes that are not among the top k share the rest of a softmax.
+
+    Args:
+        config: the resolved configuration.
+        outputs: list of str, the meanings of the teachers' outputs.
+    """
+    loss, meaning = config.distill.loss, "label_probabilities"
+    if losses.activation_of(loss) == "sigmoid":
+        manifests.check_top_k_is_unset(
+            config.store.top_k, f"distill.loss={loss}"
+        )
+    if meaning in outputs:
+        manifests.check_top_k_is_unset(config.store.top_k, meaning)
 
 
 def job(config, path, manifest, parts, files):

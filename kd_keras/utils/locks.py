@@ -231,13 +231,22 @@ def _open_or_make(path):
         except (FileExistsError, NotADirectoryError) as error:
             raise ValueError(
                 "runs, stores, exports and data need a directory. Received: "
-                f"{path.parent}, where a file is in the way"
+                f"{path.parent}, where {_obstacle(path.parent)}"
             ) from error
         except OSError as error:
             if error.errno in _MAY_NOT_WRITE:
                 return None
             raise
     raise failure
+
+
+def _obstacle(directory):
+    """What stands where a directory cannot be made, for a message."""
+    for place in (directory, *directory.parents):
+        if place.is_symlink() and not place.exists():
+            target = os.readlink(place)
+            return f"{place} is a link to {target}, which does not exist"
+    return "a file is in the way"
 
 
 def _open(path, flags=0):

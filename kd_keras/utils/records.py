@@ -49,6 +49,27 @@ def read_json(path, form, *, what, remedy):
         raise damaged(path, damage, what=what, remedy=remedy) from damage
 
 
+def parse(content, form, path, *, what, remedy):
+    """Reads JSON as `read_json`, from bytes that were read.
+
+    For callers to whom a file that cannot be read is not a damaged one.
+
+    Args:
+        content: bytes.
+        form: as of `read_json`.
+        path: path of the file that they were read from.
+        what: as of `read_json`.
+        remedy: as of `read_json`.
+
+    Raises:
+        ValueError: as `read_json`, about the contents alone.
+    """
+    try:
+        return _unsealed(_checked(_decoded(content), form))
+    except _Damaged as damage:
+        raise damaged(path, damage, what=what, remedy=remedy) from damage
+
+
 def check(value, form, path, *, what, remedy):
     """Checks the form of a value that was read, as `read_json` does.
 
@@ -110,9 +131,14 @@ class _Damaged(Exception):
 
 def _read_text(path):
     try:
-        return pathlib.Path(path).read_bytes().decode()
+        return _decoded(pathlib.Path(path).read_bytes())
     except OSError as error:
         raise _Damaged(error.strerror.lower()) from error
+
+
+def _decoded(content):
+    try:
+        return content.decode()
     except UnicodeDecodeError as error:
         raise _Damaged("it is not UTF-8 text") from error
 

@@ -245,4 +245,4 @@ def test_a_store_is_labelled_in_parts_and_distilled_from(tmp_path):
     assert "finished before" in again.stderr
     assert student.returncode == 0, student.stderr
     assert "store: runs/mnist/store, 2 views" in student.stderr
-    assert_one_line(other, "spec.seed (was 0, is 1)")
+    assert_one_line(other, "data.augment.seed (was 0, is 1)")

@@ -1,6 +1,9 @@
 """Plans of stores, and refusal of other plans."""
 
 import dataclasses
+import errno
+import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -25,10 +28,11 @@ def test_another_plan_is_refused_with_its_differences(
     refused("num_classes", num_classes=6)
     refused("dtype", dtype="float16")
     refused(
-        r"spec\.seed", spec=views.ViewSpec(**{**vars(stores.SPEC), "seed": 6})
+        r"data\.augment\.seed",
+        spec=views.ViewSpec(**{**vars(stores.SPEC), "seed": 6}),
     )
     refused(
-        r"spec\.cutout",
+        r"data\.augment\.cutout",
         spec=views.ViewSpec(**{**vars(stores.SPEC), "cutout": 3}),
     )
     refused(r"parts\.train\.views", views_count=4)
@@ -74,6 +78,85 @@ def test_the_size_of_files_makes_no_other_store(
     assert not stores.write(tmp_path, parts, teacher, num_shards=2)
     assert stores.write(tmp_path, parts, teacher, shard_views=10**6)
     assert stores.contents(tmp_path) == stores.contents(written)
+
+
+def test_a_store_that_is_finished_while_its_plan_is_read(
+    tmp_path, parts, monkeypatch
+):
+    manifest_lib.write(tmp_path, stores.plan(parts))
+    plan, read_bytes = tmp_path / manifest_lib.PLAN, pathlib.Path.read_bytes
+
+    def finished_meanwhile(path):
+        if path == plan:
+            plan.rename(tmp_path / manifest_lib.NAME)
+        return read_bytes(path)
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", finished_meanwhile)
+    assert manifest_lib.read(tmp_path)["parts"].keys() == parts.keys()
+
+
+def test_a_manifest_that_cannot_be_read_is_not_called_damaged(
+    tmp_path, parts, monkeypatch
+):
+    manifest_lib.write(tmp_path, stores.plan(parts))
+
+    def refuse(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "read_bytes", refuse)
+        with pytest.raises(OSError, match="Input/output error: .*json'$"):
+            manifest_lib.read(tmp_path)
+    (tmp_path / manifest_lib.PLAN).write_text("{")
+    with pytest.raises(ValueError, match="as it was.*or remove this store$"):
+        manifest_lib.read(tmp_path)
+
+
+def test_a_file_in_place_of_a_store_has_no_manifest(tmp_path):
+    (tmp_path / "store").touch()
+    assert manifest_lib.read(tmp_path / "store") is None
+
+
+def differing(was, now, **options):
+    """The end of the error about a store of other views."""
+    with pytest.raises(ValueError) as error:
+        manifest_lib.check_same(
+            *(
+                manifest_lib.comparable({"spec": views.ViewSpec(**x).record()})
+                for x in (was, now)
+            ),
+            "here",
+            **options,
+        )
+    return str(error.value).partition(" Differing: ")[2]
+
+
+def test_differing_views_are_named_as_the_user_types_them():
+    was = {"translate": 1, "mixup": 0.5, "cutmix": 0.1}
+    assert differing(was, {"translate": 2}, remedy="Do this") == (
+        "data.cutmix (was 0.1, is 0.0); data.mixup (was 0.5, is 0.0); "
+        "data.augment.translate (was 1, is 2). Do this"
+    )
+
+
+def test_the_seed_of_views_is_the_remedy_where_it_alone_differs():
+    was = {"translate": 1, "seed": 3}
+    assert differing(was, {"translate": 1, "seed": 4}) == (
+        "data.augment.seed (was 3, is 4). Set --config.data.augment.seed=3 for "
+        "its views. Label into another --workdir, or remove this store"
+    )
+    assert "Set" not in differing(was, {"translate": 2, "seed": 4})
+
+
+def test_views_that_became_shared_are_one_difference():
+    plain = "of images without augmentation, as with store.share_views=true"
+    was = {"translate": 1, "seed": 3}
+    assert differing(was, {}, remedy="") == (
+        f"views (were augmented, are {plain}). "
+    )
+    assert differing({}, was, remedy="") == (
+        f"views (were {plain}, are augmented). "
+    )
 
 
 def test_an_encoded_set_is_compared_to_its_end(caplog):

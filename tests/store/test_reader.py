@@ -42,6 +42,22 @@ def test_stored_logits_are_those_of_the_live_teacher(written, parts, teacher):
     )
 
 
+@pytest.mark.slow
+def test_views_without_an_augmentation_of_the_store_are_refused(
+    parts, teacher, tmp_path
+):
+    few = {"train": parts["train"].subset(np.arange(20))}
+    spec = views.ViewSpec(translate=1, erasing=0.5)
+    stores.write(tmp_path, few, teacher, spec=spec, views_count=1)
+    opened = kd_keras.LogitStore.open(tmp_path)
+    opened.check(spec=spec.record())
+    other = views.ViewSpec(translate=1)
+    words = r"Differing: data.augment.erasing \(was 0.5, is 0.0\); spec.steps"
+    with pytest.raises(ValueError, match=words) as error:
+        opened.check(spec=other.record())
+    assert "remove" not in str(error.value)
+
+
 def test_unknown_ids_views_and_parts_are_refused(written):
     opened = kd_keras.LogitStore.open(written)
     with pytest.raises(ValueError, match="ids .* Received: 601 and 1 more"):

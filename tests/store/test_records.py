@@ -43,5 +43,6 @@ def test_the_top_classes_are_exact_and_the_rest_keeps_its_probability(
     np.testing.assert_allclose(
         others, np.repeat(others[:, :1], 3, axis=-1), rtol=1e-5
     )
-    with pytest.raises(ValueError, match="top_k .* Received: 5 of 5"):
-        stores.plan(parts, top_k=5)
+    for top_k in (5, -1):
+        with pytest.raises(ValueError, match=f"top_k .*: {top_k} of 5"):
+            stores.plan(parts, top_k=top_k)

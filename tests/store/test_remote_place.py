@@ -119,6 +119,30 @@ def test_objects_that_are_lost_or_cut_are_written_again(small, bucket, change):
     kd_keras.LogitStore.open(URL).logits(small["train"].ids)
 
 
+def test_an_object_that_another_process_has_repaired_is_kept(
+    small, bucket, monkeypatch
+):
+    write(small)
+    path = "bucket/run/store/train-00001-of-00002.npy"
+    STORE.write(path, read(f"gs://{path}")[:-1])
+    forget, calls = remote_place.RemotePlace.forget, []
+
+    def after_another(self, damaged):
+        calls.append(damaged)
+        if len(calls) == 1:
+            assert write(small)
+            forget(self, damaged)
+            assert {manifest.NAME, "train-00001-of-00002.npy"} <= set(
+                names(URL)
+            )
+        else:
+            forget(self, damaged)
+
+    monkeypatch.setattr(remote_place.RemotePlace, "forget", after_another)
+    assert write(small)
+    assert len(calls) == 2
+
+
 def test_other_stores_and_other_objects_are_refused(small, bucket):
     put(URL, {"theirs": b"x"})
     with pytest.raises(ValueError, match="new or empty directory.*theirs"):

@@ -152,6 +152,34 @@ def test_repairing_forgets_no_task_that_another_process_may_just_end(begun):
     assert [task.number for task in forgotten] == [1]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("finished", [True, False])
+def test_repairing_forgets_no_task_that_another_process_has_repaired(
+    begun, finished
+):
+    directory, manifest, outputs_of = begun
+    chosen = tasks.all_tasks(manifest)[: None if finished else 2]
+
+    def run():
+        for task in chosen:
+            tasks.run(directory, manifest, task, outputs_of)
+        return directory.finish()
+
+    left = run()
+    file = directory.path / chosen[1].files[0]
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    forget = directory.forget
+
+    def repaired_meanwhile(damaged):
+        assert forget(damaged) == [chosen[1]]
+        assert run() == left
+        assert forget(damaged) == []
+
+    directory.forget = repaired_meanwhile
+    tasks.left(directory, manifests.read(directory.path))
+    assert directory.count_left(manifests.read(directory.path)) == left
+
+
 def test_a_finished_store_has_no_locks_of_processes_that_were_killed(begun):
     directory, manifest, outputs_of = begun
     left = directory.path / ".kd_keras-lock-0-of-3"

@@ -134,6 +134,26 @@ def test_each_process_repairs_its_own_files(written, parts, teacher, tmp_path):
 
 
 @pytest.mark.slow
+def test_tasks_that_others_have_finished_are_not_done_again(
+    parts, teacher, tmp_path
+):
+    asked = []
+
+    def outputs_of(name, positions):
+        asked.append((name, positions[0]))
+        if len(asked) == 1:
+            # Others do all tasks, also this one, and finish the store.
+            assert stores.write(tmp_path, parts, teacher)
+        return by_teacher(name, positions)
+
+    manifest = stores.plan(parts)
+    by_teacher = store.predicting(manifest, parts, teacher)
+    assert store.write(tmp_path, manifest, parts, outputs_of)
+    assert asked == [("train", 0)]
+    assert manifests.is_complete(manifests.read(tmp_path))
+
+
+@pytest.mark.slow
 def test_an_unfinished_store_is_repaired_too(written, parts, teacher, tmp_path):
     shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     manifest = manifests.read(tmp_path)

@@ -157,18 +157,20 @@ def test_a_store_of_other_logits_is_refused(run, tmp_path, small_mnist, taught):
     )
 
     def refused(field, dataset=small_mnist, **overrides):
-        with pytest.raises(ValueError, match=rf"Differing: .*{field} \(was"):
+        words = rf"Differing: .*{field} \(was"
+        with pytest.raises(ValueError, match=words) as error:
             run(
                 "student",
                 config=store_config(path, **overrides),
                 dataset=dataset,
                 workdir="other",
             )
+        assert "remove" not in str(error.value)
         assert not (tmp_path / "other").exists()
 
-    refused(r"spec\.seed", seed=1)
-    refused(r"spec\.translate", **{"data.augment.translate": 2})
-    refused(r"spec\.mixup", **{"data.mixup": 0.5})
+    refused(r"data\.augment\.seed", seed=1)
+    refused(r"data\.augment\.translate", **{"data.augment.translate": 2})
+    refused(r"data\.mixup", **{"data.mixup": 0.5})
     refused(r"parts\.train\.fingerprint", **{"data.validation_examples": 90})
     refused(r"parts\.train\.examples", **{"transfer.fraction": 0.9})
     fewer_classes = small_mnist.train.subset(
@@ -202,6 +204,37 @@ def test_a_store_of_other_logits_is_refused(run, tmp_path, small_mnist, taught):
         run("student", config=store_config(path), workdir="other")
     with pytest.raises(ValueError, match="must be a logit store"):
         run("student", config=store_config(tmp_path), workdir="other")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shared", "words"),
+    [
+        (False, "share_views=true needs .*of augmented views; leave"),
+        (True, "share_views=true. Received: .*and views with augmentation"),
+    ],
+    ids=["of views", "shared"],
+)
+def test_a_store_is_shared_by_views_as_it_was_labelled(
+    run, tmp_path, small_mnist, shared, words
+):
+    export_dummy_teacher(tmp_path / "models" / "small_teacher")
+
+    def config(path, shared):
+        return store_config(path, **{"store.share_views": shared})
+
+    path, _ = runs.label(
+        config("auto", shared),
+        workdir=tmp_path / "work",
+        savedmodels=tmp_path / "models",
+        dataset=small_mnist,
+    )
+    with pytest.raises(ValueError, match=words):
+        run("student", config=config(path, not shared), workdir="other")
+    # The store of the run's own directory.
+    with pytest.raises(ValueError, match=r"share_views=true.* Take") as error:
+        run("student", config=config("auto", not shared))
+    assert "remove" not in str(error.value)
 
 
 @pytest.mark.slow

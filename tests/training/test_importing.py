@@ -125,6 +125,11 @@ def test_a_refused_file_leaves_nothing(digits, predict, label, tmp_path):
     refused(
         "teacher.preprocess out", {"teacher.preprocess": "0-1"}, logits=good
     )
+    refused(
+        "store.top_k must be 0 with label_probabilities.*Received: 3",
+        {"store.top_k": 3},
+        label_probabilities=1 / (1 + np.exp(-good)),
+    )
 
 
 def test_classes_must_be_those_of_the_data(digits, predict, label, tmp_path):

@@ -28,9 +28,9 @@ def opened(request, small_mnist, tmp_path):
             test_logits=logits[:300],
         )
 
-    def opened(name):
+    def opened(name, **others):
         return label_jobs.opened(
-            store_config(**fields),
+            store_config(**fields, **others),
             workdir=tmp_path / name,
             savedmodels=tmp_path / "none",
             dataset=small_mnist,
@@ -72,6 +72,17 @@ def test_a_task_that_does_not_exist_is_refused(opened, tmp_path):
         with pytest.raises(ValueError, match="to 2, .*Received: 3"):
             job.run(3)
         assert not job.path.exists()
+
+
+@pytest.mark.parametrize("mixing", ["data.mixup", "data.cutmix"])
+def test_views_of_two_images_share_no_prediction(opened, tmp_path, mixing):
+    shared = {"store.path": "", "store.share_views": True, mixing: 0.5}
+    with (
+        pytest.raises(ValueError, match=f"share_views needs .*{mixing}=0.5"),
+        opened("work", **shared),
+    ):
+        raise AssertionError("a job was made")
+    assert not (tmp_path / "work").exists()
 
 
 @pytest.mark.parametrize("opened", ["a teacher"], indirect=True)

@@ -126,7 +126,8 @@ def test_a_store_is_accepted_for_a_new_student(place):
     shutil.rmtree(place / "models" / "tiny_student")
     report = run("student", **{"student.epochs": 1})
     assert 0 <= report["agreement"] <= 1
-    with pytest.raises(ValueError, match=r"Differing: spec.translate \(was 2"):
+    words = r"Differing: data.augment.translate \(was 2"
+    with pytest.raises(ValueError, match=words):
         run("student", **{"data.augment.translate": 1})
 
 

@@ -157,6 +157,17 @@ def test_a_file_in_the_way_is_refused(tmp_path, name):
     assert (tmp_path / "run").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("name", ["run", "run/teacher"])
+def test_a_link_to_nothing_is_named(tmp_path, name):
+    (tmp_path / "run").symlink_to("gone")
+    with (
+        pytest.raises(ValueError, match="/run is a link to gone, which does"),
+        locks.holding(tmp_path / name),
+    ):
+        pass
+    assert (tmp_path / "run").is_symlink()
+
+
 def test_taking_over_from_another_machine_is_said(tmp_path, caplog):
     caplog.set_level(logging.INFO, "kd_keras")
     write_name(tmp_path / "here")

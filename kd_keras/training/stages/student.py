@@ -17,6 +17,7 @@ from kd_keras.training import (
     answers,
     cluster,
     feature_targets,
+    labelling,
     publishing,
     teacher_files,
     teacher_network,
@@ -103,9 +104,11 @@ class StudentStage(training_stage.TrainingStage):
                 f"{count} classes"
             )
         fields = self.config.store
-        if fields.path == "auto" and count:
+        if fields.path == "auto":
             # Checked before the teacher trains, whose answers will be stored.
-            manifest.check_top_k(fields.top_k, count)
+            labelling.check_top_k(self.config)
+            if count:
+                manifest.check_top_k(fields.top_k, count)
 
     def find_inputs(self):
         self.answers = answers.student_answers(

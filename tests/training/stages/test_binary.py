@@ -8,6 +8,7 @@ import tensorflow as tf
 from stage_runs import small_config
 
 from kd_keras.data import datasets
+from kd_keras.training import runs
 
 COUNT = 64
 
@@ -82,6 +83,37 @@ def test_a_multi_label_student_needs_no_labels(run, tmp_path):
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
 
 
+def label(tmp_path, **overrides):
+    return runs.label(
+        config(tmp_path / "t.keras", **overrides),
+        workdir=tmp_path / "work",
+        savedmodels=tmp_path / "models",
+        dataset=dataset(None),
+    )
+
+
+def test_top_k_logits_of_labels_are_not_stored(tmp_path):
+    save_teacher(tmp_path / "t.keras", 3)
+    with pytest.raises(ValueError, match="top_k must be 0 .*Received: 2"):
+        label(tmp_path, **{"store.top_k": 2})
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.slow
+def test_a_store_of_top_k_logits_is_not_learnt_as_labels(run, tmp_path):
+    save_teacher(tmp_path / "t.keras", 3)
+    path, _ = label(tmp_path, **{"store.top_k": 2, "distill.loss": "kl"})
+    fields = {"store.path": str(path), "teacher.path": ""}
+    with pytest.raises(ValueError, match="all logits.*with store.top_k=2"):
+        run(
+            "student",
+            dataset=dataset(None),
+            config=config("", **fields),
+            workdir="student",
+        )
+    assert not (tmp_path / "student").exists()
+
+
 @pytest.mark.parametrize(
     ("num_logits", "classes", "overrides", "words"),
     [
@@ -95,6 +127,23 @@ def test_a_multi_label_student_needs_no_labels(run, tmp_path):
         (2, 2, {}, "needs a teacher with one logit.*with 2"),
         (1, 4, {}, "needs data of two classes.*4"),
         (1, 2, {"teacher.path": ""}, "needs teacher.path, a teacher with one"),
+        (
+            3,
+            None,
+            {"store.path": "auto", "store.top_k": 2},
+            "top_k must be 0 with distill.loss=binary_kl.*Received: 2",
+        ),
+        (
+            3,
+            None,
+            {
+                "store.path": "auto",
+                "store.top_k": 2,
+                "distill.loss": "kl",
+                "teacher.outputs": "label_probabilities",
+            },
+            "top_k must be 0 with label_probabilities.*Received: 2",
+        ),
     ],
 )
 def test_other_teachers_and_data_are_refused(

@@ -48,6 +48,14 @@ def test_figures_of_the_page_equal_the_metrics(place, page):
 
 
 @pytest.mark.slow
+def test_a_teacher_without_files_has_no_size(report):
+    teacher, *others = report["models"]
+    rows = [teacher | {"bytes": None}, *others]
+    text = report_runs.text_of(rendering.render(report | {"models": rows}))
+    assert "smaller" not in text
+
+
+@pytest.mark.slow
 def test_an_export_has_its_interval_and_its_latency(page):
     text = report_runs.text_of(page)
     low, high = metrics.proportion_interval(60 - 41, 60)

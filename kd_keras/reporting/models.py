@@ -6,6 +6,7 @@ import pathlib
 
 from kd_keras.deployment import formats
 from kd_keras.evaluation import comparison
+from kd_keras.reporting import records
 from kd_keras.teachers import loading
 from kd_keras.training import (
     run_directory,
@@ -158,17 +159,17 @@ def rows(models, exported, measured, timings, name):
 
 
 def _model_row(model, measured, timings, name):
-    names = [f"{name}_{model.role}", pathlib.PurePath(model.paths[0]).name]
-    latencies = [timings["models"].get(name) for name in names]
+    path = model.paths[0]
+    names = [f"{name}_{model.role}", pathlib.PurePath(path).name]
     return {
         "role": model.role,
-        "format": loading.find_teacher(model.paths[0])[0].title,
+        "format": loading.find_teacher(path)[0].title,
         "errors": measured["errors"],
         "examples": measured["examples"],
         "parameters": model.record.get("parameters"),
         "macs": model.record.get("macs"),
         "bytes": _bytes(model.paths),
-        "latency": latencies[0] or latencies[1],
+        "latency": records.timing_of(timings, path, names),
     }
 
 
@@ -188,5 +189,7 @@ def _exported_row(exported, timings):
         "parameters": None,
         "macs": None,
         "bytes": exported["bytes"],
-        "latency": timings["models"].get(exported["file"]),
+        "latency": records.timing_of(
+            timings, exported["path"], [exported["file"]]
+        ),
     }

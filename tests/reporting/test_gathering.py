@@ -90,10 +90,25 @@ def test_a_teacher_that_is_a_name_is_measured(place, tmp_path, monkeypatch):
     )
     measured = {"errors": 1, "examples": 2}
     row, *_ = models.rows(
-        found, [], dict.fromkeys(stages.ALL, measured), {"models": {}}, "tiny"
+        found, [], dict.fromkeys(stages.ALL, measured), {"models": []}, "tiny"
     )
     assert row["format"] == "Python function"
     assert (row["bytes"], row["parameters"]) == (None, None)
+
+
+def test_timings_are_those_of_the_path_or_of_a_name_of_one(tmp_path):
+    paths = [f"{tmp_path}/{x}/student.keras" for x in "ab"]
+    paths += ["elsewhere/student.onnx"]
+    timings = {"hardware": None, "models": [{"path": path} for path in paths]}
+
+    def found(path, name):
+        row = records.timing_of(timings, path, ["tiny_student", name])
+        return row and row["path"]
+
+    for path in paths[:2]:
+        assert found(path, "student.keras") == path
+    assert found(tmp_path / "c" / "student.keras", "student.keras") is None
+    assert found(tmp_path / "student.onnx", "student.onnx") == paths[2]
 
 
 def test_test_images_without_labels_are_refused(place, tmp_path):

@@ -122,6 +122,14 @@ def test_few_or_large_values_are_logits():
         outputs.class_logits(many / 2, name="m")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_are_refused(value):
+    logits = np.zeros((40, 3))
+    logits[:5, 1] = value
+    with pytest.raises(ValueError, match="Received: m, NaN .* 5 of 40 images"):
+        outputs.class_logits(logits, name="m")
+
+
 def test_probabilities_of_0_have_finite_logarithms():
     logits = outputs.class_logits(np.eye(3, dtype="float16"), name="m")
     assert np.isfinite(logits).all()

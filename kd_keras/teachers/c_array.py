@@ -1,5 +1,6 @@
 """C headers with an int8 LiteRT model, run by LiteRT for Microcontrollers."""
 
+import math
 import re
 
 import numpy as np
@@ -43,7 +44,7 @@ def load(path, threads=None):
         path=path,
         kind=KIND.name,
         image_shape=source["shape"][1:],
-        num_classes=target["shape"][-1],
+        num_classes=math.prod(target["shape"][1:]),
         arena_bytes=arena_bytes,
         image_spec=images_of(source),
     )

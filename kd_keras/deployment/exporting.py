@@ -121,6 +121,8 @@ def _export(
         directory.path, earlier, model=model, names=written
     )
     source_lib.check(place)
+    # Before it is loaded: it may be replaced meanwhile.
+    weights = fingerprint.fingerprint(place)
     reference = loading.load_classifier(place)
     parts = comparison.load_parts(data)
     examples = _compared_examples(parts)
@@ -152,8 +154,8 @@ def _export(
         common |= preprocessing.record(preprocess) | {"preprocess": preprocess}
     if class_names:
         common["class_names"] = class_names
-    weights = {"weights_sha256": fingerprint.fingerprint(place)}
-    rows = [verifier.model_row(place) | common | weights]
+    identity = {"weights_sha256": weights}
+    rows = [verifier.model_row(place) | common | identity]
     for format in chosen:
         file = name + format.suffix
         with (
@@ -165,6 +167,7 @@ def _export(
             sums = {"sha256": digests.sha256_of_file(temporary)}
             rows.append(verifier.file_row(temporary, format) | common | sums)
         _log.info("%s: %s", format.name, directory.path / file)
+    _check_unchanged(place, weights)
     earlier = export_records.kept(earlier, rows)
     of_model = [row for row in earlier if row["model"] == str(model)]
     record = {
@@ -176,6 +179,17 @@ def _export(
     card = _card(name, record, parts, ranges)
     _write_records(directory, record, [*earlier, *rows], card)
     return rows
+
+
+def _check_unchanged(path, weights):
+    """Raises a ValueError if a model has other weights than at the start."""
+    found = fingerprint.fingerprint(path)
+    if found != weights:
+        raise ValueError(
+            "a model must not change while it is exported. Received: "
+            f"{path}, with weights {digests.abbreviated(weights)} at first, "
+            f"now {digests.abbreviated(found)}; export it again"
+        )
 
 
 def _compared_examples(parts):

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from kd_keras.teachers import loading
+from kd_keras.teachers import kind, loading
 from kd_keras.utils import interruption, quiet, tables
 
 # Long enough for many calls, short compared with disturbances of a shared
@@ -40,7 +40,7 @@ def measure(paths, *, batch_size=64, threads=(), rounds=20, on_turn=None):
 
     Raises:
         FileNotFoundError, ValueError: as `loading.load_classifier`; or if a
-            number is less than 1.
+            number is less than 1, or a model cannot run a batch.
     """
     threads = sorted(set(threads) or {1, os.cpu_count()})
     for name, value in (
@@ -161,15 +161,33 @@ def _serve(connection, path, threads):
         connection.send(error)
         return
     connection.send(classifier.kind)
-    shape = [size or 32 for size in classifier.image_shape]
-    spec, random = classifier.image_spec, np.random.default_rng(0)
+    random = np.random.default_rng(0)
     while (batch_size := connection.recv()) is not None:
-        images = random.integers(0, 256, (batch_size, *shape), dtype="uint8")
-        if spec is not None and spec.dtype != "uint8":
-            images = spec.low + (spec.high - spec.low) * images / 255
-            images = spec.cast(images)
-        connection.send(_time_calls(classifier, images))
+        # Runtimes raise errors of many kinds, and some only in a call.
+        try:
+            images = _images(classifier, batch_size, random)
+            connection.send(_time_calls(classifier, images))
+        except Exception as error:
+            connection.send(_refusal(batch_size, path, error))
+            return
     connection.send(_peak_memory_mb())
+
+
+def _images(classifier, count, random):
+    """Random images of the type that a classifier takes."""
+    shape = [size or 32 for size in classifier.image_shape]
+    images = random.integers(0, 256, (count, *shape), dtype="uint8")
+    spec = classifier.image_spec
+    if spec is None or spec.dtype == "uint8":
+        return images
+    return spec.cast(spec.low + (spec.high - spec.low) * images / 255)
+
+
+def _refusal(batch_size, path, error):
+    images = "an image" if batch_size == 1 else f"{batch_size} images at once"
+    return ValueError(
+        f"a model must run {images}. Received: {path}, {kind.first_line(error)}"
+    )
 
 
 def _time_calls(classifier, images):

@@ -78,6 +78,12 @@ def evaluate_model(
             "evaluation needs labels, or a teacher for the agreement with it. "
             "Received: neither; labelled images lie in one subfolder per class"
         )
+    if not examples.labelled and baseline is not None:
+        raise ValueError(
+            "a comparison with a baseline needs labels. Received: "
+            f"{classifiers['baseline'].path} as the baseline, images without "
+            "labels"
+        )
     for classifier in classifiers.values():
         check_fit(
             classifier,
@@ -147,7 +153,7 @@ def _compared(labels, logits, temperature):
             labels=labels,
             temperature=temperature,
         )
-    if "baseline" in logits and labels is not None:
+    if "baseline" in logits:
         against_baseline = metrics.compare(
             logits=logits["model"],
             other_logits=logits["baseline"],

@@ -29,9 +29,11 @@ def class_logits(values, *, name):
         float array `(n, num_classes)`.
 
     Raises:
-        ValueError: if the values are probabilities of another kind.
+        ValueError: if the values are probabilities of another kind, NaN or
+            infinite.
     """
     values = np.asarray(values)
+    _check_finite(values, name)
     if are_probabilities(values):
         _log.warning(
             "%s returns probabilities; they are measured as their logarithms",
@@ -47,6 +49,16 @@ def class_logits(values, *, name):
             "sigmoids out"
         )
     return two_classes(values)
+
+
+def _check_finite(values, name):
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=-1)
+    if not finite.all():
+        raise ValueError(
+            "a model that is measured must return finite logits. Received: "
+            f"{name}, NaN or infinite for {np.count_nonzero(~finite):,} of "
+            f"{len(values):,} images"
+        )
 
 
 def two_classes(logits):

@@ -6,8 +6,14 @@ import pathlib
 
 from kd_keras.deployment import formats
 from kd_keras.evaluation import comparison
-from kd_keras.teachers import copies, loading
-from kd_keras.training import run_directory, stages, teacher_files
+from kd_keras.reporting import records
+from kd_keras.teachers import loading
+from kd_keras.training import (
+    run_directory,
+    stages,
+    teacher_files,
+    teacher_paths,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +24,8 @@ class Model:
 
     Attributes:
         role: `teacher`, `student` or `baseline`.
-        paths: list of paths; several are a teacher of several members.
+        paths: list of paths, or of str for a teacher that is a name; several
+            are a teacher of several members.
         classifier: function, images -> logits.
         record: dict, as in `report.json`; empty without that file.
         epochs: list of dicts, as in `metrics.jsonl`.
@@ -43,16 +50,13 @@ def find(config, workdir, savedmodels):
         List of `Model`, the teacher first.
 
     Raises:
-        ValueError: if there is no teacher or no student, or the student's run
-            is not finished.
+        ValueError: if there is no teacher or no student, the teacher that
+            the run names does not exist, or the student's run is not finished.
     """
     models = []
     for role in stages.ALL:
-        if role == "teacher" and _all_exist(config.teacher.path):
-            files = teacher_files.find(config, savedmodels)
-            paths = [pathlib.Path(path) for path in files.paths]
-            teacher = comparison.as_classifier(files.teacher)
-            models.append(_model(role, paths, teacher))
+        if role == "teacher" and config.teacher.path:
+            models.append(_given_teacher(config, savedmodels))
             continue
         path = path_of(role, config.name, workdir, savedmodels)
         if path:
@@ -67,17 +71,26 @@ def find(config, workdir, savedmodels):
     return models
 
 
-def _all_exist(teacher_path):
-    """Whether all teachers of a run are still where the run had them."""
-    paths = [part.strip() for part in teacher_path.split(",")]
-    return all(part and _exists(part) for part in paths)
+def _given_teacher(config, savedmodels):
+    """The teacher that the run names; the exported one may be another."""
+    paths = teacher_paths.of(config, savedmodels)
+    references = [_reference(path) for path in paths]
+    files = teacher_files.find(config, savedmodels)
+    classifier = comparison.as_classifier(files.teacher)
+    return _model("teacher", references, classifier)
 
 
-def _exists(path):
+def _reference(path):
+    """The path of a teacher on local disk, or its name."""
     try:
-        return copies.local(path).exists()
+        _, reference = loading.find_teacher(path)
     except FileNotFoundError:
-        return False
+        raise ValueError(
+            "the report needs the teacher of the run: put it back, or run "
+            "kd-keras report in the directory that its path starts from. "
+            f"Received: {path}, which does not exist"
+        ) from None
+    return reference
 
 
 def path_of(role, name, workdir, savedmodels):
@@ -116,12 +129,17 @@ def path_of(role, name, workdir, savedmodels):
 
 def _model(role, paths, classifier):
     record, epochs = {}, []
-    if len(paths) == 1:
+    if len(paths) == 1 and _is_file(paths[0]):
         folder = paths[0] if paths[0].is_dir() else paths[0].parent
         run = run_directory.RunDir(folder, role)
         epochs = run.metrics()
         record = run.read_report() or {}
     return Model(role, paths, classifier, record, epochs)
+
+
+def _is_file(reference):
+    """Whether a teacher is a file or directory, and not a name."""
+    return isinstance(reference, pathlib.Path)
 
 
 def rows(models, exported, measured, timings, name):
@@ -141,18 +159,25 @@ def rows(models, exported, measured, timings, name):
 
 
 def _model_row(model, measured, timings, name):
-    names = [f"{name}_{model.role}", model.paths[0].name]
-    latencies = [timings["models"].get(name) for name in names]
+    path = model.paths[0]
+    names = [f"{name}_{model.role}", pathlib.PurePath(path).name]
     return {
         "role": model.role,
-        "format": loading.find_kind(model.paths[0]).title,
+        "format": loading.find_teacher(path)[0].title,
         "errors": measured["errors"],
         "examples": measured["examples"],
         "parameters": model.record.get("parameters"),
         "macs": model.record.get("macs"),
-        "bytes": sum(loading.size(path) for path in model.paths),
-        "latency": latencies[0] or latencies[1],
+        "bytes": _bytes(model.paths),
+        "latency": records.timing_of(timings, path, names),
     }
+
+
+def _bytes(paths):
+    """Bytes of a model's files; None if a part of it has no file."""
+    if not all(map(_is_file, paths)):
+        return None
+    return sum(loading.size(path) for path in paths)
 
 
 def _exported_row(exported, timings):
@@ -164,5 +189,7 @@ def _exported_row(exported, timings):
         "parameters": None,
         "macs": None,
         "bytes": exported["bytes"],
-        "latency": timings["models"].get(exported["file"]),
+        "latency": records.timing_of(
+            timings, exported["path"], [exported["file"]]
+        ),
     }

@@ -163,21 +163,39 @@ def timings(latency, exports):
         exports: path of the directory of exports; it need not exist.
 
     Returns:
-        Dict: `hardware`, a dict or None, and `models`, a dict of a model's
-        file name to its row.
+        Dict: `hardware`, a dict or None, and `models`, a list of a row for
+        each model; see `timing_of`.
     """
     path = pathlib.Path(latency or pathlib.Path(exports) / "latency.json")
     if not latency and not path.exists():
-        return {"hardware": None, "models": {}}
+        return {"hardware": None, "models": []}
     record = records.read_json(
         path,
         {"hardware": dict, "models": [_TIMING]},
         what="a record of timings",
         remedy="run kd-keras latency again",
     )
-    return {
-        "hardware": record["hardware"],
-        "models": {
-            pathlib.PurePath(row["path"]).name: row for row in record["models"]
-        },
-    }
+    return {key: record[key] for key in ("hardware", "models")}
+
+
+def timing_of(timings, path, names):
+    """The timing of a model: that of its path, or else of its name.
+
+    Args:
+        timings: dict of `timings`.
+        path: path of the model, or its name.
+        names: list of str, names that its file may have elsewhere. A name
+            that several timed models have tells nothing.
+
+    Returns:
+        Dict, the row; None without one.
+    """
+    rows, place = timings["models"], pathlib.Path(path).resolve()
+    for row in rows:
+        if pathlib.Path(row["path"]).resolve() == place:
+            return row
+    for name in names:
+        named = [x for x in rows if pathlib.PurePath(x["path"]).name == name]
+        if len(named) == 1:
+            return named[0]
+    return None

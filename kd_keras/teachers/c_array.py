@@ -1,5 +1,6 @@
 """C headers with an int8 LiteRT model, run by LiteRT for Microcontrollers."""
 
+import math
 import re
 
 import numpy as np
@@ -18,9 +19,7 @@ def load(path, threads=None):
     """Loads the model; its interpreter always has one thread."""
     runtime = micro.runtime()
     with kind.errors_of_loading(path), quiet.without_messages():
-        text = path.read_text()
-        model = _array(text)
-        arena_bytes = int(re.search(r"_ARENA_BYTES (\d+)", text)[1])
+        model, arena_bytes = _read(path)
         arena_bytes = min(arena_bytes, micro.LARGEST_ARENA)
         with micro.Trials(model) as trials:
             trials.check(arena_bytes)
@@ -43,20 +42,33 @@ def load(path, threads=None):
         path=path,
         kind=KIND.name,
         image_shape=source["shape"][1:],
-        num_classes=target["shape"][-1],
+        num_classes=math.prod(target["shape"][1:]),
         arena_bytes=arena_bytes,
         image_spec=images_of(source),
     )
 
 
 def size(path):
-    return len(_array(path.read_text()))
+    model, _ = _read(path)
+    return len(model)
 
 
-def _array(text):
-    """Parses the bytes of the array in a C header."""
-    body = text[text.index("= {") :]
-    return bytes(int(byte, 16) for byte in re.findall(r"0x(..)", body))
+def _read(path):
+    """The bytes of the model in a C header, and those of its arena.
+
+    Raises:
+        ValueError: if it is no whole header of `kd_keras.export`.
+    """
+    text = path.read_text(errors="replace")
+    arena = re.search(r"_ARENA_BYTES (\d+)", text)
+    array = re.search(r"\[(\d+)\] = \{([\s0-9a-fx,]*)\};", text)
+    model = re.findall(r"0x(..),", array[2]) if array else []
+    if not arena or not model or len(model) != int(array[1]):
+        raise kind.Unusable(
+            "a .h file must hold a whole array of kd-keras export. Received: "
+            f"{path}, which holds none"
+        )
+    return bytes(int(byte, 16) for byte in model), int(arena[1])
 
 
 def _details(details):

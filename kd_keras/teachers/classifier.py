@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kd_keras.teachers import array_model
+
 
 class Classifier:
     """A model on arrays, called as `classifier(images)` -> logits.
@@ -49,8 +51,13 @@ class Classifier:
 
         Returns:
             float32 array `(batch, num_classes)`.
+
+        Raises:
+            ValueError: if the model returns several axes of other sizes
+                than 1 for an image.
         """
-        return self._run(np.ascontiguousarray(images))
+        logits = np.asarray(self._run(np.ascontiguousarray(images)))
+        return array_model.as_matrix(logits, self.path)
 
     def resizing(self):
         """Makes a classifier of images of any size, resized for this one.

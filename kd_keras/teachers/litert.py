@@ -37,7 +37,7 @@ def load(path, threads=None):
         path=path,
         kind=KIND.name,
         image_shape=source["shape"][1:].tolist(),
-        num_classes=int(target["shape"][-1]),
+        num_classes=int(np.prod(target["shape"][1:])),
         image_spec=images_of(source),
     )
 

@@ -32,7 +32,7 @@ def load(path, threads=None):
 
     def classify(batch):
         (result,) = images.run(run, batch)
-        return array_model.as_matrix(result, path).astype("float32")
+        return result.astype("float32")
 
     return Classifier(
         classify,

@@ -19,11 +19,22 @@ from kd_keras.utils import scratch as scratch_lib
 MARK = manifests.GENERATOR
 # The part of a file that is searched for the mark.
 _HEAD_BYTES = 4096
+# The mark's place in a JSON file, a page and a PNG file. Elsewhere it may be
+# a part of somebody's text.
+_PLACES = (
+    r'\s*\{\s*"generator":\s*"',
+    r'\s*<!doctype html>.*?<meta name="generator" content="',
+    r"\x89PNG\r\n.*?[it][TE]Xt" r"Software\0+",
+)
 # The command that wrote a file: it follows the mark, or in files of version
 # 0.2 and earlier, it is in the command line there.
-_WRITER = re.compile(rf"{MARK}(?: (\w+)| \((?:kd-keras |python -m \w+\W)(\w+))")
-# So begins a manifest, which is no command's output.
-_MANIFEST = f'"generator": "{MARK}"'
+_WRITER = re.compile(
+    rf"(?:{'|'.join(_PLACES)}){MARK}"
+    r"(?: (\w+)| \((?:kd-keras |python -m \w+\W)(\w+))",
+    re.DOTALL,
+)
+# Pages of version 0.2 and earlier do not name the command.
+_OLD_PAGE = re.compile(rf'{_PLACES[1]}{MARK}"', re.DOTALL)
 # Files of somebody else that an error names, at most.
 _NAMED = 5
 
@@ -52,8 +63,7 @@ def write_output(path, contents, *, by):
     """
     if isinstance(contents, str):
         contents = contents.encode()
-    head = contents[:_HEAD_BYTES]
-    assert f"{MARK} {by}".encode() in head, "an output file must hold the mark"
+    assert _writer(contents[:_HEAD_BYTES]) == by, "the mark must be in place"
     check_output(path, by=by)
     with replacing_file(pathlib.Path(path).resolve()) as temporary:
         temporary.write_bytes(contents)
@@ -96,20 +106,36 @@ def check_output(path, *, by):
             f"an output file must be a regular file. Received: {path}"
         )
     with open(target, "rb") as file:
-        head = file.read(_HEAD_BYTES).decode(errors="replace")
-    if head and (MARK not in head or _MANIFEST in head):
+        head = file.read(_HEAD_BYTES)
+    if not head:
+        return
+    writer = _writer(head)
+    if writer is None:
         raise ValueError(
             "an output file must be new or written by a command of this "
             f"program. Received: {path}, which is another file; take another "
             "name or remove it"
         )
-    writer = _WRITER.search(head)
-    if writer and by not in writer.groups():
+    if writer != by:
         raise ValueError(
             "an output file must be new or written by the same command. "
-            f"Received: {path}, written by {writer[1] or writer[2]}; take "
-            "another name or remove it"
+            f"Received: {path}, written by {writer}; take another name or "
+            "remove it"
         )
+
+
+def _writer(head):
+    """The command that wrote a file, None for a file of somebody else.
+
+    Args:
+        head: bytes, the beginning of the file.
+    """
+    # A PNG file is no text; each of its bytes is a character of this one.
+    text = head.decode("latin-1")
+    found = _WRITER.match(text)
+    if found:
+        return found[1] or found[2]
+    return "report" if _OLD_PAGE.match(text) else None
 
 
 @contextlib.contextmanager

@@ -67,6 +67,26 @@ def writing(parent):
         raise OSError(number, reason, str(parent)) from error
 
 
+def failed_write(error):
+    """The number of the failed write that is behind an error.
+
+    Args:
+        error: exception of any program, such as TensorFlow, whose errors have
+            no numbers.
+
+    Returns:
+        int, as of `OSError.errno`; None for other errors.
+    """
+    while error is not None:
+        for number in _NOT_WRITTEN:
+            if getattr(error, "errno", None) == number:
+                return number
+            if os.strerror(number) in str(error):
+                return number
+        error = error.__cause__ or error.__context__
+    return None
+
+
 @contextlib.contextmanager
 def literal(path):
     """Yields another path of a directory, without special characters.

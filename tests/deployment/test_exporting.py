@@ -1,9 +1,11 @@
 """Exports: files, record and card are written, or nothing is."""
 
+import dataclasses
 import json
 import sys
 
 import keras
+import nets
 import numpy as np
 import object_store
 import pytest
@@ -56,6 +58,32 @@ def test_a_keras_file_is_converted_like_its_saved_model(
         data=data,
     )
     assert rows[1]["agreement"] == 1
+
+
+@pytest.mark.slow
+def test_a_model_that_is_replaced_meanwhile_has_no_record(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "a.keras"
+    nets.make_network().save(path)
+    images = nets.make_images(20).astype("uint8")
+    examples = datasets.Examples(images, nets.make_labels(20), num_classes=5)
+    convert = formats.FORMATS["litert"].write
+
+    def write(source, calibration):
+        nets.make_network().save(path)
+        return convert(source, calibration)
+
+    other = dataclasses.replace(formats.FORMATS["litert"], write=write)
+    monkeypatch.setitem(formats.FORMATS, "litert", other)
+    with pytest.raises(ValueError, match="not change while it is exported"):
+        exporting.export(
+            path,
+            formats=["litert"],
+            output=tmp_path / "out",
+            data=datasets.Dataset("noise", examples, examples, source=""),
+        )
+    assert not (tmp_path / "out" / export_records.NAME).exists()
 
 
 @pytest.mark.slow

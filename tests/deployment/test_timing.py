@@ -1,5 +1,6 @@
 """Timings of models in processes of their own."""
 
+import onnx
 import pytest
 
 from kd_keras.deployment import timing
@@ -57,3 +58,30 @@ def test_a_model_that_cannot_be_timed_is_named(tmp_path):
         timing.measure([tmp_path / "nowhere.onnx"], rounds=1)
     with pytest.raises(ValueError, match="rounds must be >= 1"):
         timing.measure([tmp_path / "nowhere.onnx"], rounds=0)
+
+
+def write_onnx(path, batch):
+    """An ONNX file that runs batches of one size alone, whatever it says."""
+    helper, kind = onnx.helper, onnx.TensorProto
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["images", "shape"], ["logits"])],
+        "logits",
+        [helper.make_tensor_value_info("images", kind.FLOAT, ["n", 2, 2, 1])],
+        [helper.make_tensor_value_info("logits", kind.FLOAT, ["n", 4])],
+        [helper.make_tensor("shape", kind.INT64, [2], [batch, 4])],
+    )
+    opset = [helper.make_opsetid("", 13)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    onnx.save(model, path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [(1, "must run 3 images at once"), (3, "must run an image")],
+)
+def test_an_error_of_a_call_names_the_batch(tmp_path, batch, words):
+    path = tmp_path / "a.onnx"
+    write_onnx(path, batch)
+    with pytest.raises(ValueError, match=f"{words}. Received: {path}, .*"):
+        timing.measure([path], batch_size=3, threads=[1], rounds=1)

@@ -242,6 +242,10 @@ def test_a_set_without_labels_shows_the_agreement_with_a_teacher(data):
     assert "flat, train, without labels:\nwith the teacher: agreement" in text
     with pytest.raises(ValueError, match="needs labels, or a teacher"):
         kd_keras.evaluate_model(student, **options)
+    with pytest.raises(ValueError, match="with a baseline needs labels"):
+        kd_keras.evaluate_model(
+            student, teacher=teacher, baseline=teacher, **options
+        )
     with pytest.raises(ValueError, match=r"test of flat \(it has train, w"):
         kd_keras.evaluate_model(
             student, teacher=teacher, **{**options, "split": "test"}

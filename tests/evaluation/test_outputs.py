@@ -7,10 +7,12 @@ import nets
 import numpy as np
 import pytest
 import scipy.special
+import tensorflow as tf
 
 import kd_keras
 from kd_keras.data import datasets
 from kd_keras.evaluation import metrics, outputs
+from kd_keras.teachers import classifier
 
 
 def dataset(num_classes, count=80):
@@ -120,6 +122,45 @@ def test_few_or_large_values_are_logits():
     np.testing.assert_array_equal(outputs.class_logits(many, name="m"), many)
     with pytest.raises(ValueError, match="m, with all outputs from 0 to 1"):
         outputs.class_logits(many / 2, name="m")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 1, 1)])
+def test_axes_of_1_around_the_classes_are_left_out(shape, tmp_path):
+    network = nets.make_network(num_classes=3)
+    layer = keras.layers.Reshape(shape)
+    maps = keras.Model(network.input, layer(network.output))
+    maps.export(tmp_path / "maps", verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "maps"))
+    path = tmp_path / "maps.tflite"
+    path.write_bytes(converter.convert())
+    data = dataset(3)
+    expected = measured(network, data)["models"]["model"]["nll"]
+    models = [path] if shape[-1] == 1 else [path, maps]
+    for model in models:
+        found = measured(model, data)["models"]["model"]["nll"]
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_logits_for_several_places_of_an_image_are_refused():
+    found = classifier.Classifier(
+        lambda images: np.zeros((len(images), 2, 1, 3)),
+        path="m",
+        kind=None,
+        image_shape=(),
+        num_classes=None,
+    )
+    match = r"must return logits \(batch, num_classes\). Received: m, "
+    with pytest.raises(ValueError, match=match):
+        found(np.zeros((4, 8, 8, 1)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_are_refused(value):
+    logits = np.zeros((40, 3))
+    logits[:5, 1] = value
+    with pytest.raises(ValueError, match="Received: m, NaN .* 5 of 40 images"):
+        outputs.class_logits(logits, name="m")
 
 
 def test_probabilities_of_0_have_finite_logarithms():

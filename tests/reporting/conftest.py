@@ -39,9 +39,6 @@ def place(tmp_path_factory):
     config.data.channels = nets.IMAGE_SHAPE[-1]
     config.distill.temperature = report_runs.TEMPERATURE
     config.baseline.labels_per_class = 1
-    # A recorded path that no longer exists; the page takes the teacher beside
-    # the student.
-    config.teacher.path = "no/longer/there"
     for role in stages.ALL:
         network = nets.make_network(units=64 if role == "teacher" else 16)
         run = run_directory.RunDir(root / "runs" / role, role)

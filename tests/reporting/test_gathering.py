@@ -15,7 +15,7 @@ import report_runs
 from kd_keras import config as config_lib
 from kd_keras.deployment import export_records
 from kd_keras.reporting import gathering, models, records
-from kd_keras.training import run_directory
+from kd_keras.training import run_directory, stages
 
 
 def run(*arguments, cwd):
@@ -53,6 +53,62 @@ def test_a_teacher_that_was_given_is_read_from_its_path(place):
     expected = keras.models.load_model(path).predict(images, verbose=0)
     assert teacher.paths == [path]
     np.testing.assert_allclose(teacher.classifier(images), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("paths", ["gone", "{teacher}, gone"])
+def test_no_other_teacher_takes_the_place_of_the_one_of_the_run(place, paths):
+    config = config_lib.default_config()
+    config.name = "tiny"
+    path = place / "runs" / "teacher" / "teacher.keras"
+    config.teacher.path = paths.format(teacher=path)
+    with pytest.raises(ValueError, match="teacher of the run.* gone, which"):
+        models.find(config, place / "runs", place / "none")
+
+
+TEACHER_MODULE = """
+import numpy as np
+
+def teacher(images):
+    return np.asarray(images).reshape(len(images), -1)[:, :5]
+
+teacher.image_shape = (8, 8, 1)
+"""
+
+
+def test_a_teacher_that_is_a_name_is_measured(place, tmp_path, monkeypatch):
+    (tmp_path / "a_named_teacher.py").write_text(TEACHER_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    # The records of a run in this directory are not the teacher's.
+    (tmp_path / "report.json").write_text('{"parameters": 1}')
+    config = config_lib.default_config()
+    config.teacher.path = "a_named_teacher:teacher"
+    found = models.find(config, place / "runs", tmp_path / "none")
+    images = nets.make_images(4).astype("uint8")
+    np.testing.assert_array_equal(
+        found[0].classifier(images), images.reshape(4, -1)[:, :5]
+    )
+    measured = {"errors": 1, "examples": 2}
+    row, *_ = models.rows(
+        found, [], dict.fromkeys(stages.ALL, measured), {"models": []}, "tiny"
+    )
+    assert row["format"] == "Python function"
+    assert (row["bytes"], row["parameters"]) == (None, None)
+
+
+def test_timings_are_those_of_the_path_or_of_a_name_of_one(tmp_path):
+    paths = [f"{tmp_path}/{x}/student.keras" for x in "ab"]
+    paths += ["elsewhere/student.onnx"]
+    timings = {"hardware": None, "models": [{"path": path} for path in paths]}
+
+    def found(path, name):
+        row = records.timing_of(timings, path, ["tiny_student", name])
+        return row and row["path"]
+
+    for path in paths[:2]:
+        assert found(path, "student.keras") == path
+    assert found(tmp_path / "c" / "student.keras", "student.keras") is None
+    assert found(tmp_path / "student.onnx", "student.onnx") == paths[2]
 
 
 def test_test_images_without_labels_are_refused(place, tmp_path):

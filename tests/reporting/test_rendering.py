@@ -14,6 +14,7 @@ from kd_keras.data import datasets
 from kd_keras.evaluation import metrics
 from kd_keras.reporting import rendering
 from kd_keras.training import stages
+from kd_keras.utils import files
 
 
 @pytest.mark.slow
@@ -45,6 +46,20 @@ def test_figures_of_the_page_equal_the_metrics(place, page):
     )
     assert f"{100 * against['difference']:+.2f} points" in text
     assert f"p = {against['p_value']:.3g}" in text
+
+
+@pytest.mark.slow
+def test_the_page_is_known_as_this_program_s(page, tmp_path):
+    for _ in range(2):
+        files.write_output(tmp_path / "page.html", page, by="report")
+
+
+@pytest.mark.slow
+def test_a_teacher_without_files_has_no_size(report):
+    teacher, *others = report["models"]
+    rows = [teacher | {"bytes": None}, *others]
+    text = report_runs.text_of(rendering.render(report | {"models": rows}))
+    assert "smaller" not in text
 
 
 @pytest.mark.slow

@@ -61,8 +61,26 @@ def test_a_command_replaces_only_its_own_files(tmp_path, head):
     assert path.read_text() == head
     files.write_json_output(path, {}, by="evaluate", command="x")
     # The pages of version 0.2 do not name the command.
-    path.write_text(f'<meta content="{files.MARK}">')
+    page = f'<!doctype html>\n<meta name="generator" content="{files.MARK}">'
+    path.write_text(page)
     files.check_output(path, by="report")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Notes. The page was {files.MARK} report (kd-keras report).",
+        f'{{"notes": "{files.MARK} report"}}',
+        f"<!doctype html><p>{files.MARK} report</p>",
+        f"\x89PNG\r\n\x1a\nIHDR tEXtComment\0{files.MARK} report",
+    ],
+    ids=["text", "json", "page", "png"],
+)
+def test_a_file_that_only_mentions_the_mark_is_kept(tmp_path, text):
+    path = tmp_path / "notes"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match="by a command.*another file"):
+        files.check_output(path, by="report")
 
 
 def test_the_manifest_is_no_output_of_a_command(tmp_path):
@@ -81,7 +99,7 @@ def test_an_output_file_of_somebody_else_is_refused(tmp_path, kind):
     for write in (
         lambda: files.check_output(path, by="report"),
         lambda: files.write_output(
-            path, f"<!-- {files.MARK} report -->", by="report"
+            path, f'{{"generator": "{files.MARK} report"}}', by="report"
         ),
     ):
         with pytest.raises(ValueError, match="output file must"):

@@ -1,9 +1,12 @@
 """Errors about operations that a format does not have."""
 
 import contextlib
+import os
 import re
+import tempfile
 
 from kd_keras.teachers import kind
+from kd_keras.utils import scratch
 
 # Messages of converters and runtimes about an operation that they lack.
 _PATTERNS = (
@@ -53,6 +56,9 @@ def explained(title):
 
     Args:
         title: str, of the format.
+
+    Raises:
+        OSError: if a file could not be written, as on a full disc.
     """
     try:
         yield
@@ -64,9 +70,26 @@ def explained(title):
             error = error.__cause__
         elif isinstance(error, (ValueError, OSError)):
             raise
-        first_line = (str(error).strip().splitlines() or [repr(error)])[0]
+        first_line = kind.first_line(error)
+        _check_space(error, title, first_line)
         raise ValueError(
             f"a model must be convertible to {title}. Received: an error of "
             f"the converter ({first_line}); use other layers, or another of "
             "--formats"
+        ) from error
+
+
+def _check_space(error, title, first_line):
+    """Raises an error of its own where the disc or the memory was full."""
+    number = scratch.failed_write(error)
+    if number:
+        # Converters write into temporary directories.
+        place = tempfile.gettempdir()
+        raise OSError(number, os.strerror(number), place) from error
+    # By name: not every format needs TensorFlow.
+    names = {base.__name__ for base in type(error).__mro__}
+    if names & {"MemoryError", "ResourceExhaustedError"}:
+        raise ValueError(
+            f"the memory must hold a conversion to {title}. Received: too "
+            f"little ({first_line})"
         ) from error

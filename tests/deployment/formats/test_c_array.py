@@ -46,6 +46,25 @@ def test_a_compiler_reads_the_int8_model(
     assert int(ran.stderr) == row["arena_bytes"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "int main() {}",
+        "#define A_BYTES 1\nstatic const unsigned char a[1] = {\n0x12,\n};",
+        "#define A_ARENA_BYTES 9\nchar a[2] = {\n0x12,\n};",
+        "#define A_ARENA_BYTES 9\nchar a[2] = {\n0x12,0x1",
+        "#define A_ARENA_BYTES 9\nchar a[1] = {\n0xzz,\n};",
+    ],
+    ids=["none", "no arena", "short", "cut off", "no digits"],
+)
+def test_a_damaged_header_is_told_as_such(tmp_path, text):
+    path = tmp_path / "a.h"
+    path.write_text(text)
+    for read in (loading.load_classifier, loading.size):
+        with pytest.raises(ValueError, match="whole array of kd-keras export"):
+            read(path)
+
+
 @pytest.mark.slow
 def test_the_arena_is_the_smallest_that_runs(row, model):
     with micro.Trials(model) as trials:

@@ -1,5 +1,8 @@
 """Operations that a format does not have are named."""
 
+import errno
+import tempfile
+
 import keras
 import numpy as np
 import pytest
@@ -100,6 +103,36 @@ def test_onnx_computes_gelu_by_erf(dataset, tmp_path):
 )
 def test_other_failures_keep_their_reason(error, words):
     with pytest.raises(ValueError, match=words), operations.explained("ONNX"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "message", ["No space left on device", "File too large"]
+)
+def test_a_full_disc_is_not_the_model_s_fault(message):
+    with (
+        pytest.raises(OSError, match=message) as raised,
+        operations.explained("LiteRT"),
+    ):
+        raise tf.errors.ResourceExhaustedError(
+            None, None, f"/tmp/a/variables; {message}"
+        )
+    assert raised.value.filename == tempfile.gettempdir()
+
+
+def test_the_disc_is_known_by_the_cause_of_an_error():
+    with pytest.raises(OSError, match="space"), operations.explained("ONNX"):
+        raise RuntimeError("not saved") from OSError(errno.ENOSPC, "space")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")],
+    ids=["python", "tensorflow"],
+)
+def test_too_little_memory_is_not_the_model_s_fault(error):
+    match = "the memory must hold a conversion to ONNX"
+    with pytest.raises(ValueError, match=match), operations.explained("ONNX"):
         raise error
 
 

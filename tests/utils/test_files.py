@@ -263,7 +263,7 @@ def test_files_and_directories_are_not_written_afar(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path in ("gs://bucket/x.json", "file:///x.json"):
         with pytest.raises(ValueError, match="an output file must be"):
-            files.write_output(path, b"written by kd_keras x", by="x")
+            files.write_json_output(path, {}, by="x", command="x")
         with pytest.raises(ValueError, match="an output directory must be"):
             files.check_directory(path)
     assert tree(tmp_path) == {}

@@ -96,7 +96,7 @@ def evaluate_model(
     )
 
     options = {"batch_size": batch_size, "verbose": verbose}
-    labels, logits = predict.predict(classifiers, examples, **options)
+    labels, logits = _predicted(classifiers, examples, **options)
     num_classes = examples.num_classes or logits["model"].shape[-1]
     for role, values in logits.items():
         _check_classes(classifiers[role].path, values.shape[-1], num_classes)
@@ -105,7 +105,7 @@ def evaluate_model(
     results = {"data": parts["name"], "split": split}
     results |= _compared(labels, logits, temperature)
     if split == "test" and "validation" in parts:
-        held_out_labels, held_out = predict.predict(
+        held_out_labels, held_out = _predicted(
             classifiers, parts["validation"], **options
         )
         for role, measured in results["models"].items():
@@ -113,6 +113,14 @@ def evaluate_model(
                 held_out[role], held_out_labels, logits[role], labels
             )
     return results
+
+
+def _predicted(classifiers, examples, **options):
+    """As `predict.predict`, of finite logits alone."""
+    labels, logits = predict.predict(classifiers, examples, **options)
+    for role, values in logits.items():
+        outputs.check_finite(values, name=classifiers[role].path)
+    return labels, logits
 
 
 def _classifiers(model, teacher, baseline, **options):

@@ -29,11 +29,9 @@ def class_logits(values, *, name):
         float array `(n, num_classes)`.
 
     Raises:
-        ValueError: if the values are probabilities of another kind, NaN or
-            infinite.
+        ValueError: if the values are probabilities of another kind.
     """
     values = np.asarray(values)
-    _check_finite(values, name)
     if are_probabilities(values):
         _log.warning(
             "%s returns probabilities; they are measured as their logarithms",
@@ -51,7 +49,13 @@ def class_logits(values, *, name):
     return two_classes(values)
 
 
-def _check_finite(values, name):
+def check_finite(values, *, name):
+    """Raises a ValueError if logits are NaN or infinite.
+
+    Args:
+        values: array `(n, num_classes)`.
+        name: str, the model, for the error.
+    """
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=-1)
     if not finite.all():
         raise ValueError(

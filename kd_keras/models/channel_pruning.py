@@ -235,9 +235,8 @@ class _Pairs:
             return _Tensor(_new_channels(own.output, other.output))
         if isinstance(own.operation, keras.layers.Flatten):
             (tensor,) = given
-            return tensor._replace(
-                positions=own.output.shape[-1] // tensor.channels.student
-            )
+            positions = own.output.shape[-1] // tensor.channels.student
+            return _Tensor(tensor.channels, positions)
         return self._same_channels(own, other, given)
 
     def _check(self, own, other):
@@ -296,7 +295,7 @@ class _Pairs:
             _refuse(own, other, "inputs of as many channels each")
         for key, tensor in self._tensors.items():
             if tensor.channels is others:
-                self._tensors[key] = tensor._replace(channels=channels)
+                self._tensors[key] = _Tensor(channels, tensor.positions)
 
     def _check_weights(self, own, other):
         """Weights may differ in the axis of channels alone."""

@@ -19,11 +19,13 @@ from kd_keras.utils import scratch as scratch_lib
 MARK = manifests.GENERATOR
 # The part of a file that is searched for the mark.
 _HEAD_BYTES = 4096
-# The mark's place in a JSON file, a page and a PNG file. Elsewhere it may be
-# a part of somebody's text.
+# The mark's place in a file of JSON, Markdown, HTML, SVG or PNG. Elsewhere it
+# may be a part of somebody's text.
 _PLACES = (
     r'\s*\{\s*"generator":\s*"',
+    r"<!-- ",
     r'\s*<!doctype html>.*?<meta name="generator" content="',
+    r"<\?xml .*?<dc:creator>\s*<cc:Agent>\s*<dc:title>",
     r"\x89PNG\r\n.*?[it][TE]Xt" r"Software\0+",
 )
 # The command that wrote a file: it follows the mark, or in files of version
@@ -34,7 +36,7 @@ _WRITER = re.compile(
     re.DOTALL,
 )
 # Pages of version 0.2 and earlier do not name the command.
-_OLD_PAGE = re.compile(rf'{_PLACES[1]}{MARK}"', re.DOTALL)
+_OLD_PAGE = re.compile(rf'{_PLACES[2]}{MARK}"', re.DOTALL)
 # Files of somebody else that an error names, at most.
 _NAMED = 5
 

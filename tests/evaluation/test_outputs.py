@@ -160,7 +160,11 @@ def test_logits_that_are_not_finite_are_refused(value):
     logits = np.zeros((40, 3))
     logits[:5, 1] = value
     with pytest.raises(ValueError, match="Received: m, NaN .* 5 of 40 images"):
-        outputs.class_logits(logits, name="m")
+        outputs.check_finite(logits, name="m")
+    network = nets.make_network(num_classes=3)
+    network.layers[-1].bias.assign([0, value, 0])
+    with pytest.raises(ValueError, match="must return finite.* 80 of 80"):
+        measured(network, dataset(3))
 
 
 def test_probabilities_of_0_have_finite_logarithms():

@@ -64,7 +64,7 @@ for name in ("cifar10_student.tflite", "cifar10_student.onnx"):
         ),
         ("model.tflite", b"x" * 99, "must be whole"),
         ("model.onnx", b"x" * 99, "must be whole"),
-        ("model.h", b"int x;", "must be whole"),
+        ("model.h", b"int x;", "must hold a whole array"),
         ("model.keras", b"x", "must be whole"),
         ("model.h5", b"x", "must be whole"),
     ],

@@ -248,7 +248,9 @@ class _Pairs:
             _refuse(own, other, "maps of the same size")
         for call in (own, other):
             if not call.arguments.keys() <= {"training"}:
-                _refuse(own, other, "layers that take tensors alone")
+                _refuse(
+                    own, other, "layers that take no constants and no masks"
+                )
         weights = getattr(layer, "weights", [])
         if len(weights) != len(getattr(others, "weights", [])):
             _refuse(own, other, "as many weights")

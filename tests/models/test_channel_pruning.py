@@ -67,6 +67,7 @@ def images():
     return draw.integers(0, 256, (400, 8, 8, 3)).astype("float32")
 
 
+@pytest.mark.slow
 def test_same_widths_copy_the_teacher(images):
     teacher = _trained(_convolutional(8))
     student = _convolutional(8, seed=5)
@@ -76,6 +77,7 @@ def test_same_widths_copy_the_teacher(images):
         np.testing.assert_array_equal(own.numpy(), other.numpy())
 
 
+@pytest.mark.slow
 def test_half_of_the_channels_computes_what_a_doubled_teacher_does(images):
     original = _trained(_convolutional(4))
     teacher = _doubled(original)
@@ -92,6 +94,7 @@ def test_half_of_the_channels_computes_what_a_doubled_teacher_does(images):
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.995
 
 
+@pytest.mark.slow
 def test_teacher_is_unchanged(images):
     teacher = _trained(_convolutional(8))
     before = teacher.get_weights()
@@ -198,3 +201,21 @@ def test_channels_of_flattened_maps_are_chosen_at_each_position():
     channels.chosen = np.array([1, 3])
     tensor = channel_pruning._Tensor(channels, positions=3)
     assert list(tensor.chosen()) == [1, 3, 5, 7, 9, 11]
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        (lambda x: x + 3.0, "no constants.*Add to"),
+        (lambda x: _layers.Concatenate()([x, x]), "order of channels"),
+        (lambda x: _layers.Conv2D(4, 3, groups=2)(x), "one group"),
+    ],
+    ids=["constant", "concatenation", "groups"],
+)
+def test_layers_whose_channels_are_not_known_are_refused(last, message):
+    def network(filters):
+        inputs = keras.Input((8, 8, 3))
+        return keras.Model(inputs, last(_layers.Conv2D(filters, 3)(inputs)))
+
+    with pytest.raises(ValueError, match=message):
+        channel_pruning.start_from_teacher(network(4), network(8), None)

@@ -40,6 +40,7 @@ def make_stage(config, dataset, path, name="student"):
     return stage_class(name)(context)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("taught")
 def test_it_starts_near_a_teacher_that_was_exported(
     small_mnist, tmp_path, caplog
@@ -54,6 +55,7 @@ def test_it_starts_near_a_teacher_that_was_exported(
     assert float(line.split("for ")[1].split(" %")[0]) > 60
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("taught")
 def test_it_is_the_same_from_a_file_of_layers(
     small_mnist, tmp_path, trained_teacher
@@ -153,6 +155,7 @@ def test_a_student_that_cannot_start_so_is_refused(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_teacher_of_other_layers_is_refused(run, tmp_path):
     export_dummy_teacher(tmp_path / "models" / "small_teacher")
     with pytest.raises(ValueError, match="for student.from_teacher, must"):

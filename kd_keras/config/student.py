@@ -57,8 +57,8 @@ SECTION = Section(
             "Starts the student from its teacher, where both have the same "
             "layers and the teacher more filters: its best channels are "
             "chosen, and each layer is fitted to them. A .keras file, or the "
-            "SavedModel of a network teacher.model. Train with a smaller "
-            "learning rate then. The baseline starts as ever.",
+            "SavedModel of a network teacher.model. Tune the learning rate "
+            "again. The baseline starts from weights of its own.",
         ),
         Field(
             "quantize",

@@ -233,7 +233,7 @@ class StudentStage(training_stage.TrainingStage):
         )
         _log.info(
             "student: starts from channels of its teacher: the same answer for "
-            "%.1f %% of these images; a large learning rate would undo this",
+            "%.1f %% of these images",
             100 * agreement,
         )
         arrays = start.get_weights()

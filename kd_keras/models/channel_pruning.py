@@ -17,7 +17,6 @@ import keras
 import numpy as np
 
 from kd_keras.models import interface, kernel_fits
-from kd_keras.utils import keras_internals
 
 # Kernels of these are fitted; the channels of other layers keep their order.
 _PRODUCTS = (keras.layers.Conv2D, keras.layers.Dense)
@@ -135,8 +134,12 @@ class _Pairs:
     """The calls of two networks of the same layers, side by side."""
 
     def __init__(self, student, teacher):
-        self._student = _graph(student)
-        self._teacher = _graph(teacher)
+        self._student, self._teacher = [
+            interface.plain_graph(
+                network, user="a student that starts from its teacher"
+            )
+            for network in (student, teacher)
+        ]
         self._calls = list(zip(self._student.calls, self._teacher.calls))
         self._check_lengths(student, teacher)
         self._num_calls = collections.Counter(
@@ -320,19 +323,6 @@ class _Pairs:
                 f"smaller. Received: a student of {counts[0]} layers and "
                 f"images {shapes[0]}, a teacher of {counts[1]} and {shapes[1]}"
             )
-
-
-def _graph(network):
-    try:
-        found = keras_internals.graph(network)
-        (_,), (_,) = found.inputs, found.outputs
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(
-            "a student can start from its teacher if both are Functional or "
-            "Sequential models of one input and one output, without a call "
-            f"method of their own. Received: {network.name}"
-        ) from error
-    return found
 
 
 def _new_channels(own, other):

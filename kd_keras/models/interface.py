@@ -6,6 +6,8 @@ only the shape of its first batch.
 
 import keras
 
+from kd_keras.utils import keras_internals
+
 
 def input_shape(model):
     """Shape of a model's input: a tuple whose first entry, the batch, is None.
@@ -47,6 +49,31 @@ def output_shape(model, output=None, **options):
     if found is None:
         return None
     return tuple(logits_of(model, found, output, **options).shape)
+
+
+def plain_graph(network, *, user):
+    """The graph of a network of one input and one output.
+
+    Args:
+        network: Keras model.
+        user: str, what needs it, for the error.
+
+    Returns:
+        `keras_internals.Graph`.
+
+    Raises:
+        ValueError: if the network is of another form.
+    """
+    try:
+        found = keras_internals.graph(network)
+        (_,), (_,) = found.inputs, found.outputs
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{user} needs a Functional or Sequential network of one input and "
+            "one output, without a call method of its own. Received: "
+            f"{network.name}"
+        ) from error
+    return found
 
 
 def outputs_of(model):

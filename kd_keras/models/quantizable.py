@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from kd_keras.utils import files, keras_internals
+from kd_keras.models import interface
+from kd_keras.utils import files
 
 # Names of the activations that can round.
 _ACTIVATIONS = {
@@ -37,15 +38,8 @@ def graph(network, kinds):
     Raises:
         ValueError: if the network is of another form, or a layer cannot round.
     """
-    try:
-        found = keras_internals.graph(network)
-        (inputs,), (_,) = found.inputs, found.outputs
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(
-            "student.quantize needs a Functional or Sequential network of one "
-            "input and one output, without a call method of its own. "
-            f"Received: {network.name}"
-        ) from error
+    found = interface.plain_graph(network, user="student.quantize")
+    (inputs,) = found.inputs
     if None in inputs.shape[1:]:
         raise ValueError(
             "student.quantize needs a network whose images have a fixed size. "

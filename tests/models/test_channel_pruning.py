@@ -219,3 +219,11 @@ def test_layers_whose_channels_are_not_known_are_refused(last, message):
 
     with pytest.raises(ValueError, match=message):
         channel_pruning.start_from_teacher(network(4), network(8), None)
+
+
+def test_networks_of_two_inputs_are_refused(images):
+    inputs = [keras.Input((8, 8, 3)), keras.Input((8, 8, 3))]
+    network = keras.Model(inputs, _layers.Add()(inputs))
+    message = "starts from its teacher needs a Functional.* one input"
+    with pytest.raises(ValueError, match=message):
+        channel_pruning.start_from_teacher(network, network, images)

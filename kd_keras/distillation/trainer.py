@@ -276,6 +276,7 @@ class ExactTrainer(
         logs = self._update_logs(terms, weights, logits, targets["labels"])
         # Several workers log their own means, and must stop at the same step.
         is_finite = tf.math.is_finite(whole_loss)
+        whole_loss = tf.cast(whole_loss, logs["loss"].dtype)
         logs["loss"] = tf.where(is_finite, logs["loss"], whole_loss)
         return logs
 

@@ -17,9 +17,11 @@ import keras
 import numpy as np
 
 from kd_keras.models import interface, kernel_fits
+from kd_keras.utils import progress
 
 # Kernels of these are fitted; the channels of other layers keep their order.
 _PRODUCTS = (keras.layers.Conv2D, keras.layers.Dense)
+_ROWS_AT_ONCE = 2**16
 # As a share of the mean variance of channels.
 _LEAST_VARIANCE = 1e-3
 
@@ -43,8 +45,9 @@ def start_from_teacher(student, teacher, images):
             layer mixes channels in a way that is not known.
     """
     pairs = _Pairs(student, teacher)
-    pairs.choose_channels(images)
-    return pairs.fit(images)
+    bar = progress.bar(2 * len(pairs), "layer")
+    pairs.choose_channels(images, bar)
+    return pairs.fit(images, bar)
 
 
 def images_needed(image_shape):
@@ -55,7 +58,7 @@ def images_needed(image_shape):
             needed: each position of a map is an example.
     """
     height, width, _ = image_shape
-    return min(1000, max(100, 2**22 // (height * width)))
+    return min(4000, max(100, 2**22 // (height * width)))
 
 
 class _Channels:
@@ -81,8 +84,10 @@ class _Channels:
         """
         if self.student == self.teacher:
             return
-        values = (values - values.mean(0)) * importance
-        self._moments += values.T @ values / len(values)
+        mean = values.mean(0, dtype="float64")
+        for start in range(0, len(values), _ROWS_AT_ONCE):
+            part = (values[start : start + _ROWS_AT_ONCE] - mean) * importance
+            self._moments += part.T @ part / len(values)
 
     def choose(self):
         """Chooses channels that the others can best be computed from.
@@ -103,8 +108,10 @@ class _Channels:
             explained[chosen] = -1.0
             best = int(np.argmax(explained))
             chosen.append(best)
-            column = left[:, best] / np.sqrt(variances[best])
-            left -= np.outer(column, column)
+            # Rounding errors would grow with each channel that is noise.
+            if variances[best] > least:
+                column = left[:, best] / np.sqrt(variances[best])
+                left -= np.outer(column, column)
         self.chosen = np.sort(chosen)
 
 
@@ -112,22 +119,37 @@ class _Tensor(typing.NamedTuple):
     """What is known about a tensor of the student.
 
     Attributes:
-        channels: `_Channels` of its last axis.
-        positions: int, how often the channels are repeated in the last axis,
-            as after `Flatten`.
+        groups: tuple of `_Channels`, which follow each other in the last axis.
+        positions: int, how often they are repeated there, as after `Flatten`.
     """
 
-    channels: _Channels
+    groups: tuple
     positions: int = 1
 
-    def rows(self, values):
-        """Values of the tensor as an array `(rows, channels)`."""
-        return values.reshape(-1, values.shape[-1] // self.positions)
+    def width(self, side):
+        """Size of the last axis; `side` is `student` or `teacher`."""
+        return self.positions * sum(getattr(x, side) for x in self.groups)
+
+    def of_groups(self, array, axis):
+        """Parts of an axis of the teacher's channels, one for each group."""
+        ends = np.cumsum([x.teacher for x in self.groups])
+        return zip(self.groups, np.split(array, ends[:-1], axis))
+
+    def add_use(self, values, importance):
+        """As `_Channels.add_use`, of values with the tensor's last axis."""
+        width = self.width("teacher") // self.positions
+        rows = self.of_groups(values.reshape(-1, width), 1)
+        parts = self.of_groups(np.broadcast_to(importance, width), 0)
+        for (channels, part), (_, sizes) in zip(rows, parts):
+            channels.add_use(part, sizes)
 
     def chosen(self):
         """Indices of the teacher's last axis that the student has."""
-        offsets = np.arange(self.positions)[:, None] * self.channels.teacher
-        return (offsets + self.channels.chosen).reshape(-1)
+        width = self.width("teacher") // self.positions
+        parts = self.of_groups(np.arange(width), 0)
+        kept = np.concatenate([part[x.chosen] for x, part in parts])
+        offsets = np.arange(self.positions)[:, None] * width
+        return (offsets + kept).reshape(-1)
 
 
 class _Pairs:
@@ -147,32 +169,34 @@ class _Pairs:
         )
         self._tensors = {}
         for own, other in zip(self._student.inputs, self._teacher.inputs):
-            self._tensors[id(own)] = _Tensor(_new_channels(own, other))
+            self._tensors[id(own)] = _new_tensor(own, other)
         for own, other in self._calls:
             self._tensors[id(own.output)] = self._output(own, other)
 
-    def choose_channels(self, images):
+    def __len__(self):
+        return len(self._calls)
+
+    def choose_channels(self, images, bar):
         """Chooses the teacher's channels that the student has."""
         values = kernel_fits.Values(self._teacher, images)
         for own, other in self._calls:
             if _is_product(other.operation):
                 tensor = self._tensors[id(own.inputs[0])]
                 kernel = other.operation.kernel.numpy()
-                kernel = kernel.reshape(
-                    -1, tensor.channels.teacher, kernel.shape[-1]
-                )
-                tensor.channels.add_use(
-                    tensor.rows(values[other.inputs[0]]),
+                width = tensor.width("teacher") // tensor.positions
+                kernel = kernel.reshape(-1, width, kernel.shape[-1])
+                tensor.add_use(
+                    values[other.inputs[0]],
                     np.sqrt(np.square(kernel).sum((0, 2))),
                 )
             values.compute(other)
+            bar.add(1)
         for own, other in zip(self._student.outputs, self._teacher.outputs):
-            tensor = self._tensors[id(own)]
-            tensor.channels.add_use(tensor.rows(values[other]), 1.0)
-        for channels in {x.channels for x in self._tensors.values()}:
+            self._tensors[id(own)].add_use(values[other], 1.0)
+        for channels in {x for t in self._tensors.values() for x in t.groups}:
             channels.choose()
 
-    def fit(self, images):
+    def fit(self, images, bar):
         """Sets the student's weights; returns the share of equal answers."""
         own_values = kernel_fits.Values(self._student, images)
         values = kernel_fits.Values(self._teacher, images)
@@ -192,6 +216,7 @@ class _Pairs:
                 exact.add(id(own.output))
             own_values.compute(own)
             values.compute(other)
+            bar.add(1)
         (own,), (other,) = self._student.outputs, self._teacher.outputs
         same = own_values[own].argmax(-1) == values[other].argmax(-1)
         return float(np.mean(same))
@@ -212,8 +237,8 @@ class _Pairs:
         kernel_fits.fit(own.operation, given[0], targets[..., chosen])
 
     def _is_whole(self, tensor):
-        channels = self._tensors[id(tensor)].channels
-        return channels.student == channels.teacher
+        found = self._tensors[id(tensor)]
+        return found.width("student") == found.width("teacher")
 
     def _copy(self, own, other):
         """Copies the chosen channels of a layer's weights."""
@@ -235,12 +260,27 @@ class _Pairs:
         self._check(own, other)
         given = [self._tensors[id(x)] for x in own.inputs]
         if _is_product(own.operation):
-            return _Tensor(_new_channels(own.output, other.output))
+            return _new_tensor(own.output, other.output)
         if isinstance(own.operation, keras.layers.Flatten):
             (tensor,) = given
-            positions = own.output.shape[-1] // tensor.channels.student
-            return _Tensor(tensor.channels, positions)
+            positions = own.output.shape[-1] // tensor.width("student")
+            return _Tensor(tensor.groups, positions)
+        if isinstance(own.operation, keras.layers.Concatenate):
+            return self._joined(own, other, given)
+        made = own.output.shape[-1], other.output.shape[-1]
+        widths = {(x.width("student"), x.width("teacher")) for x in given}
+        if not _has_weights(own) and all(a == b for a, b in {made, *widths}):
+            # All channels are there, whatever becomes of them.
+            return _new_tensor(own.output, other.output)
         return self._same_channels(own, other, given)
+
+    def _joined(self, own, other, given):
+        """As `_output`, of a call that joins channels."""
+        if own.operation.axis not in _last_axis(own):
+            _refuse(own, other, "channels in the last axis")
+        if any(x.positions != 1 for x in given):
+            _refuse(own, other, "channels that are joined before they are flat")
+        return _Tensor(tuple(group for x in given for group in x.groups))
 
     def _check(self, own, other):
         """Checks that two calls differ in their channels alone."""
@@ -249,21 +289,16 @@ class _Pairs:
             _refuse(own, other, "layers of the same class")
         if own.output.shape[1:-1] != other.output.shape[1:-1]:
             _refuse(own, other, "maps of the same size")
-        for call in (own, other):
-            if not call.arguments.keys() <= {"training"}:
-                _refuse(
-                    own, other, "layers that take no constants and no masks"
-                )
         weights = getattr(layer, "weights", [])
         if len(weights) != len(getattr(others, "weights", [])):
             _refuse(own, other, "as many weights")
         if weights and self._num_calls[id(layer)] > 1:
             _refuse(own, other, "layers that are called once")
-        if _is_batch_norm(layer) and layer.axis not in (
-            -1,
-            len(own.output.shape) - 1,
-        ):
+        if _is_batch_norm(layer) and layer.axis not in _last_axis(own):
             _refuse(own, other, "channels in the last axis")
+        for call in (own, other):
+            if weights and not call.arguments.keys() <= {"training"}:
+                _refuse(own, other, "layers without constants and masks")
         if _is_product(layer):
             self._check_product(own, other)
 
@@ -278,29 +313,29 @@ class _Pairs:
 
     def _same_channels(self, own, other, given):
         """As `_output`, of a call whose output has the channels it takes."""
-        first = given[0]
-        widths = (own.output.shape[-1], other.output.shape[-1])
-        known = (
-            first.channels.student * first.positions,
-            first.channels.teacher * first.positions,
-        )
-        if widths != known or any(x.positions != 1 for x in given[1:]):
+        keeps = _keeps_number if _has_weights(own) else _keeps_order
+        is_flat = any(x.positions != 1 for x in given[1:])
+        if is_flat or not (keeps(own) and keeps(other)):
             _refuse(own, other, "layers that keep the order of channels")
-        for tensor in given[1:]:
-            self._unite(own, other, first.channels, tensor.channels)
+        for tensor in own.inputs[1:]:
+            self._unite(own, other, own.inputs[0], tensor)
         self._check_weights(own, other)
-        return first
+        return self._tensors[id(own.inputs[0])]
 
-    def _unite(self, own, other, channels, others):
-        """Lets tensors that are added have the same channels chosen."""
-        if (others.student, others.teacher) != (
-            channels.student,
-            channels.teacher,
-        ):
+    def _unite(self, own, other, *added):
+        """Lets two tensors that are added have the same channels chosen."""
+        sizes = [
+            [(x.student, x.teacher) for x in self._tensors[id(tensor)].groups]
+            for tensor in added
+        ]
+        if sizes[0] != sizes[1]:
             _refuse(own, other, "inputs of as many channels each")
-        for key, tensor in self._tensors.items():
-            if tensor.channels is others:
-                self._tensors[key] = _Tensor(channels, tensor.positions)
+        # One by one: a group may be in both tensors, in another place.
+        for index in range(len(sizes[0])):
+            kept, same = [self._tensors[id(x)].groups[index] for x in added]
+            for key, (groups, positions) in self._tensors.items():
+                groups = tuple(kept if x is same else x for x in groups)
+                self._tensors[key] = _Tensor(groups, positions)
 
     def _check_weights(self, own, other):
         """Weights may differ in the axis of channels alone."""
@@ -325,7 +360,7 @@ class _Pairs:
             )
 
 
-def _new_channels(own, other):
+def _new_tensor(own, other):
     student, teacher = own.shape[-1], other.shape[-1]
     if student > teacher:
         raise ValueError(
@@ -333,7 +368,7 @@ def _new_channels(own, other):
             f"channels. Received: {own.name} of {student}, for {teacher} of "
             "the teacher"
         )
-    return _Channels(teacher, student)
+    return _Tensor((_Channels(teacher, student),))
 
 
 def _refuse(own, other, needed):
@@ -349,8 +384,41 @@ def _described(call):
     return f"{operation.name} ({kind} to {shape})"
 
 
+def _has_weights(call):
+    return bool(getattr(call.operation, "weights", []))
+
+
+def _keeps_number(call):
+    """Whether inputs and output of a call have as many channels."""
+    tensors = [*call.inputs, call.output]
+    return len({x.shape[-1] for x in tensors}) == 1
+
+
+def _keeps_order(call):
+    """Whether a call without weights treats all channels alike.
+
+    If so, with channels in another order, its output has the same order.
+    """
+    if not _keeps_number(call):
+        return False
+    draw = np.random.default_rng(0)
+    order = draw.permutation(call.output.shape[-1])
+    arrays = [
+        draw.uniform(0.5, 1.5, [size or 2 for size in x.shape])
+        for x in call.inputs
+    ]
+    arrays = [array.astype("float32") for array in arrays]
+    expected = np.asarray(call.of(arrays))[..., order]
+    found = np.asarray(call.of([array[..., order] for array in arrays]))
+    return np.allclose(found, expected, atol=1e-4)
+
+
 def _is_product(operation):
     return type(operation) in _PRODUCTS
+
+
+def _last_axis(call):
+    return (-1, len(call.output.shape) - 1)
 
 
 def _is_batch_norm(operation):

@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 _IMAGES_AT_ONCE = 50
+# Neighbouring positions of large maps hardly tell more.
+_MOST_ROWS = 2**18
 # Of the mean square of a kernel's inputs, against noise in directions that
 # the images hardly have.
 _RIDGE = 1e-3
@@ -30,7 +32,7 @@ class Values:
         """Computes a call, and forgets what no later call takes."""
         arrays = [self._arrays[id(x)] for x in call.inputs]
         self._arrays[id(call.output)] = _in_parts(
-            lambda *parts: _called(call, parts), *arrays
+            lambda *parts: call.of(parts), *arrays
         )
         for tensor in call.inputs:
             self._uses[id(tensor)] -= 1
@@ -60,6 +62,9 @@ def fit(layer, inputs, targets):
             activation.
     """
     has_constant = layer.use_bias or isinstance(layer, keras.layers.Conv2D)
+    # The positions of a map, by all images.
+    share = _MOST_ROWS / (targets.size / targets.shape[-1])
+    draw = np.random.default_rng(0)
     squares, products = 0.0, 0.0
     for start in range(0, len(inputs), _IMAGES_AT_ONCE):
         part = slice(start, start + _IMAGES_AT_ONCE)
@@ -67,6 +72,9 @@ def fit(layer, inputs, targets):
         if has_constant:
             rows = np.pad(rows, ((0, 0), (0, 1)), constant_values=1.0)
         wanted = targets[part].reshape(len(rows), -1)
+        if share < 1:
+            chosen = draw.random(len(rows)) < share
+            rows, wanted = rows[chosen], wanted[chosen]
         squares += (rows.T @ rows).astype("float64")
         products += (rows.T @ wanted).astype("float64")
     size = len(squares) - has_constant
@@ -96,14 +104,6 @@ def _kernel_inputs(layer, inputs):
             padding=layer.padding.upper(),
         ).numpy()
     return inputs.reshape(-1, inputs.shape[-1])
-
-
-def _called(call, arrays):
-    """A call of a layer or operation with other inputs."""
-    operation = call.operation
-    if len(arrays) > 1 and isinstance(operation, keras.layers.Layer):
-        arrays = (list(arrays),)
-    return operation(*arrays, **call.arguments)
 
 
 def _in_parts(function, *arrays):

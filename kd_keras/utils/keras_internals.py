@@ -220,12 +220,29 @@ class Call(typing.NamedTuple):
         arguments: dict of the other arguments by name, as `training` or
             `mask`, without None. `constants` are values among the inputs
             that the network does not compute.
+        node: the call as Keras stores it.
     """
 
     operation: object
     inputs: list
     output: object
     arguments: dict
+    node: object
+
+    def of(self, values):
+        """Calls the operation with other inputs, and else the same arguments.
+
+        Args:
+            values: list of arrays or tensors, one for each of `inputs`.
+        """
+        # A model's own tensors, also where it is called within another.
+        own = map(id, self.node.input_tensors)
+        given, options = self.node.arguments.fill_in(dict(zip(own, values)))
+        names = list(inspect.signature(self.operation.call).parameters)
+        options = {**dict(zip(names, given)), **options}
+        if "training" in self.arguments:
+            options["training"] = self.arguments["training"]
+        return self.operation(options.pop(names[0]), **options)
 
 
 class Graph(typing.NamedTuple):
@@ -278,7 +295,13 @@ def calls_of(layer, network):
         list of `Call`, the last one computed last.
     """
     return [
-        Call(layer, node.input_tensors, node.outputs[0], _arguments(node)[1])
+        Call(
+            layer,
+            node.input_tensors,
+            node.outputs[0],
+            _arguments(node)[1],
+            node,
+        )
         for node in _nodes(network)
         if node.operation is layer
     ]
@@ -296,7 +319,7 @@ def _calls(network, same, training=None):
             same.update(zip(map(id, node.outputs), outputs))
         else:
             inputs = [same.get(id(x), x) for x in node.input_tensors]
-            yield Call(inner, inputs, node.outputs[0], arguments)
+            yield Call(inner, inputs, node.outputs[0], arguments, node)
 
 
 def _nodes(network):

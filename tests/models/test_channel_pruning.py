@@ -13,7 +13,9 @@ def _convolutional(filters, *, units=12, seed=0):
     """Convolutions with BatchNorm, a residual connection, and two heads."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((8, 8, 3))
-    x = _layers.Rescaling(1 / 255)(inputs)
+    x = _layers.Normalization(mean=[120, 130, 140], variance=[9e3, 8e3, 7e3])(
+        inputs
+    )
     x = _layers.Conv2D(filters, 3, use_bias=False)(x)
     x = shortcut = _layers.ReLU()(_layers.BatchNormalization()(x))
     x = _layers.DepthwiseConv2D(3, padding="same")(x)
@@ -36,16 +38,30 @@ def _trained(network, seed=1):
     return network
 
 
-def _doubled(network):
-    """A network of twice as many channels that computes the same.
+def _joined(filters, *, units=12, seed=0):
+    """Channels that are joined, as in DenseNet, and operators."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((8, 8, 3))
+    first = _layers.Conv2D(filters, 3, padding="same")(inputs / 255)
+    x = _layers.ReLU()(first + 3.0) * (1 / 6)
+    second = _layers.Conv2D(filters, 3, padding="same")(x)
+    x = 2.0 - _layers.Concatenate()([x, second * first])
+    x = _layers.ReLU()(_layers.BatchNormalization()(x))
+    x = _layers.Conv2D(units, 3)(x)
+    x = _layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, _layers.Dense(5)(x))
+
+
+def _doubled(network, wide):
+    """Gives a network of twice as many channels weights to compute the same.
 
     Each channel is there twice, in an order of its own; the layers after it
     take a part from both.
     """
-    wide = _convolutional(8, units=24)
     draw = np.random.default_rng(2)
     orders = {size: draw.permutation(2 * size) % size for size in (4, 12)}
-    # Flattened maps of 3 x 3 positions.
+    # Two groups of channels, and flattened maps of 3 x 3 positions.
+    orders[8] = np.concatenate([orders[4], 4 + orders[4]])
     orders[36] = (4 * np.arange(9)[:, None] + orders[4]).reshape(-1)
     for layer, narrow in zip(wide.layers, network.layers):
         for variable, source in zip(layer.weights, narrow.weights):
@@ -78,14 +94,17 @@ def test_same_widths_copy_the_teacher(images):
 
 
 @pytest.mark.slow
-def test_half_of_the_channels_computes_what_a_doubled_teacher_does(images):
-    original = _trained(_convolutional(4))
-    teacher = _doubled(original)
+@pytest.mark.parametrize("form", [_convolutional, _joined])
+def test_half_of_the_channels_computes_what_a_doubled_teacher_does(
+    images, form
+):
+    original = _trained(form(4))
+    teacher = _doubled(original, form(8, units=24))
     expected = original.predict(images, verbose=0)
     np.testing.assert_allclose(
         teacher.predict(images, verbose=0), expected, atol=1e-3
     )
-    student = _convolutional(4, seed=5)
+    student = form(4, seed=5)
     agreement = channel_pruning.start_from_teacher(student, teacher, images)
     found = student.predict(images, verbose=0)
     assert agreement == np.mean(found.argmax(-1) == expected.argmax(-1))
@@ -199,18 +218,50 @@ def test_tensors_that_are_added_have_the_same_channels(images):
 def test_channels_of_flattened_maps_are_chosen_at_each_position():
     channels = channel_pruning._Channels(4, 2)
     channels.chosen = np.array([1, 3])
-    tensor = channel_pruning._Tensor(channels, positions=3)
+    tensor = channel_pruning._Tensor((channels,), positions=3)
     assert list(tensor.chosen()) == [1, 3, 5, 7, 9, 11]
+
+
+def test_channels_are_equal_where_groups_are_added_in_other_places():
+    def network(filters):
+        inputs = keras.Input((8, 8, 3))
+        x, y = [_layers.Conv2D(filters, 3)(inputs) for _ in range(2)]
+        joined = [_layers.Concatenate()(pair) for pair in ([x, y], [y, x])]
+        return keras.Model(inputs, _layers.Add()(joined))
+
+    pairs = channel_pruning._Pairs(network(4), network(8))
+    assert len({x for t in pairs._tensors.values() for x in t.groups}) == 2
+    (output,) = pairs._student.outputs
+    first, second = pairs._tensors[id(output)].groups
+    assert first is second
+
+
+def test_choice_is_stable_where_sizes_differ_widely():
+    draw = np.random.default_rng(0)
+    sizes = 10.0 ** np.linspace(-6, 6, 40)
+    values = (draw.normal(size=(500, 8)) @ draw.normal(size=(8, 40))) * sizes
+    channels = channel_pruning._Channels(40, 30)
+    channels.add_use(values.astype("float32"), np.ones(40))
+    with np.errstate(all="raise", under="ignore"):
+        channels.choose()
+    assert len(set(channels.chosen)) == 30
+    # Two at least of the 8 that all the others are sums of.
+    assert {38, 39} <= set(channels.chosen)
 
 
 @pytest.mark.parametrize(
     ("last", "message"),
     [
-        (lambda x: x + 3.0, "no constants.*Add to"),
-        (lambda x: _layers.Concatenate()([x, x]), "order of channels"),
+        (lambda x: x + np.arange(x.shape[-1]), "order of channels.*Add to"),
+        (lambda x: keras.ops.flip(x, -1), "order of channels.*Flip to"),
+        (lambda x: _layers.Concatenate(1)([x, x]), "in the last axis"),
+        (
+            lambda x: _layers.Concatenate()([_layers.Flatten()(x)] * 2),
+            "before they are flat",
+        ),
         (lambda x: _layers.Conv2D(4, 3, groups=2)(x), "one group"),
     ],
-    ids=["constant", "concatenation", "groups"],
+    ids=["array", "flipped", "rows", "flat", "groups"],
 )
 def test_layers_whose_channels_are_not_known_are_refused(last, message):
     def network(filters):

@@ -182,6 +182,24 @@ def test_mixed_precision_trains_with_a_float32_loss(policy):
 
 
 @pytest.mark.slow
+def test_networks_of_float64_are_distilled():
+    teacher, images = nets.make_network(), nets.make_images()
+    reference = nets.make_network()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        student = nets.make_network()
+        reference.set_weights(student.get_weights())
+        _, logs = distilling.distil(student, teacher, images)
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+    assert student(images[:1]).dtype == tf.float64
+    _, expected = distilling.distil(reference, teacher, images)
+    assert logs["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+
+
+@pytest.mark.slow
 def test_an_unbuilt_student_is_built_by_its_first_batch():
     student = keras.Sequential(
         [keras.layers.Flatten(), keras.layers.Dense(nets.NUM_CLASSES)]

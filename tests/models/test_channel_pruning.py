@@ -146,6 +146,13 @@ def test_batch_norm_has_the_averages_of_its_inputs(images):
     assert np.ptp(batch_norm.moving_variance) > 0
 
 
+@pytest.mark.parametrize(
+    ("size", "count"), [(16, 4000), (32, 4000), (64, 1024), (512, 100)]
+)
+def test_fewer_of_large_images_are_needed(size, count):
+    assert channel_pruning.images_needed((size, size, 3)) == count
+
+
 def test_chosen_channels_explain_the_others():
     draw = np.random.default_rng(0)
     basis = draw.normal(size=(1000, 3))

@@ -223,8 +223,8 @@ class StudentStage(training_stage.TrainingStage):
         start = publishing.build_in_float32(self, num_classes)
         count = channel_pruning.images_needed(self.train.image_shape)
         _log.info(
-            "student: fits its layers to the teacher's, on %d images",
-            min(count, len(self.train)),
+            "student: fits its layers to the teacher's, on %s images",
+            f"{min(count, len(self.train)):,}",
         )
         agreement = channel_pruning.start_from_teacher(
             start,

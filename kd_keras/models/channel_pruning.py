@@ -58,7 +58,7 @@ def images_needed(image_shape):
             needed: each position of a map is an example.
     """
     height, width, _ = image_shape
-    return min(4000, max(100, 2**22 // (height * width)))
+    return min(1000, max(100, 2**22 // (height * width)))
 
 
 class _Channels:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kd_keras.models import class_names
+
 # A larger label is no class number, so no number of classes is guessed from it.
 _LARGEST_GUESS = 1_000_000
 
@@ -106,6 +108,8 @@ def _from_one_hot(labels, num_classes):
 def check_classes(examples, names):
     """Raises a ValueError unless there are two classes or more, one name each.
 
+    The names must be printable.
+
     Args:
         examples: `Examples`.
         names: list of str, or None.
@@ -121,3 +125,5 @@ def check_classes(examples, names):
             "there must be one name for each class. Received: "
             f"{len(names)} names for {num_classes} classes"
         )
+    if names is not None:
+        class_names.check_printable(names)

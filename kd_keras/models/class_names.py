@@ -1,7 +1,27 @@
-"""Compares the names and the order of the classes of models and data."""
+"""Checks and compares the names of the classes of models and data."""
+
+import re
 
 # More names would make the line too long to read.
 _SHOWN = 8
+# Control characters, the ends of lines, and bytes that are not UTF-8, which
+# Python reads as surrogates. No model card could show them.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def check_printable(names, *, place="the data"):
+    """Raises a ValueError if the name of a class cannot be shown as text.
+
+    Args:
+        names: iterable of str.
+        place: str or path, where they were found, for the message.
+    """
+    wrong = sorted(n for n in map(str, names) if _UNPRINTABLE.search(n))
+    if wrong:
+        raise ValueError(
+            "names of classes must be printable UTF-8 text. Received: "
+            f"{described([repr(name) for name in wrong])} in {place}"
+        )
 
 
 def check_same(expected, received, *, model, data="the data"):

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from kd_keras.data.sources import file_sets
+from kd_keras.models import class_names as class_name_checks
 from kd_keras.utils import files, suggestions
 
 # Names of arrays and columns, in lower case.
@@ -114,6 +115,7 @@ def read(path, folder):
             "--from must hold predictions: an array or column of numbers "
             f"named logits, probabilities or features. Received: {path}"
         )
+    class_name_checks.check_printable(found.class_names or (), place=path)
     return found
 
 

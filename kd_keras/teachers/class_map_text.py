@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+from kd_keras.models import class_names
 from kd_keras.utils import remote_copies
 
 _FORM = (
@@ -64,6 +65,7 @@ def _from_json(path):
     items = list(value.values()) if is_named else value
     if not isinstance(items, list) or not items:
         raise ValueError(f"teacher.classes must be {_FORM}. Received: {path}")
+    class_names.check_printable(value if is_named else (), place=path)
     groups = tuple(_group(item, path) for item in items)
     return groups, tuple(value) if is_named else None
 

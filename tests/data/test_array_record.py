@@ -66,6 +66,18 @@ def test_one_file_is_split_by_test_fraction(tmp_path):
     assert dataset.class_names is None and dataset.train.num_classes == 4
 
 
+def test_names_of_classes_must_be_text(tmp_path):
+    record_sets.write_records(tmp_path / "all.array_record", IMAGES, LABELS)
+    path = tmp_path / "label.labels.txt"
+    for names, received in (
+        (b"ant\nbee\ncat\n\xff\n", "label.labels.txt: 'utf-8' codec"),
+        (b"ant\nbee\ncat\nd\x07g\n", r"'d\\x07g' in the data"),
+    ):
+        path.write_bytes(names)
+        with pytest.raises(ValueError, match=f"printable UTF-8.*{received}"):
+            load(tmp_path)
+
+
 def test_a_folder_of_tensorflow_datasets_is_read(tmp_path):
     record_sets.prepare(
         tmp_path,

@@ -97,3 +97,5 @@ def test_a_dataset_has_two_classes_and_their_names():
         datasets.Dataset("a", examples(0, 0), None, "here")
     with pytest.raises(ValueError, match="Received: 3 names for 2 classes"):
         datasets.Dataset("a", examples(0, 1), None, "here", list("abc"))
+    with pytest.raises(ValueError, match=r"printable .*: 'b\\n' in the data$"):
+        datasets.Dataset("a", examples(0, 1), None, "here", ["a", "b\n"])

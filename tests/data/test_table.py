@@ -102,6 +102,10 @@ def test_a_test_set_is_held_out_where_there_is_none(images):
             "validation images must have the classes.*: cow in .* cat, dog",
         ),
         (ROWS[:1], "two classes or more.*: dog in"),
+        (
+            (ROWS[0], "images/0.png,c\x07t,train"),
+            r"must be printable UTF-8 text.*: 'c\\x07t' in .*table.csv$",
+        ),
         ((ROWS[0], "images/0.png,-1,train"), "-1 stands for a label"),
         (ROWS[2:], "none in the split train"),
         ((ROWS[0], "images/0.png,cat,fold1"), "splits must be .*: fold1 in"),

@@ -21,6 +21,16 @@ def test_the_same_and_unknown_classes_pass(expected, received):
     class_names.check_same(expected, received, model="m")
 
 
+def test_names_that_no_text_can_show_are_named():
+    wrong = ["b\x00", "\ud83d", "c\u2028"]
+    with pytest.raises(
+        ValueError,
+        match=r"Received: 'b\\x00', 'c\\u2028', '\\ud83d' in here$",
+    ):
+        class_names.check_printable(["a", *wrong], place="here")
+    class_names.check_printable(["é", "猫", "👩\u200d🔬", "a b", "\u3000", ""])
+
+
 @pytest.mark.parametrize(
     ("expected", "received", "words"),
     [

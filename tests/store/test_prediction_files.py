@@ -167,6 +167,11 @@ def mixed_columns(path):
             lambda p: np.savez(p, logits=LOGITS, split=["dev"] * 6),
             "splits must be train.*not dev",
         ),
+        (
+            "a.npz",
+            lambda p: np.savez(p, logits=LOGITS, classes=["a", "b\n"]),
+            r"printable UTF-8 text. Received: 'b\\n' in .*a.npz",
+        ),
         ("a.parquet", lambda p: p.write_bytes(b"PAR1"), "Parquet"),
         ("a.parquet", lambda p: parquet(p, id=[1], x=["a"]), "must hold"),
         ("a.parquet", uneven, "lists of 2 and of 1"),

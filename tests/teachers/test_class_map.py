@@ -136,6 +136,11 @@ def test_maps_that_a_teacher_cannot_follow_are_refused(text, words):
         ("[0, 1", "not such JSON"),
         ("[" * 100_000, "not such JSON"),
         ('{"a": 0, "a": 1}', "'a' is there twice"),
+        (
+            '{"a": 0, "b\\n": 1}',
+            r"printable UTF-8 text.*: 'b\\n' in .*map.json",
+        ),
+        ('{"a": 0, "\\udcff": 1}', r"printable.*: '\\udcff' in .*map.json"),
         ("[]", "Received: .*map.json"),
         ('"cat"', "Received: .*map.json"),
         ("[0, []]", "none for a class in"),

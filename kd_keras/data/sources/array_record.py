@@ -122,5 +122,11 @@ def _class_names(folder):
     path = folder / _CLASSES
     if not path.exists():
         return None
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            "names of classes must be printable UTF-8 text. Received: "
+            f"{path}: {error}"
+        ) from error
     return [line.strip() for line in lines if line.strip()]

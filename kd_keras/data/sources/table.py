@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from kd_keras.data import scanning
 from kd_keras.data.sources import columns as columns_lib
 from kd_keras.data.sources import copied, file_sets
+from kd_keras.models import class_names as class_name_checks
 from kd_keras.utils import digests, files, path_lists
 
 _CHUNK = 10_000
@@ -112,13 +113,15 @@ def _class_names(labels, parts, table):
     """The classes of the training images: list of str, numbers by value.
 
     Raises:
-        ValueError: if there is one class only, or another part has more.
+        ValueError: if there is one class only, another part has more, or a
+            name cannot be shown.
     """
 
     def names(rows):
         return set(pc.unique(labels.filter(pa.array(rows))).to_pylist())
 
     known = names(parts["train"])
+    class_name_checks.check_printable(known, place=table)
     for part, rows in parts.items():
         if unknown := sorted(names(rows) - known):
             raise ValueError(

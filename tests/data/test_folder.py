@@ -100,6 +100,42 @@ def test_train_may_be_the_name_of_a_class(tmp_path):
     assert load(tmp_path).class_names == ["car", "train"]
 
 
+def test_names_of_splits_are_classes_in_a_folder_of_their_own(tmp_path):
+    put(tmp_path / "train", "train/0.png", "test/0.png", "bus/0.png")
+    dataset = load(tmp_path, test_fraction=0)
+    assert dataset.class_names == ["bus", "test", "train"]
+
+
+def test_folders_beside_splits_are_named(tmp_path, caplog):
+    put(tmp_path, "train/a/0.png", "train/b/1.png", "test/a/0.png")
+    put(tmp_path, "bus/0.png")
+    load(tmp_path)
+    assert "test, train taken for splits, so that bus is not" in caplog.text
+
+
+def test_of_several_folders_the_one_with_splits_is_named(tmp_path):
+    put(tmp_path, "x/0.png", "y/train/0.png", "y/test/0.png")
+    with pytest.raises(ValueError, match="Received: .*/y with test, train wit"):
+        load(f"{tmp_path}/x,{tmp_path}/y")
+
+
+@pytest.mark.parametrize("name", ["\udcff", "a\nb", "a\x1b[0m", "a\x85"])
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_names_of_classes_must_be_printable(tmp_path, name, part):
+    put(tmp_path, "train/a/0.png", "train/b/0.png", f"{part}/{name}/0.png")
+    with pytest.raises(ValueError, match="must be printable UTF-8") as error:
+        load(tmp_path)
+    assert f"Received: {name!r} in {tmp_path}/{part}" in str(error.value)
+    # Without labels it is a folder as any other.
+    assert load(tmp_path, labels="none").class_names is None
+
+
+def test_classes_may_have_names_of_any_language(tmp_path):
+    names = sorted(["été", "猫", "👩‍🔬", "a b", "می‌خواهم", "a\u3000b"])
+    put(tmp_path, *(f"{name}/0.png" for name in names))
+    assert load(tmp_path, test_fraction=0).class_names == names
+
+
 def test_a_part_may_lack_classes(tmp_path):
     put(tmp_path, "train/a/0.png", "train/b/0.png", "test/b/0.png")
     dataset = load(tmp_path)
@@ -228,7 +264,12 @@ def test_damaged_pixels_are_listed_or_left_out_as_well(tmp_path, caplog):
         ),
         (["train/a", "train/b", "val/c"], r"validation images must.*: c in"),
         (["train/a", "train/b", "test"], "must lie in one subfolder"),
-        (["train", "test"], "test images need labels"),
+        (
+            ["train", "test"],
+            "taken for splits .*with test, train without subfolders; if these "
+            "are classes, move .*/train;",
+        ),
+        (["train", "test", "bus"], "taken for splits .*with test, train with"),
         (["test/a", "val/a"], "must have those of training in train/"),
         (["train/a", "val/a", "valid/a"], "one folder of validation images"),
         (["a", "b", "."], "data.labels=none.*0.png beside a, b"),

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from kd_keras.data.sources import copied, file_sets, trees
+from kd_keras.models import class_names as class_name_checks
 from kd_keras.utils import files, suggestions
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def load(fields):
     else:
         class_names = _class_names(parts["train"])
         _check_same_classes(parts, class_names)
+        _check_splits(parts, class_names)
     listings = {
         part: _listing(folders, class_names, fields)
         for part, folders in parts.items()
@@ -127,15 +129,27 @@ def _parts_of(root):
         return {"train": root}
     unused = [name for name in names if name not in found.values()]
     if unused:
-        _log.warning("%s: %s not used", root, files.named(unused))
+        _log.warning(
+            "%s: %s taken for splits, so that %s is not used",
+            root,
+            files.named(found.values()),
+            files.named(unused),
+        )
     return {part: os.path.join(root, name) for part, name in found.items()}
 
 
 def _class_names(folders):
-    """The names of all visible subfolders, sorted."""
-    return sorted(
-        {name for folder in folders for name in trees.subfolders(folder)}
-    )
+    """The names of all visible subfolders, sorted.
+
+    Raises:
+        ValueError: if one cannot be the name of a class.
+    """
+    found = set()
+    for folder in folders:
+        names = trees.subfolders(folder)
+        class_name_checks.check_printable(names, place=folder)
+        found.update(names)
+    return sorted(found)
 
 
 def _check_same_classes(parts, class_names):
@@ -149,6 +163,27 @@ def _check_same_classes(parts, class_names):
                 f"class. Received: {files.named(unknown)} in {folders[0]}, "
                 f"{known} in train/"
             )
+
+
+def _check_splits(parts, class_names):
+    """Raises a ValueError if splits may be classes: they have no subfolders."""
+    if len(parts) > 1 and not class_names:
+        # Of several roots, not all need have splits.
+        split = next(f[0] for part, f in parts.items() if part != "train")
+        root = os.path.dirname(split)
+        names = sorted(
+            os.path.basename(folder)
+            for folders in parts.values()
+            for folder in folders
+            if os.path.dirname(folder) == root
+        )
+        raise ValueError(
+            "folders that are taken for splits must have one subfolder per "
+            f"class, because test images need labels. Received: {root} with "
+            f"{files.named(names)} without subfolders; if these are classes, "
+            f"move all class folders into a new folder {root}/train; "
+            "data.labels=none takes the images of train/ without labels"
+        )
 
 
 def _listing(folders, class_names, fields):

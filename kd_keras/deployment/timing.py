@@ -158,19 +158,30 @@ def _serve(connection, path, threads):
         with quiet.without_messages():
             classifier = loading.load_classifier(path, threads=threads)
     except (OSError, ValueError) as error:
-        connection.send(error)
+        _with_parent(connection.send, error)
         return
-    connection.send(classifier.kind)
+    _with_parent(connection.send, classifier.kind)
     random = np.random.default_rng(0)
-    while (batch_size := connection.recv()) is not None:
+    while (batch_size := _with_parent(connection.recv)) is not None:
         # Runtimes raise errors of many kinds, and some only in a call.
         try:
             images = _images(classifier, batch_size, random)
-            connection.send(_time_calls(classifier, images))
+            answer = _time_calls(classifier, images)
         except Exception as error:
-            connection.send(_refusal(batch_size, path, error))
+            answer = _refusal(batch_size, path, error)
+        _with_parent(connection.send, answer)
+        if isinstance(answer, Exception):
             return
-    connection.send(_peak_memory_mb())
+    _with_parent(connection.send, _peak_memory_mb())
+
+
+def _with_parent(call, *arguments):
+    """Sends or receives; ends the process if its parent has ended."""
+    try:
+        return call(*arguments)
+    except (EOFError, ConnectionError):
+        # The parent was killed, so nobody is left to tell.
+        sys.exit()
 
 
 def _images(classifier, count, random):

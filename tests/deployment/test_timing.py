@@ -1,5 +1,9 @@
 """Timings of models in processes of their own."""
 
+import multiprocessing
+import subprocess
+import sys
+
 import onnx
 import pytest
 
@@ -85,3 +89,40 @@ def test_an_error_of_a_call_names_the_batch(tmp_path, batch, words):
     write_onnx(path, batch)
     with pytest.raises(ValueError, match=f"{words}. Received: {path}, .*"):
         timing.measure([path], batch_size=3, threads=[1], rounds=1)
+
+
+# Ends as a process that is killed: without a word to its worker.
+_KILLED = """
+import os, sys
+from kd_keras.deployment import timing
+if __name__ == "__main__":
+    worker = timing._Worker(sys.argv[1], 1).__enter__()
+    if sys.argv[2] != "loading":
+        worker.wait_until_loaded()
+    if sys.argv[2] == "timing":
+        worker._connection.send(1)
+    os._exit(7)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["loading", "waiting", "timing"])
+def test_a_worker_ends_without_a_word_when_its_parent_has_ended(tmp_path, when):
+    write_onnx(tmp_path / "a.onnx", 1)
+    (tmp_path / "killed.py").write_text(_KILLED)
+    # Until the worker has ended, too, whose messages go to the same place.
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "killed.py", tmp_path / "a.onnx", when],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (7, "", "")
+
+
+def test_a_worker_that_cannot_load_ends_without_a_word(tmp_path):
+    parent, connection = multiprocessing.Pipe()
+    parent.close()
+    with pytest.raises(SystemExit) as ended:
+        timing._serve(connection, str(tmp_path / "nowhere.onnx"), 1)
+    assert ended.value.code is None

@@ -29,6 +29,12 @@ def write(path, text, encoding="utf-8"):
         ("a.tsv", "path\tlabel\n007\tcat\nb/ü 2.jpg\tdog\n"),
         ("a.csv", "id, Label ,FILE\n1,cat,007\n2,dog,b/ü 2.jpg\n"),
         ("a.csv", "y,image,path,label\n1,x,007,cat\n2,x,b/ü 2.jpg,dog\n"),
+        ("a.csv", "path\tlabel\n007\tcat\nb/ü 2.jpg\tdog\n"),
+        ("a.csv", "path , label\n007 , cat\n b/ü 2.jpg\t,dog\n"),
+        ("a.csv", "\n \r\n,\npath,label\n007,cat\n\nb/ü 2.jpg,dog\n"),
+        ("a.csv", ";\npath;label\n007;cat\nb/ü 2.jpg;dog\n"),
+        ("a.csv", 'path,label,"of\ntwo"\n007,cat,1\nb/ü 2.jpg,dog,2\n'),
+        ("a.csv", "path,label,x,x,,\n007,cat,,,,\nb/ü 2.jpg,dog,,,,\n"),
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -79,6 +85,12 @@ def test_fields_name_other_columns(tmp_path):
         ("path,lable\na,1\n", {}, "label_column must.* with path, lable$"),
         ("a.jpg,0\nb.jpg,1\n", {}, "column of paths.* with a.jpg, 0$"),
         ("", {}, "a.csv: an empty file"),
+        ("\n \n", {}, "a.csv: an empty file"),
+        (
+            "path,label,label\na,1,2\n",
+            {},
+            "must occur once in a table. Received: 'label' 2 times in .*a.csv",
+        ),
         ("path,label\n", {}, "without rows"),
         (
             "path,class\na,1\n",
@@ -96,8 +108,13 @@ def test_fields_name_other_columns(tmp_path):
             "a value of 'label'.* in 2 rows, of the images numbered 1, 3",
         ),
         ("path,label\n,1\nb,1\n", {}, "a value of 'path'.* numbered 1"),
-        ("path,label\na,1,2\n", {}, "complete, in UTF-8.*a.csv: "),
-        ('path,label\n"a,1\n', {}, "complete, in UTF-8.*a.csv: "),
+        (
+            "\npath,label\n\na,1\n\nb,1,2\nc,1\n",
+            {},
+            "in quotes if it has a ','.*a.csv with 2 columns, 3 in line 6$",
+        ),
+        ('path,label\n"a\nb",1\nc\n', {}, "2 columns, 1 in line 4$"),
+        ('path,label\n"a,1\n', {}, "2 columns, 1 in line 2$"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said(tmp_path, text, options, message):
@@ -111,10 +128,19 @@ def test_files_that_are_no_tables_are_refused(tmp_path):
     for name in ("a.xlsx", "missing.csv"):
         with pytest.raises(ValueError, match="ends in .csv, .tsv, .parquet"):
             read(tmp_path / name)
-    with pytest.raises(ValueError, match="UTF-8.*a.csv"):
-        read(write(tmp_path / "a.csv", "path\nü\n", "latin-1"))
+    for text in ("path\nü\n", "path,ü\na,1\n"):
+        with pytest.raises(ValueError, match="must be in UTF-8.*a.csv: "):
+            read(write(tmp_path / "a.csv", text, "latin-1"))
     (tmp_path / "a.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(ValueError, match="complete.*a.parquet"):
+        read(tmp_path / "a.parquet")
+
+
+def test_columns_of_a_parquet_file_may_not_be_read_twice(tmp_path):
+    ones = pa.array(["1"])
+    table = pa.Table.from_arrays([ones, ones], names=["path", "path"])
+    pa.parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match="once in a table. Received: 'path' 2"):
         read(tmp_path / "a.parquet")
 
 

@@ -1,6 +1,7 @@
 """Reads columns of a table: CSV, TSV or Parquet."""
 
 import csv
+import dataclasses
 import logging
 
 import numpy as np
@@ -52,15 +53,19 @@ def read(path, fields):
         if not names:
             raise pa.ArrowInvalid("an empty file")
         chosen = _choose_columns(names, fields, path)
-        table = read(path, names, sorted(set(chosen.values())))
+        table = read(path, sorted(set(chosen.values())))
         columns = {
             role: _as_text(table.column(name), name, role)
             for role, name in chosen.items()
         }
-    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"a table must be in UTF-8. Received: {path}: {error}"
+        ) from error
+    except (pa.ArrowException, csv.Error) as error:
         first = str(error).strip().splitlines()[0]
         raise ValueError(
-            f"a table must be complete, in UTF-8. Received: {path}: {first}"
+            f"a table must be complete. Received: {path}: {first}"
         ) from error
     if not len(columns["image"]):
         raise ValueError(
@@ -71,26 +76,66 @@ def read(path, fields):
     return columns
 
 
-def _csv_names(path):
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    """The first line of a CSV or TSV file that is not blank.
+
+    Attributes:
+        names: list of str, the names of the columns; empty without a line.
+        lines: int, how many lines of the file end with it.
+        delimiter: str, what separates the columns.
+    """
+
+    names: list
+    lines: int
+    delimiter: str
+
+
+def _header(path):
+    delimiter = _delimiter(path)
     with open(path, encoding="utf-8-sig", newline="") as file:
-        line = next(csv.reader(file, delimiter=_delimiter(path)), [])
-    return [name.strip() for name in line]
+        reader = csv.reader(file, delimiter=delimiter)
+        names = next(filter(_is_filled, reader), [])
+        return _Header([x.strip() for x in names], reader.line_num, delimiter)
+
+
+def _is_filled(row):
+    return any(value.strip() for value in row)
+
+
+def _csv_names(path):
+    return _header(path).names
 
 
 def _delimiter(path):
     if path.suffix.lower() == ".tsv":
         return "\t"
     with open(path, encoding="utf-8-sig") as file:
-        first = file.readline()
-    # As spreadsheets write it where the comma separates decimals.
-    return ";" if ";" in first and "," not in first else ","
+        first = next((line for line in file if line.strip(" \t\r\n,;")), "")
+    # Spreadsheets write semicolons where the comma separates decimals.
+    return next((mark for mark in ",;\t" if mark in first), ",")
 
 
-def _read_csv(path, names, chosen):
+def _read_csv(path, chosen):
+    header = _header(path)
+    try:
+        table = _read_rows(path, header, chosen)
+    except pa.ArrowInvalid:
+        _check_widths(path, header)
+        raise
+    # The spaces in `a.jpg , cat` are no part of a path.
+    return pa.table(
+        {name: pc.utf8_trim_whitespace(table.column(name)) for name in chosen}
+    )
+
+
+def _read_rows(path, header, chosen):
     return pyarrow.csv.read_csv(
         path,
-        read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=1),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=_delimiter(path)),
+        read_options=pyarrow.csv.ReadOptions(
+            column_names=header.names, skip_rows=header.lines
+        ),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=header.delimiter),
         convert_options=pyarrow.csv.ConvertOptions(
             # A name such as 0001 would lose its zeros as a number.
             column_types={name: pa.string() for name in chosen},
@@ -101,12 +146,30 @@ def _read_csv(path, names, chosen):
     )
 
 
+def _check_widths(path, header):
+    """Raises a ValueError that names the first row of another width.
+
+    Arrow names no line, because its threads read pieces of the file.
+    """
+    width = len(header.names)
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=header.delimiter)
+        line = 1
+        for row in reader:
+            if row and line > header.lines and len(row) != width:
+                raise ValueError(
+                    "every row of a table must have a value for each column, "
+                    f"in quotes if it has a {header.delimiter!r}. Received: "
+                    f"{path} with {width} columns, {len(row)} in line {line}"
+                )
+            line = reader.line_num + 1
+
+
 def _parquet_names(path):
     return pyarrow.parquet.read_schema(path).names
 
 
-def _read_parquet(path, names, chosen):
-    del names
+def _read_parquet(path, chosen):
     return pyarrow.parquet.read_table(path, columns=chosen)
 
 
@@ -159,6 +222,12 @@ def _check_chosen(chosen, names, fields, path):
             "a table must have a column of paths, such as 'path', or "
             "data.image_column must name it. Received: "
             f"{path} with {files.named(names)}"
+        )
+    twice = [name for name in chosen.values() if names.count(name) > 1]
+    if twice:
+        raise ValueError(
+            "a column that is read must occur once in a table. Received: "
+            f"{twice[0]!r} {names.count(twice[0])} times in {path}"
         )
     others = [name for name in names if name not in chosen.values()]
     if "label" not in chosen and fields.labels != "none" and others:

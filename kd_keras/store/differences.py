@@ -10,6 +10,12 @@ _SEED = "spec.seed"
 # Fields of the configuration; the steps are no field, but follow from others.
 _MIXING = re.compile(r"^spec\.(?=(mixup|cutmix)\b)")
 _AUGMENT = re.compile(r"^spec\.(?!steps\b)")
+# Other entries of a manifest that fields of the configuration set.
+_STORE = {
+    "parts.train.views": "store.views",
+    "dtype": "store.dtype",
+    "top_k": "store.top_k",
+}
 _PLAIN = "of images without augmentation, as with store.share_views=true"
 
 # A record lacks the fields of augmentations that are not used.
@@ -40,11 +46,20 @@ def described(was, now):
         if plain[0] != plain[1]:
             words = [_PLAIN if x else "augmented" for x in plain]
             views = f"views (were {words[0]}, are {words[1]})"
-            others = [x for x in found if not x.startswith("spec.")]
-            return [*others, views]
-    return [
-        _AUGMENT.sub("data.augment.", _MIXING.sub("data.", x)) for x in found
-    ]
+            return [*map(_field, filter(_is_apart_from_views, found)), views]
+    return list(map(_field, found))
+
+
+def _is_apart_from_views(entry):
+    # There is one view of an image without augmentation.
+    return not entry.startswith(("spec.", "parts.train.views "))
+
+
+def _field(entry):
+    """An entry that differs, with the name of the field that sets it."""
+    name, space, values = entry.partition(" ")
+    name = _AUGMENT.sub("data.augment.", _MIXING.sub("data.", name))
+    return _STORE.get(name, name) + space + values
 
 
 def seed_remedy(was, now):

@@ -26,7 +26,7 @@ def test_another_plan_is_refused_with_its_differences(
 
     refused(r"teacher\.fingerprint", record={"fingerprint": "def"})
     refused("num_classes", num_classes=6)
-    refused("dtype", dtype="float16")
+    refused(r"store\.dtype", dtype="float16")
     refused(
         r"data\.augment\.seed",
         spec=views.ViewSpec(**{**vars(stores.SPEC), "seed": 6}),
@@ -35,7 +35,7 @@ def test_another_plan_is_refused_with_its_differences(
         r"data\.augment\.cutout",
         spec=views.ViewSpec(**{**vars(stores.SPEC), "cutout": 3}),
     )
-    refused(r"parts\.train\.views", views_count=4)
+    refused(r"store\.views", views_count=4)
     fewer = {**parts, "train": parts["train"].subset(np.arange(1199))}
     refused(r"parts\.train\.fingerprint", fewer)
     brighter = datasets.Examples(
@@ -44,7 +44,7 @@ def test_another_plan_is_refused_with_its_differences(
     refused(r"parts\.train\.fingerprint", {**parts, "train": brighter})
     # An unfinished store is refused, too: it would become half of each.
     stores.write(tmp_path, parts, teacher, num_shards=2)
-    with pytest.raises(ValueError, match=r"Differing: dtype \(was"):
+    with pytest.raises(ValueError, match=r"Differing: store\.dtype \(was"):
         stores.write(tmp_path, parts, teacher, dtype="float16")
 
 
@@ -157,6 +157,32 @@ def test_views_that_became_shared_are_one_difference():
     assert differing({}, was, remedy="") == (
         f"views (were {plain}, are augmented). "
     )
+
+
+def test_other_entries_are_named_by_the_fields_that_set_them():
+    def entries(views, dtype, top_k, spec):
+        return manifest_lib.comparable(
+            {
+                "parts": {"train": {"views": views, "examples": 9}},
+                "dtype": dtype,
+                "top_k": top_k,
+                "spec": spec.record(),
+            }
+        )
+
+    one, other = views.ViewSpec(), views.ViewSpec(translate=1)
+    was, now = entries(1, "a", 3, one), entries(2, "b", 4, one)
+    with pytest.raises(
+        ValueError,
+        match=r"Differing: store\.dtype \(was 'a', is 'b'\); store\.views "
+        r"\(was 1, is 2\); store\.top_k \(was 3, is 4\)\. ",
+    ):
+        manifest_lib.check_same(was, now, "here")
+    # Sharing of views sets their number, too.
+    with pytest.raises(ValueError) as error:
+        manifest_lib.check_same(was, entries(2, "a", 4, other), "here")
+    assert "Differing: store.top_k (was 3, is 4); views (" in str(error.value)
+    assert "store.views" not in str(error.value)
 
 
 def test_an_encoded_set_is_compared_to_its_end(caplog):

@@ -54,7 +54,7 @@ def test_processes_that_begin_at_once_need_the_same_plan(
             yield
 
     monkeypatch.setattr(locks, "holding", later)
-    with pytest.raises(ValueError, match=r"dtype \(was 'float16'"):
+    with pytest.raises(ValueError, match=r"store\.dtype \(was 'float16'"):
         stores.write(tmp_path, parts, teacher)
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 

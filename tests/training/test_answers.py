@@ -100,7 +100,7 @@ def test_auto_writes_a_store_first_and_uses_it_again(run, tmp_path, taught):
     run("student", config=store_config())
     assert shard.stat().st_mtime_ns == written
     # Another configuration of the stage is still refused.
-    with pytest.raises(ValueError, match=r"train\.views \(was 2, is 3\)"):
+    with pytest.raises(ValueError, match=r"store\.views \(was 2, is 3\)"):
         run("student", config=store_config(**{"store.views": 3}))
     with pytest.raises(ValueError, match=r"distill\.temperature \(was"):
         run("student", config=store_config(**{"distill.temperature": 2.0}))

@@ -29,14 +29,16 @@ def split(dataset, *, validation_examples, max_train_examples=0):
     """
     train, validation = dataset.train, dataset.validation
     if train.labelled and validation is None:
-        train, validation = split_off(train, validation_examples)
+        train, validation = split_off(
+            train, validation_examples, field="data.validation_examples"
+        )
     if 0 < max_train_examples < len(train):
         _, train = split_off(train, max_train_examples)
     parts = {"train": train, "validation": validation, "test": dataset.test}
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def split_off(examples, amount):
+def split_off(examples, amount, *, field="the amount"):
     """Splits random examples off, the same ones in every run.
 
     Args:
@@ -44,6 +46,7 @@ def split_off(examples, amount):
         amount: int, how many to draw from all examples; or a float below 1,
             the share to draw from each class. A class of two examples or more
             is then in both parts. Without labels it is the share of all.
+        field: str, what sets the amount, for the message.
 
     Returns:
         `(rest, part)`, disjoint; `part` is None for `amount=0`.
@@ -63,13 +66,23 @@ def split_off(examples, amount):
     else:
         chosen[positions[: max(round(amount * len(positions)), 1)]] = True
     if chosen.all() or not chosen.any():
-        raise ValueError(
-            "examples must be held out, and others be left for training: "
-            "change data.validation_examples or data.test_fraction. "
-            f"Received: {amount} of {len(examples)} to hold out"
-        )
+        _refuse(examples, amount, field)
     return tuple(
         examples.subset(np.flatnonzero(part)) for part in (~chosen, chosen)
+    )
+
+
+def _refuse(examples, amount, field):
+    """Raises a ValueError for a split with an empty part."""
+    if amount < 1 and examples.labelled:
+        raise ValueError(
+            f"{field} is a share of each class, so that one of them must have "
+            f"2 images or more. Received: {len(examples)} images, 1 of each "
+            f"class; add images, or set {field}=0 to hold none out"
+        )
+    raise ValueError(
+        "examples must be held out, and others be left for training: change "
+        f"{field}. Received: {amount} of {len(examples)} to hold out"
     )
 
 

@@ -83,12 +83,23 @@ def test_a_share_of_examples_without_labels_is_of_all():
     np.testing.assert_array_equal(part.ids, six.ids)
 
 
-@pytest.mark.parametrize("examples", [numbered(30), of_classes(1, 1, 1)])
+@pytest.mark.parametrize("examples", [numbered(30), of_classes(15, 15)])
 def test_a_split_with_an_empty_part_is_refused(examples):
-    amount = 0.5 if len(examples) == 3 else 30
-    message = f"Received: {amount} of {len(examples)} to hold out"
+    message = "change data.test_fraction. Received: 30 of 30 to hold out"
     with pytest.raises(ValueError, match=message):
-        splits.split_off(examples, amount)
+        splits.split_off(examples, 30, field="data.test_fraction")
+
+
+def test_a_share_of_classes_of_one_image_is_refused():
+    data = dataset(of_classes(1, 1, 1))
+    with pytest.raises(
+        ValueError,
+        match="2 images or more. Received: 3 images, 1 of each class; .* set "
+        "data.validation_examples=0 ",
+    ):
+        splits.split(data, validation_examples=0.1)
+    parts = splits.split(data, validation_examples=0)
+    assert list(parts) == ["train"] and len(parts["train"]) == 3
 
 
 def dataset(examples, test=None):

@@ -72,7 +72,7 @@ def load(scans, class_names, fields, *, name, source):
     parts = _read(scans, shape, class_names, fields)
     if class_names and "test" not in parts:
         parts["train"], parts["test"] = splits.split_off(
-            parts["train"], fields.test_fraction
+            parts["train"], fields.test_fraction, field="data.test_fraction"
         )
     return datasets.Dataset(
         name=name,

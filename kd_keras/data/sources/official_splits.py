@@ -52,7 +52,9 @@ def choose(names, *, has_labels, read, fields, what):
     labelled = [name for name in others if is_labelled(name)]
     train = read(by_part["train"], is_labelled(by_part["train"]))
     if not others and train.labelled:
-        train, test = splits.split_off(train, fields.test_fraction)
+        train, test = splits.split_off(
+            train, fields.test_fraction, field="data.test_fraction"
+        )
         return {"train": train, "test": test}
     parts = {"train": train, "test": None}
     if labelled:

@@ -25,6 +25,8 @@ _CONTENTS = re.compile(
 )
 # Entries that are recorded only where they differ from these values.
 _USUAL = {"workers": 1}
+# Entries of the store of a run that have another name than their field.
+_FIELDS = {"store.parts.train.views": "store.views"}
 _DATA = re.compile(r"data\..+")
 # A digest that follows the kind of its file, such as `keras:ab12`.
 _KIND = re.compile(r"(\w+):[0-9a-f]{64}")
@@ -114,4 +116,5 @@ def _described(name, was, now, places):
     about = _CONTENTS.match(name)
     subject = about and (about[2] or about[3] or "data")
     place = f"; {places[subject]}" if subject in places else ""
-    return f"{name} (was {before}, is {after}{place})"
+    shown = _FIELDS.get(name, name)
+    return f"{shown} (was {before}, is {after}{place})"

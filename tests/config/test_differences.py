@@ -42,6 +42,11 @@ def test_a_field_that_a_record_lacks_had_its_default():
     ]
 
 
+def test_views_of_a_store_are_named_by_their_field():
+    was, now = ({"store.parts.train.views": count} for count in (2, 3))
+    assert differences.differing(was, now) == ["store.views (was 2, is 3)"]
+
+
 def test_a_record_of_one_process_has_no_number_of_workers():
     assert differences.differing({"workers": 2}, {}) == [
         "workers (was 2, is 1)"

@@ -54,7 +54,8 @@ def export(
     """Exports a model to several formats; each file is compared with it.
 
     A file is put in place only after it ran in its own runtime and computed
-    what the model does. After an error, files that passed remain.
+    what the model does. After an error, files that passed remain, with their
+    records.
 
     Args:
         model: path of a SavedModel or `.keras` file, also at gs://, s3:// or
@@ -156,29 +157,32 @@ def _export(
         common["class_names"] = class_names
     identity = {"weights_sha256": weights}
     rows = [verifier.model_row(place) | common | identity]
-    for format in chosen:
-        file = name + format.suffix
-        with (
-            directory.replacing(file) as temporary,
-            operations.explained(format.title),
-        ):
-            with quiet.without_messages():
-                temporary.write_bytes(format.write(source, calibration))
-            sums = {"sha256": digests.sha256_of_file(temporary)}
-            rows.append(verifier.file_row(temporary, format) | common | sums)
-        _log.info("%s: %s", format.name, directory.path / file)
-    _check_unchanged(place, weights)
-    earlier = export_records.kept(earlier, rows)
-    of_model = [row for row in earlier if row["model"] == str(model)]
-    record = {
-        "model": str(model),
-        "command": command,
-        "formats": [*rows, *of_model],
-    }
     ranges = _RANGES_OF_THE_MODEL if source.rounds else _calibrated(len(images))
-    card = _card(name, record, parts, ranges)
-    _write_records(directory, record, [*earlier, *rows], card)
+    try:
+        for format in chosen:
+            file = name + format.suffix
+            row = _write(directory, file, format, source, calibration, verifier)
+            rows.append(row | common)
+    finally:
+        # After an error, of the files that passed.
+        if len(rows) > 1:
+            _check_unchanged(place, weights)
+            _record(directory, rows, earlier, command, parts, ranges)
     return rows
+
+
+def _write(directory, file, format, source, calibration, verifier):
+    """Writes a file that computes what the model does; returns its row."""
+    with (
+        directory.replacing(file) as temporary,
+        operations.explained(format.title),
+    ):
+        with quiet.without_messages():
+            temporary.write_bytes(format.write(source, calibration))
+        sums = {"sha256": digests.sha256_of_file(temporary)}
+        row = verifier.file_row(temporary, format) | sums
+    _log.info("%s: %s", format.name, directory.path / file)
+    return row
 
 
 def _check_unchanged(path, weights):
@@ -202,6 +206,23 @@ def _compared_examples(parts):
         return comparison.part(parts, "test")
     count = min(len(train), _UNLABELLED_IMAGES)
     return train.subset(np.arange(count) * len(train) // count)
+
+
+def _record(directory, rows, earlier, command, parts, ranges):
+    """Records files that were written; see `_write_records`.
+
+    Args:
+        directory: `files.OutputDirectory`.
+        rows: list of dicts, the model's and one for each new file.
+        earlier: list of dicts, the rows of the record before.
+        command, parts, ranges: as `_card` takes them.
+    """
+    model = rows[0]["model"]
+    earlier = export_records.kept(earlier, rows)
+    of_model = [row for row in earlier if row["model"] == model]
+    record = {"model": model, "command": command, "formats": [*rows, *of_model]}
+    card = _card(source_lib.name_of(model), record, parts, ranges)
+    _write_records(directory, record, [*earlier, *rows], card)
 
 
 def _write_records(directory, record, rows, card):

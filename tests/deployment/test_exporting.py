@@ -15,7 +15,7 @@ import kd_keras
 from kd_keras.data import datasets
 from kd_keras.deployment import export_records, exporting, formats
 from kd_keras.teachers import loading
-from kd_keras.utils import locks, manifests, remote_copies
+from kd_keras.utils import digests, locks, manifests, remote_copies
 
 
 @pytest.mark.slow
@@ -84,6 +84,34 @@ def test_a_model_that_is_replaced_meanwhile_has_no_record(
             data=datasets.Dataset("noise", examples, examples, source=""),
         )
     assert not (tmp_path / "out" / export_records.NAME).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_files_that_passed_before_an_error_have_a_record(
+    tmp_path, monkeypatch, error
+):
+    path, output = tmp_path / "a.keras", tmp_path / "out"
+    nets.make_network().save(path)
+    images = nets.make_images(20).astype("uint8")
+    examples = datasets.Examples(images, nets.make_labels(20), num_classes=5)
+
+    def write(source, calibration):
+        raise error("of this format")
+
+    other = dataclasses.replace(formats.FORMATS["litert_int8"], write=write)
+    monkeypatch.setitem(formats.FORMATS, "litert_int8", other)
+    with pytest.raises(error, match="of this format"):
+        exporting.export(
+            path,
+            formats=["litert", "litert_int8"],
+            output=output,
+            data=datasets.Dataset("noise", examples, examples, source=""),
+        )
+    rows = export_records.read(output)
+    assert [row["format"] for row in rows] == ["model", "litert"]
+    assert rows[1]["sha256"] == digests.sha256_of_file(output / "a.tflite")
+    assert exporting.table(rows) in (output / "model_card.md").read_text()
 
 
 @pytest.mark.slow

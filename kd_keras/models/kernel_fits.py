@@ -5,8 +5,6 @@ import numpy as np
 import tensorflow as tf
 
 _IMAGES_AT_ONCE = 50
-# Neighbouring positions of large maps hardly tell more.
-_MOST_ROWS = 2**18
 # Of the mean square of a kernel's inputs, against noise in directions that
 # the images hardly have.
 _RIDGE = 1e-3
@@ -62,9 +60,6 @@ def fit(layer, inputs, targets):
             activation.
     """
     has_constant = layer.use_bias or isinstance(layer, keras.layers.Conv2D)
-    # The positions of a map, by all images.
-    share = _MOST_ROWS / (targets.size / targets.shape[-1])
-    draw = np.random.default_rng(0)
     squares, products = 0.0, 0.0
     for start in range(0, len(inputs), _IMAGES_AT_ONCE):
         part = slice(start, start + _IMAGES_AT_ONCE)
@@ -72,9 +67,6 @@ def fit(layer, inputs, targets):
         if has_constant:
             rows = np.pad(rows, ((0, 0), (0, 1)), constant_values=1.0)
         wanted = targets[part].reshape(len(rows), -1)
-        if share < 1:
-            chosen = draw.random(len(rows)) < share
-            rows, wanted = rows[chosen], wanted[chosen]
         squares += (rows.T @ rows).astype("float64")
         products += (rows.T @ wanted).astype("float64")
     size = len(squares) - has_constant

@@ -55,27 +55,6 @@ def test_convolution_without_bias_is_fitted_up_to_a_constant():
     )
 
 
-def test_large_maps_are_fitted_at_a_part_of_their_positions(monkeypatch):
-    monkeypatch.setattr(kernel_fits, "_MOST_ROWS", 500)
-    draw = np.random.default_rng(0)
-    inputs = draw.normal(size=(100, 8, 8, 2)).astype("float32")
-    source, fitted = _layers.Conv2D(3, 1), _layers.Conv2D(3, 1)
-    fitted.build(inputs.shape)
-    sizes, solve = [], np.linalg.solve
-
-    def recorded(squares, products):
-        sizes.append(squares[-1, -1])
-        return solve(squares, products)
-
-    monkeypatch.setattr(np.linalg, "solve", recorded)
-    kernel_fits.fit(fitted, inputs, np.array(source(inputs)))
-    # The last input is the constant 1: its square counts the rows.
-    assert 400 < sizes[0] < 600
-    np.testing.assert_allclose(
-        fitted.kernel.numpy(), source.kernel.numpy(), atol=0.02
-    )
-
-
 def test_values_are_forgotten_once_no_call_takes_them():
     from kd_keras.utils import keras_internals
 

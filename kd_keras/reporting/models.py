@@ -68,7 +68,29 @@ def find(config, workdir, savedmodels):
                 f"{workdir or 'a --workdir'}, no "
                 f"{savedmodels / f'{config.name}_{role}'}"
             )
+    if config.teacher.path and not config.teacher.backbone:
+        _warn_of_other_weights(config, savedmodels, models)
     return models
+
+
+def _warn_of_other_weights(config, savedmodels, models):
+    """Warns if the student has learned from other weights of its teacher."""
+    (student,) = [x for x in models if x.role == "student"]
+    record = _run_of(student.paths[0], "student").recorded() or {}
+    names = ("store.teacher.fingerprint", "teacher.fingerprint")
+    learned = [record.get("depends_on", {}).get(name) for name in names]
+    now = teacher_files.find(config, savedmodels).record["fingerprint"]
+    if any(learned) and now not in learned:
+        _log.warning(
+            "teacher: %s has other weights now than when the student learned "
+            "from it; the report has the figures of the present ones",
+            ", ".join(map(str, models[0].paths)),
+        )
+
+
+def _run_of(path, role):
+    folder = path if path.is_dir() else path.parent
+    return run_directory.RunDir(folder, role)
 
 
 def _given_teacher(config, savedmodels):
@@ -130,8 +152,7 @@ def path_of(role, name, workdir, savedmodels):
 def _model(role, paths, classifier):
     record, epochs = {}, []
     if len(paths) == 1 and _is_file(paths[0]):
-        folder = paths[0] if paths[0].is_dir() else paths[0].parent
-        run = run_directory.RunDir(folder, role)
+        run = _run_of(paths[0], role)
         epochs = run.metrics()
         record = run.read_report() or {}
     return Model(role, paths, classifier, record, epochs)

@@ -15,6 +15,7 @@ import report_runs
 from kd_keras import config as config_lib
 from kd_keras.deployment import export_records
 from kd_keras.reporting import gathering, models, records
+from kd_keras.teachers import fingerprint
 from kd_keras.training import run_directory, stages
 
 
@@ -63,6 +64,27 @@ def test_no_other_teacher_takes_the_place_of_the_one_of_the_run(place, paths):
     config.teacher.path = paths.format(teacher=path)
     with pytest.raises(ValueError, match="teacher of the run.* gone, which"):
         models.find(config, place / "runs", place / "none")
+
+
+@pytest.mark.parametrize("part", ["store.teacher", "teacher"])
+@pytest.mark.parametrize("weights", ["same", "others"])
+def test_a_teacher_that_was_trained_again_is_told(
+    place, tmp_path, caplog, part, weights
+):
+    config = config_lib.default_config()
+    config.name = "tiny"
+    path = place / "runs" / "teacher" / "teacher.keras"
+    config.teacher.path = str(path)
+    if weights == "same":
+        weights = fingerprint.fingerprint(path)
+    run = run_directory.RunDir(tmp_path / "student", "student")
+    depends_on = {f"{part}.fingerprint": weights}
+    run.start(config, depends_on, command="", environment={})
+    run.write_model(nets.make_network())
+    run.write_json("report.json", report_runs.REPORT)
+    models.find(config, tmp_path, tmp_path)
+    is_told = "other weights now than when the student" in caplog.text
+    assert is_told == (weights == "others")
 
 
 TEACHER_MODULE = """

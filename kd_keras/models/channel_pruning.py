@@ -279,7 +279,7 @@ class _Pairs:
         if own.operation.axis not in _last_axis(own):
             _refuse(own, other, "channels in the last axis")
         if any(x.positions != 1 for x in given):
-            _refuse(own, other, "channels that are joined before they are flat")
+            _refuse(own, other, "channels that are joined before Flatten")
         return _Tensor(tuple(group for x in given for group in x.groups))
 
     def _check(self, own, other):

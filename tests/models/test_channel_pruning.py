@@ -264,7 +264,7 @@ def test_choice_is_stable_where_sizes_differ_widely():
         (lambda x: _layers.Concatenate(1)([x, x]), "in the last axis"),
         (
             lambda x: _layers.Concatenate()([_layers.Flatten()(x)] * 2),
-            "before they are flat",
+            "before Flatten",
         ),
         (lambda x: _layers.Conv2D(4, 3, groups=2)(x), "one group"),
     ],

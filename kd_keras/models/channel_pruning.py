@@ -22,6 +22,10 @@ from kd_keras.utils import progress
 # Kernels of these are fitted; the channels of other layers keep their order.
 _PRODUCTS = (keras.layers.Conv2D, keras.layers.Dense)
 _ROWS_AT_ONCE = 2**16
+# As a share of the largest value; rounding is smaller.
+_SMALL_DIFFERENCE = 1e-3
+# What a kernel is applied to.
+_PLACES = ("strides", "padding", "dilation_rate")
 # As a share of the mean variance of channels.
 _LEAST_VARIANCE = 1e-3
 
@@ -41,10 +45,13 @@ def start_from_teacher(student, teacher, images):
         the same largest output.
 
     Raises:
-        ValueError: if the layers differ in more than their filters, or a
-            layer mixes channels in a way that is not known.
+        ValueError: if the layers differ in more than their filters and
+            constants, a layer mixes channels in a way that is not known, or
+            the images are not such an array.
     """
     pairs = _Pairs(student, teacher)
+    pairs.check_outputs()
+    images = _checked_images(images, interface.input_shape(student))
     bar = progress.bar(2 * len(pairs), "layer")
     pairs.choose_channels(images, bar)
     return pairs.fit(images, bar)
@@ -168,10 +175,15 @@ class _Pairs:
             id(own.operation) for own, _ in self._calls
         )
         self._tensors = {}
+        # The identities of the teacher's tensors, by those of the student's.
+        self._pairs = {}
         for own, other in zip(self._student.inputs, self._teacher.inputs):
             self._tensors[id(own)] = _new_tensor(own, other)
+            self._pairs[id(own)] = id(other)
         for own, other in self._calls:
+            self._check(own, other)
             self._tensors[id(own.output)] = self._output(own, other)
+            self._pairs[id(own.output)] = id(other.output)
 
     def __len__(self):
         return len(self._calls)
@@ -200,20 +212,20 @@ class _Pairs:
         """Sets the student's weights; returns the share of equal answers."""
         own_values = kernel_fits.Values(self._student, images)
         values = kernel_fits.Values(self._teacher, images)
-        # Tensors that have the values of the teacher's chosen channels.
-        exact = set(map(id, self._student.inputs))
         for own, other in self._calls:
             given = own_values[own.inputs[0]], values[other.inputs[0]]
-            is_exact = all(id(x) in exact for x in own.inputs)
+            is_equal = all(
+                self._is_equal(x, own_values[x], values[y])
+                for x, y in zip(own.inputs, other.inputs)
+            )
             if _is_product(own.operation):
-                is_exact = is_exact and self._is_whole(own.inputs[0])
-                self._set_product(own, other, given, is_exact)
+                is_copied = is_equal and _is_same_product(own, other)
+                is_copied = is_copied and self._is_whole(own.inputs[0])
+                self._set_product(own, other, given, is_copied)
             else:
                 self._copy(own, other)
-                if _is_batch_norm(own.operation) and not is_exact:
+                if _is_batch_norm(own.operation) and not is_equal:
                     kernel_fits.measure(own.operation, given[0])
-            if is_exact:
-                exact.add(id(own.output))
             own_values.compute(own)
             values.compute(other)
             bar.add(1)
@@ -221,15 +233,21 @@ class _Pairs:
         same = own_values[own].argmax(-1) == values[other].argmax(-1)
         return float(np.mean(same))
 
-    def _set_product(self, own, other, given, is_exact):
+    def _is_equal(self, tensor, values, teacher_values):
+        """Whether a tensor has the values of the teacher's chosen channels."""
+        expected = teacher_values[..., self._tensors[id(tensor)].chosen()]
+        difference = np.abs(values - expected).max()
+        return difference <= _SMALL_DIFFERENCE * np.abs(expected).max()
+
+    def _set_product(self, own, other, given, is_copied):
         """Copies the chosen filters of a layer, or fits its weights to them.
 
         Args:
             own, other: the calls of the student and of the teacher.
             given: the arrays that they take.
-            is_exact: bool, whether these arrays are the same.
+            is_copied: bool, False to fit.
         """
-        if is_exact:
+        if is_copied:
             self._copy(own, other)
             return
         targets = kernel_fits.product(other.operation, given[1])
@@ -257,22 +275,27 @@ class _Pairs:
 
     def _output(self, own, other):
         """The `_Tensor` of a call's output, from those of its inputs."""
-        self._check(own, other)
         given = [self._tensors[id(x)] for x in own.inputs]
-        if _is_product(own.operation):
+        if _is_product(own.operation) or self._is_whole_call(own, other):
             return _new_tensor(own.output, other.output)
         if isinstance(own.operation, keras.layers.Flatten):
             (tensor,) = given
-            positions = own.output.shape[-1] // tensor.width("student")
-            return _Tensor(tensor.groups, positions)
-        if isinstance(own.operation, keras.layers.Concatenate):
+            repeats = own.output.shape[-1] // tensor.width("student")
+            return _Tensor(tensor.groups, tensor.positions * repeats)
+        # The layer or the operation.
+        if type(own.operation).__name__ == "Concatenate":
             return self._joined(own, other, given)
-        made = own.output.shape[-1], other.output.shape[-1]
-        widths = {(x.width("student"), x.width("teacher")) for x in given}
-        if not _has_weights(own) and all(a == b for a, b in {made, *widths}):
-            # All channels are there, whatever becomes of them.
-            return _new_tensor(own.output, other.output)
         return self._same_channels(own, other, given)
+
+    def _is_whole_call(self, own, other):
+        """Whether all channels are there, whatever becomes of them."""
+        weights = [getattr(x.operation, "weights", []) for x in (own, other)]
+        shapes = [[x.shape for x in variables] for variables in weights]
+        return (
+            all(map(self._is_whole, own.inputs))
+            and own.output.shape[-1] == other.output.shape[-1]
+            and shapes[0] == shapes[1]
+        )
 
     def _joined(self, own, other, given):
         """As `_output`, of a call that joins channels."""
@@ -287,6 +310,16 @@ class _Pairs:
         layer, others = own.operation, other.operation
         if type(layer) is not type(others):
             _refuse(own, other, "layers of the same class")
+        for call in (own, other):
+            shape = call.output.shape
+            has_channels = len(shape) > 1 and shape[-1] is not None
+            if len(call.node.outputs) != 1 or not has_channels:
+                _refuse(own, other, "layers of one output with channels")
+        taken = [self._pairs[id(x)] for x in own.inputs]
+        if taken != list(map(id, other.inputs)):
+            _refuse(own, other, "the same inputs, in the same order,")
+        if _activation(layer) != _activation(others):
+            _refuse(own, other, "the same activation")
         if own.output.shape[1:-1] != other.output.shape[1:-1]:
             _refuse(own, other, "maps of the same size")
         weights = getattr(layer, "weights", [])
@@ -348,6 +381,16 @@ class _Pairs:
             if len(variable.shape) != len(source.shape) or len(differing) > 1:
                 _refuse(own, other, "weights of one axis of channels")
 
+    def check_outputs(self):
+        """Raises a ValueError if the networks have other outputs."""
+        (own,), (other,) = self._student.outputs, self._teacher.outputs
+        if own.shape[1:] != other.shape[1:]:
+            raise ValueError(
+                "a student that starts from its teacher must have outputs of "
+                f"the same shape. Received: {own.shape[1:]}, in the teacher "
+                f"{other.shape[1:]}"
+            )
+
     def _check_lengths(self, student, teacher):
         counts = len(self._student.calls), len(self._teacher.calls)
         shapes = [interface.input_shape(x) for x in (student, teacher)]
@@ -358,6 +401,24 @@ class _Pairs:
                 f"smaller. Received: a student of {counts[0]} layers and "
                 f"images {shapes[0]}, a teacher of {counts[1]} and {shapes[1]}"
             )
+
+
+def _checked_images(images, shape):
+    """The images as an array; `shape` is that of the network's batch."""
+    wanted = f"(n, {', '.join(map(str, shape[1:]))})"
+    is_array = isinstance(images, np.ndarray) and len(images)
+    if (
+        not is_array
+        or images.ndim != len(shape)
+        or any(b not in (None, a) for a, b in zip(images.shape[1:], shape[1:]))
+    ):
+        raise ValueError(
+            f"images must be an array of shape {wanted}. Received: "
+            f"{getattr(images, 'shape', type(images).__name__)}"
+        )
+    if not np.isfinite(images).all():
+        raise ValueError("images must be finite. Received: NaN or infinity")
+    return images
 
 
 def _new_tensor(own, other):
@@ -404,7 +465,8 @@ def _keeps_order(call):
     draw = np.random.default_rng(0)
     order = draw.permutation(call.output.shape[-1])
     arrays = [
-        draw.uniform(0.5, 1.5, [size or 2 for size in x.shape])
+        # Large enough for pools and crops where the size is unknown.
+        draw.uniform(0.5, 1.5, [size or 16 for size in x.shape])
         for x in call.inputs
     ]
     arrays = [array.astype("float32") for array in arrays]
@@ -415,6 +477,21 @@ def _keeps_order(call):
 
 def _is_product(operation):
     return type(operation) in _PRODUCTS
+
+
+def _is_same_product(own, other):
+    """Whether equal kernels compute the same of equal inputs."""
+    options = [
+        [getattr(x.operation, name, None) for name in _PLACES]
+        for x in (own, other)
+    ]
+    return options[0] == options[1]
+
+
+def _activation(operation):
+    """The name of the activation that a layer is or ends in."""
+    function = getattr(operation, "activation", None)
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _last_axis(call):

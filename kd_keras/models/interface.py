@@ -71,7 +71,7 @@ def plain_graph(network, *, user):
         raise ValueError(
             f"{user} needs a Functional or Sequential network of one input and "
             "one output, without a call method of its own. Received: "
-            f"{network.name}"
+            f"{getattr(network, 'name', network)}"
         ) from error
     return found
 

@@ -71,7 +71,9 @@ def fit(layer, inputs, targets):
         products += (rows.T @ wanted).astype("float64")
     size = len(squares) - has_constant
     diagonal = np.arange(size)
-    squares[diagonal, diagonal] += _RIDGE * np.trace(squares) / len(squares)
+    ridge = _RIDGE * np.trace(squares) / len(squares)
+    # Also where all inputs are 0.
+    squares[diagonal, diagonal] += ridge + np.finfo("float32").tiny
     weights = np.linalg.solve(squares, products)
     layer.kernel.assign(weights[:size].reshape(layer.kernel.shape))
     if layer.use_bias:

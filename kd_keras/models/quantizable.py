@@ -86,10 +86,10 @@ def _problem(call, kinds, num_calls):
         None for a layer that can round.
     """
     layer = call.operation
-    if type(layer) not in kinds:
-        return _replacement(call, kinds)
     if num_calls > 1:
         return f", called {num_calls} times"
+    if type(layer) not in kinds:
+        return _replacement(call, kinds)
     if getattr(layer, "quantization_mode", None):
         return f", quantized to {layer.quantization_mode} by Keras"
     if getattr(layer, "lora_enabled", False):

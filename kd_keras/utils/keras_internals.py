@@ -232,6 +232,8 @@ class Call(typing.NamedTuple):
     def of(self, values):
         """Calls the operation with other inputs, and else the same arguments.
 
+        It is not in training, unless the network itself calls it so.
+
         Args:
             values: list of arrays or tensors, one for each of `inputs`.
         """
@@ -239,10 +241,11 @@ class Call(typing.NamedTuple):
         own = map(id, self.node.input_tensors)
         given, options = self.node.arguments.fill_in(dict(zip(own, values)))
         names = list(inspect.signature(self.operation.call).parameters)
-        options = {**dict(zip(names, given)), **options}
-        if "training" in self.arguments:
-            options["training"] = self.arguments["training"]
-        return self.operation(options.pop(names[0]), **options)
+        if "training" in names:
+            position = names.index("training")
+            given = given[:position]
+            options["training"] = self.arguments.get("training", False)
+        return self.operation(*given, **options)
 
 
 class Graph(typing.NamedTuple):
@@ -264,7 +267,7 @@ def graph(network):
 
     The calls of a model that is a layer of the network are calls of the
     graph, with the `training` that the model is called with. A model that is
-    called with a mask or with constants is one call.
+    called twice, with a mask or with constants is one call.
 
     Args:
         network: Keras model.
@@ -308,10 +311,17 @@ def calls_of(layer, network):
 
 
 def _calls(network, same, training=None):
-    for node in _nodes(network):
+    nodes = list(_nodes(network))
+    num_calls = collections.Counter(id(node.operation) for node in nodes)
+    for node in nodes:
         inner = node.operation
         inputs, arguments = _arguments(node, training)
-        if _computes_its_graph(inner) and arguments.keys() <= {"training"}:
+        # Both calls of a model would have the same tensors.
+        if (
+            _computes_its_graph(inner)
+            and arguments.keys() <= {"training"}
+            and num_calls[id(inner)] == 1
+        ):
             inputs = [same.get(id(x), x) for x in _in_order(inner, inputs)]
             same.update(zip(map(id, inner.inputs), inputs))
             yield from _calls(inner, same, arguments.get("training"))

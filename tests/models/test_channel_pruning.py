@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kd_keras.models import channel_pruning
+from kd_keras.utils import progress
 
 _layers = keras.layers
 
@@ -202,13 +203,15 @@ def test_tensors_that_are_added_have_the_same_channels(images):
         return keras.Model(inputs, _layers.Add()([y, x]))
 
     teacher, student = network(8), network(7)
+    pairs, bar = channel_pruning._Pairs(student, teacher), progress.bar(0, "x")
     # The first layer's last channel is small, and the second one's first.
     for layer, factors in zip(
         (teacher.layers[1], teacher.layers[2]),
         ([9, 1, 1, 1, 1, 1, 1, 0.01], [0.01, 1, 1, 1, 1, 1, 1, 9]),
     ):
         layer.kernel.assign(layer.kernel.numpy() * factors)
-    channel_pruning.start_from_teacher(student, teacher, images / 255)
+    pairs.choose_channels(images / 255, bar)
+    pairs.fit(images / 255, bar)
     kernel = student.layers[1].kernel.numpy()
     chosen = [
         int(np.argmin([np.abs(one - other).sum() for other in kernels]))
@@ -277,6 +280,140 @@ def test_layers_whose_channels_are_not_known_are_refused(last, message):
 
     with pytest.raises(ValueError, match=message):
         channel_pruning.start_from_teacher(network(4), network(8), None)
+
+
+def _with_head(images, first, last=lambda x: x):
+    """A network between images and five logits."""
+    inputs = keras.Input(images.shape[1:])
+    x = _layers.Conv2D(8, 3, padding="same", activation="relu")(first(inputs))
+    x = _layers.Flatten()(last(x))
+    return keras.Model(inputs, _layers.Dense(5)(x))
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda x: _layers.SeparableConv2D(6, 3)(x),
+        lambda x: _layers.Conv2DTranspose(6, 3)(x),
+        lambda x: _layers.Concatenate(1)([x, x]),
+        lambda x: _layers.RandomFlip()(_layers.RandomRotation(0.5)(x)),
+        lambda x: x - keras.ops.mean(x, axis=(1, 2), keepdims=True),
+    ],
+    ids=["separable", "transposed", "rows", "random", "mean"],
+)
+def test_layers_of_equal_widths_are_copied(images, last):
+    networks = [_with_head(images, lambda x: x / 255, last) for _ in range(2)]
+    agreement = channel_pruning.start_from_teacher(*networks, images[:50])
+    assert agreement == 1
+    for found, expected in zip(*[x.get_weights() for x in networks]):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_kernels_are_fitted_where_the_inputs_have_another_scale(images):
+    student, teacher = [
+        _with_head(images, _layers.Normalization(mean=mean, variance=variance))
+        for mean, variance in ((130, 5000), (60, 2000))
+    ]
+    channel_pruning.start_from_teacher(student, teacher, images)
+    found, expected = [x(images).numpy().ravel() for x in (student, teacher)]
+    assert np.corrcoef(found, expected)[0, 1] > 0.999
+
+
+@pytest.mark.slow
+def test_a_model_within_may_be_called_twice(images):
+    def network(filters):
+        inputs = keras.Input((8, 8, 3))
+        within = keras.Sequential([_layers.AveragePooling2D(2), _layers.ReLU()])
+        first, second = [
+            within(_layers.Conv2D(filters, 3)(inputs)) for _ in range(2)
+        ]
+        x = keras.ops.concatenate([first, second], axis=-1)
+        return keras.Model(inputs, _layers.Dense(5)(_layers.Flatten()(x)))
+
+    teacher, student = network(8), network(4)
+    found = channel_pruning.start_from_teacher(student, teacher, images / 255)
+    answers = [x(images / 255).numpy().argmax(-1) for x in (student, teacher)]
+    assert found == np.mean(answers[0] == answers[1])
+
+
+def test_positions_are_kept_by_a_second_flatten():
+    def network(filters):
+        inputs = keras.Input((2, 2, 3))
+        x = _layers.Flatten()(_layers.Conv2D(filters, 1)(inputs))
+        x = _layers.BatchNormalization()(_layers.Flatten()(x))
+        return keras.Model(inputs, _layers.Dense(5)(x))
+
+    images = np.random.default_rng(0).normal(size=(60, 2, 2, 3))
+    channel_pruning.start_from_teacher(network(4), network(8), images)
+
+
+def test_a_layer_of_zeros_is_fitted(images):
+    def network(filters):
+        inputs = keras.Input((8, 8, 3))
+        x = _layers.GlobalMaxPooling2D()(
+            _layers.Conv2D(filters, 3, kernel_initializer="zeros")(inputs)
+        )
+        return keras.Model(inputs, _layers.Dense(5, use_bias=False)(x))
+
+    student = network(4)
+    channel_pruning.start_from_teacher(student, network(8), images[:20])
+    assert np.isfinite(student(images[:2]).numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "message"),
+    [
+        (
+            lambda x, y: _layers.Concatenate()([y, x]),
+            lambda x, y: _layers.Concatenate()([x, y]),
+            "same inputs, in the same order",
+        ),
+        (
+            lambda x, y: _layers.Activation("gelu")(x),
+            lambda x, y: _layers.Activation("relu")(x),
+            "the same activation",
+        ),
+        (
+            lambda x, y: keras.ops.split(x, 2, axis=1)[1],
+            lambda x, y: keras.ops.split(x, 2, axis=1)[1],
+            "one output with channels",
+        ),
+        (
+            lambda x, y: x / keras.ops.max(x),
+            lambda x, y: x / keras.ops.max(x),
+            "one output with channels",
+        ),
+        (lambda x, y: x, lambda x, y: y, "a student of"),
+    ],
+    ids=["order", "activation", "outputs", "scalar", "length"],
+)
+def test_networks_of_another_form_are_refused(own, other, message):
+    def network(join):
+        inputs = keras.Input((8, 8, 3))
+        x = _layers.Conv2D(4, 3)(inputs)
+        return keras.Model(inputs, join(x, _layers.Conv2D(4, 1)(x)[:, :6, :6]))
+
+    with pytest.raises(ValueError, match=message):
+        channel_pruning._Pairs(network(own), network(other))
+
+
+def test_outputs_and_images_that_do_not_fit_are_refused(images):
+    networks = [_convolutional(4), _convolutional(8)]
+    for wrong, message in (
+        (None, "Received: NoneType"),
+        (images[:0], r"\(n, 8, 8, 3\). Received: \(0, 8, 8, 3\)"),
+        (images[:9, :6], r"Received: \(9, 6, 8, 3\)"),
+        (np.full((2, 8, 8, 3), np.nan), "must be finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            channel_pruning.start_from_teacher(*networks, wrong)
+    student = keras.Sequential([keras.Input((8, 8, 3)), _layers.Conv2D(4, 3)])
+    other = keras.Sequential([keras.Input((8, 8, 3)), _layers.Conv2D(8, 3)])
+    with pytest.raises(ValueError, match="outputs of the same shape"):
+        channel_pruning.start_from_teacher(student, other, images)
+    with pytest.raises(ValueError, match="Functional or Sequential"):
+        channel_pruning.start_from_teacher(student, print, images)
 
 
 def test_networks_of_two_inputs_are_refused(images):

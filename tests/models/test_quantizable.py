@@ -127,7 +127,7 @@ def converted(change):
         (vectors_normalised, "late"),
         (activation_normalised, "without an activation.*late"),
         (called_twice, r"Received: twice \(Conv2D, called 2 times\)$"),
-        (model_called_twice, r"inner \(Conv2D, called 2 times\)$"),
+        (model_called_twice, r"sequential\w* \(Sequential, called 2 times\)$"),
         (
             called(L.BatchNormalization, training=True),
             r"c \(BatchNormalization, called with training=True\)$",

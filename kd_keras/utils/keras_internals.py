@@ -232,7 +232,7 @@ class Call(typing.NamedTuple):
     def of(self, values):
         """Calls the operation with other inputs, and else the same arguments.
 
-        It is not in training, unless the network itself calls it so.
+        As in `predict`, it is not in training, whatever the network says.
 
         Args:
             values: list of arrays or tensors, one for each of `inputs`.
@@ -244,7 +244,7 @@ class Call(typing.NamedTuple):
         if "training" in names:
             position = names.index("training")
             given = given[:position]
-            options["training"] = self.arguments.get("training", False)
+            options["training"] = False
         return self.operation(*given, **options)
 
 

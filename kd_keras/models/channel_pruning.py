@@ -92,6 +92,8 @@ class _Channels:
         """
         if self.student == self.teacher:
             return
+        # With less precision, rounding errors grow with each chosen channel
+        # where there are more channels than rows.
         mean = values.mean(0, dtype="float64")
         for start in range(0, len(values), _ROWS_AT_ONCE):
             part = (values[start : start + _ROWS_AT_ONCE] - mean) * importance
@@ -116,10 +118,8 @@ class _Channels:
             explained[chosen] = -1.0
             best = int(np.argmax(explained))
             chosen.append(best)
-            # Rounding errors would grow with each channel that is noise.
-            if variances[best] > least:
-                column = left[:, best] / np.sqrt(variances[best])
-                left -= np.outer(column, column)
+            column = left[:, best] / np.sqrt(variances[best])
+            left -= np.outer(column, column)
         self.chosen = np.sort(chosen)
 
 

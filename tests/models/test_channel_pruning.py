@@ -246,17 +246,13 @@ def test_channels_are_equal_where_groups_are_added_in_other_places():
     assert first is second
 
 
-def test_choice_is_stable_where_sizes_differ_widely():
-    draw = np.random.default_rng(0)
-    sizes = 10.0 ** np.linspace(-6, 6, 40)
-    values = (draw.normal(size=(500, 8)) @ draw.normal(size=(8, 40))) * sizes
-    channels = channel_pruning._Channels(40, 30)
-    channels.add_use(values.astype("float32"), np.ones(40))
+def test_choice_is_stable_where_there_are_more_channels_than_rows():
+    values = np.random.default_rng(0).normal(size=(32, 480))
+    channels = channel_pruning._Channels(480, 240)
+    channels.add_use(values.astype("float32"), np.ones(480, "float32"))
     with np.errstate(all="raise", under="ignore"):
         channels.choose()
-    assert len(set(channels.chosen)) == 30
-    # Two at least of the 8 that all the others are sums of.
-    assert {38, 39} <= set(channels.chosen)
+    assert len(set(channels.chosen)) == 240
 
 
 @pytest.mark.parametrize(
@@ -344,8 +340,13 @@ def test_positions_are_kept_by_a_second_flatten():
         x = _layers.BatchNormalization()(_layers.Flatten()(x))
         return keras.Model(inputs, _layers.Dense(5)(x))
 
+    student, teacher = network(4), network(8)
+    pairs = channel_pruning._Pairs(student, teacher)
+    flat = student.layers[3]
+    assert isinstance(flat, _layers.Flatten)
+    assert pairs._tensors[id(flat.output)].positions == 4
     images = np.random.default_rng(0).normal(size=(60, 2, 2, 3))
-    channel_pruning.start_from_teacher(network(4), network(8), images)
+    channel_pruning.start_from_teacher(student, teacher, images)
 
 
 def test_a_layer_of_zeros_is_fitted(images):
@@ -358,7 +359,8 @@ def test_a_layer_of_zeros_is_fitted(images):
 
     student = network(4)
     channel_pruning.start_from_teacher(student, network(8), images[:20])
-    assert np.isfinite(student(images[:2]).numpy()).all()
+    # NaN would not be 0.
+    np.testing.assert_array_equal(student(images[:2]), np.zeros((2, 5)))
 
 
 @pytest.mark.parametrize(

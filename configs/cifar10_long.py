@@ -3,6 +3,7 @@
     python -m kd_keras.train --config=cifar10_long --stage=student
     python -m kd_keras.train --config=cifar10_long --stage=baseline
     python -m kd_keras.train --config=cifar10_long:resnet8 --stage=student
+    python -m kd_keras.train --config=cifar10_long:resnet12 --stage=student
     python -m kd_keras.train --config=cifar10_long:resnet20 --stage=student
 
 `cifar10` and `cifar10_resnet8` define the first two networks (0.3 M and 0.08 M
@@ -20,6 +21,7 @@ from kd_keras.utils.suggestions import check_choice
 _NETWORKS = {
     "airbench": ("cifar10", 120),
     "resnet8": ("cifar10_resnet8", 150),
+    "resnet12": ("cifar10_resnet8", 120),
     "resnet20": ("cifar10_resnet8", 60),
 }
 

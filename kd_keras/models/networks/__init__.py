@@ -13,7 +13,7 @@ To add a family, write a file with a function of `image_shape`, `num_classes`,
 from kd_keras.models.networks.airbench import airbench
 from kd_keras.models.networks.cnn import cnn, cnn_tiny
 from kd_keras.models.networks.mlp import mlp
-from kd_keras.models.networks.resnet import resnet8, resnet20
+from kd_keras.models.networks.resnet import resnet8, resnet12, resnet20
 from kd_keras.models.networks.resnet18 import resnet18
 
 MODELS = {
@@ -21,6 +21,7 @@ MODELS = {
     "cnn": cnn,
     "cnn_tiny": cnn_tiny,
     "resnet8": resnet8,
+    "resnet12": resnet12,
     "resnet20": resnet20,
     "resnet18": resnet18,
     "airbench": airbench,

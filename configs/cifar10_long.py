@@ -7,9 +7,10 @@
     python -m kd_keras.train --config=cifar10_long:resnet20 --stage=student
 
 `cifar10` and `cifar10_resnet8` define the first two networks (0.3 M and 0.08 M
-parameters); the third is ResNet-20. The first command for a student stores ten
-views of each image in `<workdir>/store`, labelled by the shipped teacher. Its
-label is the mean of its predictions for a view and for the mirror image.
+parameters). ResNet-12 has as many parameters and operations as the first. The
+first command for a student stores ten views of each image in `<workdir>/store`,
+labelled by the shipped teacher. Its label is the mean of its predictions for a
+view and for the mirror image.
 
 Results and trials: `docs/experiments/cifar10_long.md`.
 """

@@ -23,7 +23,7 @@ from kd_keras.utils import command_line, files, quiet
 
 flags.adopt_module_key_flags(command_line)
 _NETWORKS = flags.DEFINE_list(
-    "networks", ["resnet8"], "Of airbench, resnet8 and resnet20."
+    "networks", ["resnet8"], "Of airbench, resnet8, resnet12 and resnet20."
 )
 _STAGES = flags.DEFINE_list(
     "stages", ["student", "baseline"], "Of student and baseline."

@@ -18,6 +18,7 @@ BY = "epochs"
 _TITLES = {
     "airbench": "airbench, 295,544 parameters",
     "resnet8": "ResNet-8, 78,666 parameters",
+    "resnet12": "ResNet-12, 298,794 parameters",
     "resnet20": "ResNet-20, 274,442 parameters",
 }
 _HEADER = ("epochs", "student, no label", "baseline, on labels", "difference")

@@ -19,7 +19,12 @@ _log = logging.getLogger(__name__)
 RECIPE = "cifar10_long"
 STAGES = ("student", "baseline")
 # Their multiply-accumulates, in millions, are the relative costs of an epoch.
-NETWORKS = {"airbench": 19.9, "resnet8": 12.5, "resnet20": 40.8}
+NETWORKS = {
+    "airbench": 19.9,
+    "resnet8": 12.5,
+    "resnet12": 19.5,
+    "resnet20": 40.8,
+}
 # Epochs of warm-up, and their largest share of a training.
 _WARMUP, _WARMUP_SHARE = 5.0, 0.2
 

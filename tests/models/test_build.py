@@ -7,7 +7,7 @@ import pytest
 
 from kd_keras.models import networks
 
-DEEP = ("airbench", "resnet18", "resnet20")
+DEEP = ("airbench", "resnet12", "resnet18", "resnet20")
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def predict(path, images):
         "cifar10_student",
         "cifar10_few_labels_student",
         "cifar10_long_student",
+        "cifar10_long_resnet12_student",
         "cifar10_long_resnet8_student",
         "cifar10_long_resnet8_int8_student",
     ],

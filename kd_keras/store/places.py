@@ -195,7 +195,8 @@ class Directory:
 
     def count_left(self, manifest):
         """Number of tasks that have not ended; reads none of their files."""
-        known, written = manifest["checksums"], self._records()
+        # None in an unfinished store of version 0.2.
+        known, written = manifest["checksums"] or {}, self._records()
         return sum(
             task.record not in written
             and not all(name in known for name in task.files)

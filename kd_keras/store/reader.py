@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from kd_keras.data import python_ops
 from kd_keras.store import ids as ids_lib
-from kd_keras.store import layout, mapped_files, records
+from kd_keras.store import layout, mapped_files, places, records, tasks
 from kd_keras.store import manifest as manifest_lib
 from kd_keras.teachers.outputs import Outputs
-from kd_keras.utils import remote_copies, tf_data
+from kd_keras.utils import remote_copies, tables, tf_data
 
 
 class LogitStore:
@@ -386,14 +386,12 @@ def _as_ids(ids):
 
 
 def _check_files(path, manifest):
-    checksums = manifest["checksums"] or {}
-    names = layout.all_files(manifest)
-    missing = [name for name in names if name not in checksums]
-    if missing:
+    if not manifest_lib.is_complete(manifest):
+        left = places.Directory(path).count_left(manifest)
         raise ValueError(
             "a logit store must be finished; the same `kd-keras label` "
-            f"resumes it. Received: {path}, which lacks {len(missing)} of "
-            f"{len(names)} files"
+            f"resumes it. Received: {path}, with {left} of "
+            f"{tables.counted(tasks.count(manifest), 'task')} left"
         )
     for name in manifest_lib.unfit_files(path, manifest):
         exists = (path / name).exists()

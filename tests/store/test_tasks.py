@@ -73,6 +73,13 @@ def test_no_task_writes_the_plan_again(begun):
     ]
 
 
+def test_the_error_about_an_unfinished_store_counts_what_is_left(begun):
+    directory, manifest, outputs_of = begun
+    tasks.run(directory, manifest, tasks.find(manifest, 3), outputs_of)
+    with pytest.raises(ValueError, match="finished.*with 3 of 4 tasks left"):
+        kd_keras.LogitStore.open(directory.path)
+
+
 @pytest.mark.slow
 def test_a_damaged_record_is_that_of_a_task_to_do(begun, written):
     directory, manifest, outputs_of = begun

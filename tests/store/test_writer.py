@@ -35,7 +35,7 @@ def test_two_processes_write_the_bytes_of_one(
 ):
     first, second = order
     assert not stores.write(tmp_path, parts, teacher, shard=first, num_shards=2)
-    with pytest.raises(ValueError, match="finished.*lacks"):
+    with pytest.raises(ValueError, match="finished.*with 2 of 4 tasks left"):
         kd_keras.LogitStore.open(tmp_path)
     assert stores.write(tmp_path, parts, teacher, shard=second, num_shards=2)
     assert stores.contents(tmp_path) == stores.contents(written)
@@ -175,6 +175,8 @@ def test_an_unfinished_store_of_version_0_2_is_continued(
     record = json.loads(path.read_text())
     del record["sha256"]
     path.write_text(json.dumps({**record, "checksums": None}))
+    with pytest.raises(ValueError, match="finished.*with 4 of 4 tasks left"):
+        kd_keras.LogitStore.open(tmp_path)
     cut(tmp_path / "train-00002-of-00003.npy")
     counted, asked = counting(teacher)
     assert stores.write(tmp_path, parts, counted)

@@ -37,7 +37,8 @@ _LINE_WIDTH = 79
 def run(main, *, on_error=lambda line: None):
     """Runs `main()` with the flags of the command line, then exits.
 
-    The exit code is 0, 1 after an error, or 130 after an interruption.
+    The exit code is 0, 1 after an error, or 130 after an interruption; a
+    termination (SIGTERM) ends the process by its signal.
     Errors about the user's input are one line; others keep their traceback.
 
     Args:
@@ -51,7 +52,10 @@ def run(main, *, on_error=lambda line: None):
     if any(argument in _HELP_FLAGS for argument in sys.argv[1:]):
         print(_help(main))
         sys.exit(0)
-    with processes.ending_at_once():
+    with (
+        interruption.announcing_termination(),
+        processes.ending_at_once(),
+    ):
         app.run(
             lambda argv: _guarded(main, argv, on_error),
             flags_parser=lambda argv: _parse_flags(argv, main, on_error),

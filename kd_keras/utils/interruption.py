@@ -69,6 +69,25 @@ def ignored():
 
 
 @contextlib.contextmanager
+def announcing_termination():
+    """Lets a termination (SIGTERM) write `MESSAGE` before it ends the process.
+
+    If terminations are ignored, or other code handles them, that stays so.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    announce = _Announce()
+    signal.signal(signal.SIGTERM, announce)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        announce.close()
+
+
+@contextlib.contextmanager
 def keeping_termination():
     """Restores the handler of SIGTERM that a library replaces in the context.
 
@@ -117,7 +136,7 @@ class Deferral:
             return
         for number, handlers in usual.items():
             before = signal.getsignal(number)
-            if before in handlers:
+            if before in handlers or isinstance(before, _Announce):
                 self._handlers[number] = before
                 signal.signal(number, self._receive)
 
@@ -170,6 +189,26 @@ class _ExitAtOnce:
     def __call__(self, number, frame):
         _say(self._stderr, MESSAGE)
         os._exit(EXIT_CODE)
+
+
+class _Announce:
+    """A signal handler, which writes to the stderr that it was created with.
+
+    Then the signal has its usual effect: the process ends at once. Temporary
+    files that it leaves are cleared by a later one.
+    """
+
+    def __init__(self):
+        # Converters are silenced, which replaces the descriptor.
+        self._stderr = os.dup(2)
+
+    def close(self):
+        os.close(self._stderr)
+
+    def __call__(self, number, frame):
+        _say(self._stderr, MESSAGE)
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
 
 def _say(descriptor, message):

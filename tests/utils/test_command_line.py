@@ -3,12 +3,13 @@
 import gc
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from kd_keras.utils import command_line
+from kd_keras.utils import command_line, interruption
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 PROGRAM = '''
@@ -117,6 +118,21 @@ def test_an_interruption_exits_with_130(tmp_path):
     result = run(tmp_path, body="raise KeyboardInterrupt")
     assert result.returncode == 130
     assert result.stderr.strip().startswith("interrupted; ")
+
+
+def test_a_termination_says_how_to_continue_and_ends_by_its_signal(tmp_path):
+    # Also where the messages of libraries are dropped.
+    body = """
+    import signal
+    from kd_keras.utils import quiet
+    with quiet.without_messages():
+        signal.raise_signal(signal.SIGTERM)
+    print("never")
+"""
+    result = run(tmp_path, body=body)
+    assert result.returncode == -signal.SIGTERM
+    assert result.stdout == ""
+    assert result.stderr.strip() == interruption.MESSAGE
 
 
 def test_an_interruption_is_known_behind_another_error(tmp_path):

@@ -92,6 +92,36 @@ with interruption.deferred() as deferral:
     assert ended.stderr.endswith(f"\n{interruption.MESSAGE}\n")
 
 
+def test_a_deferred_termination_of_a_command_is_announced_once():
+    script = """
+import signal
+from kd_keras.utils import interruption
+with interruption.announcing_termination(), interruption.deferred() as deferral:
+    signal.raise_signal(signal.SIGTERM)
+    print("the state is saved", flush=True)
+    deferral.deliver()
+    print("never")
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert ended.returncode == -signal.SIGTERM
+    assert ended.stdout == "the state is saved\n"
+    assert ended.stderr.count(interruption.MESSAGE) == 1
+
+
+@pytest.mark.parametrize("before", [signal.SIG_IGN, signal.SIG_DFL])
+def test_a_termination_is_announced_within_the_context_alone(before):
+    usual = signal.signal(signal.SIGTERM, before)
+    try:
+        with interruption.announcing_termination():
+            inside = signal.getsignal(signal.SIGTERM)
+            assert (inside is before) == (before is signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGTERM) is before
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
 def test_who_handles_a_termination_stays():
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:

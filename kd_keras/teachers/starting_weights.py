@@ -133,11 +133,15 @@ class StartingWeights:
 
     def _fail(self, own, skipped):
         names = [layer.name for layer in self.layers]
-        hints = [suggestions.did_you_mean(layer.name, names) for layer in own]
+        hints = [
+            suggestions.did_you_mean(layer.name, names)
+            for layer in own
+            if layer.name not in names
+        ]
         raise ValueError(
             f"{self._field} must have layers of the network's names and "
             f"shapes. Received: {self.path} with {files.named(names) or 'none'}"
-            f", for {files.named(skipped)}.{max(hints, key=bool)}"
+            f", for {files.named(skipped)}.{max(hints, key=bool, default='')}"
         )
 
 

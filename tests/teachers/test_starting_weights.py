@@ -102,6 +102,15 @@ def test_a_file_that_fits_nowhere_is_refused_with_a_suggestion(tmp_path):
     assert not any(nets.moved(target, before))
 
 
+def test_a_layer_of_another_shape_is_not_suggested(tmp_path):
+    path = save(network(head="logits"), tmp_path / "a.keras")
+    inputs = keras.Input((2,))
+    target = keras.Model(inputs, keras.layers.Dense(3, name="logits")(inputs))
+    with pytest.raises(ValueError, match="in the file .64, 5.") as error:
+        load_weights(target, path)
+    assert "Did you mean" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("name", "contents", "message"),
     [

@@ -19,10 +19,12 @@ def check(config, *, workdir, savedmodels, predictions):
         predictions: as of `runs.label`.
 
     Raises:
-        ValueError: if one does not exist, they do not go together, or
-            `workdir` has a scheme that is not understood.
+        ValueError: if one does not exist, they do not go together,
+            `workdir` has a scheme that is not understood, or `store.path` is
+            another directory than the one that is written.
     """
     remote.check(workdir, "--workdir")
+    _check_store(config.store.path, workdir)
     if predictions:
         check_teacher_is_unset(config)
         if not remote.is_remote(predictions) and not os.path.exists(
@@ -34,6 +36,21 @@ def check(config, *, workdir, savedmodels, predictions):
             )
         return
     teacher_paths.check(config, savedmodels)
+
+
+def _check_store(path, workdir):
+    """Raises a ValueError if `store.path` is of another store."""
+    written = os.path.join(workdir, "store")
+    if path in ("", "auto", written) or (
+        not remote.is_remote(path)
+        and os.path.realpath(path) == os.path.realpath(written)
+    ):
+        return
+    raise ValueError(
+        "kd-keras label writes <workdir>/store, and a student reads "
+        "store.path: set --workdir, and leave store.path out. Received: "
+        f"store.path={path}, and {written} to be written"
+    )
 
 
 def check_teacher_is_unset(config):

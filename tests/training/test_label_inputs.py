@@ -50,6 +50,27 @@ def test_predictions_need_no_teacher(tmp_path):
         check(str(predictions), **{"teacher.path": "a"})
 
 
+@pytest.mark.parametrize(
+    ("workdir", "path"),
+    [("runs", "other/store"), ("runs", "gs://b/store"), ("gs://b", "store")],
+)
+def test_another_store_than_the_one_that_is_written_is_refused(workdir, path):
+    fields = {"teacher.path": "gs://bucket/teacher", "store.path": path}
+    with pytest.raises(
+        ValueError, match=f"set --workdir.*{path}, and .*/store"
+    ):
+        check(workdir=workdir, **fields)
+
+
+@pytest.mark.parametrize(
+    ("workdir", "path"),
+    [("runs", "auto"), ("runs", "./runs/store/"), ("gs://b", "gs://b/store")],
+)
+def test_the_store_that_is_written_may_be_named(workdir, path):
+    fields = {"teacher.path": "gs://bucket/teacher", "store.path": path}
+    check(workdir=workdir, **fields)
+
+
 def test_remote_files_are_left_to_later():
     check(**{"teacher.path": "gs://bucket/teacher"})
     check("s3://bucket/a.npz")

@@ -61,8 +61,9 @@ def run(
     Raises:
         ValueError: if the configuration, the data, the teacher or the work
             directory cannot be used, another process holds the directory or
-            the path of an export, or the loss becomes NaN; with several
-            workers, if they differ, or one of them ends.
+            the path of an export, a stage would replace a model that it
+            reads, or the loss becomes NaN; with several workers, if they
+            differ, or one of them ends.
     """
     if restart and extend:
         raise ValueError(
@@ -106,6 +107,7 @@ def _run_stages(context, stages, restart):
     chosen = [stage_class(name).variant(config)(context) for name in stages]
     for stage in chosen:
         stage.check()
+        stage.check_models_read()
     with contextlib.ExitStack() as held:
         # One lock for all workers, which may share a machine.
         for stage in chosen if cluster.is_chief(context.strategy) else ():

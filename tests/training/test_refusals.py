@@ -104,6 +104,32 @@ def test_weights_that_an_earlier_stage_writes_need_not_exist_yet(
         run("baseline", config=config, dataset=None)
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "path"),
+    [
+        ("baseline", "student.weights", "work/baseline/baseline.keras"),
+        ("student", "teacher.path", "models/small_student"),
+        ("baseline", "student.weights", "models/small_baseline"),
+        ("teacher", "teacher.backbone", "models/small_teacher"),
+        ("specialist", "teacher.path", "models/small_specialist_1"),
+    ],
+)
+def test_a_stage_does_not_replace_a_model_that_it_reads(
+    run, tmp_path, name, field, path
+):
+    path = tmp_path / path
+    if path.suffix:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    else:
+        export_dummy_teacher(path)
+    before = sorted(tmp_path.rglob("*"))
+    config = small_config(**{field: str(path)})
+    with pytest.raises(ValueError, match=f"replace.*{field}={path}, where"):
+        run(name, config=config, restart=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_file_of_another_kind_is_refused_without_the_data(
     monkeypatch, tmp_path
 ):

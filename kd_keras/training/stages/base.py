@@ -2,6 +2,7 @@
 
 import abc
 import logging
+import pathlib
 
 from kd_keras import config as config_lib
 from kd_keras.data import few_labels, fingerprints, pipeline
@@ -188,6 +189,26 @@ class Stage(abc.ABC):
         self._check_labels()
         pipeline.check_views(self.train, self.view_spec)
         self._check_size()
+
+    def models_read(self):
+        """The models that the stage reads: list of `(field, path)`."""
+        return []
+
+    def check_models_read(self):
+        """Raises a ValueError if the stage would replace a model it reads.
+
+        An interrupted training could not resume, and the model would be lost.
+        """
+        exports = [self.context.savedmodels / name for name in self.exports()]
+        for field, path in self.models_read():
+            place = pathlib.Path(path).resolve()
+            for written in (*self.directories(), *exports):
+                if place.is_relative_to(written.resolve()):
+                    raise ValueError(
+                        "a stage must not replace a model that it reads. "
+                        f"Received: {field}={path}, where the {self.name} "
+                        f"stage writes {written}; take another --config.name"
+                    )
 
     def find_inputs(self):
         """Finds the result's dependencies besides the configuration.

@@ -61,6 +61,9 @@ class ProbeStage(base.Stage):
                 "not have. Received: teacher.backbone with --extend"
             )
 
+    def models_read(self):
+        return [("teacher.backbone", self.config.teacher.backbone)]
+
     def find_inputs(self):
         self._embeddings = embeddings.find(
             self.context, self.parts, self.view_spec

@@ -89,6 +89,10 @@ class SpecialistsStage(specialist.SpecialistFields, base.Stage):
     def can_rebuild(self):
         return True  # of its members, which are checked
 
+    def models_read(self):
+        teachers = teacher_paths.of(self.config, self.context.savedmodels)
+        return [("teacher.path", path) for path in teachers]
+
     def find_inputs(self):
         self._files = teacher_files.find(
             self.config,

@@ -110,6 +110,13 @@ class StudentStage(training_stage.TrainingStage):
             if count:
                 manifest.check_top_k(fields.top_k, count)
 
+    def models_read(self):
+        teachers = teacher_paths.of(self.config, self.context.savedmodels)
+        return [
+            *super().models_read(),
+            *(("teacher.path", path) for path in teachers),
+        ]
+
     def find_inputs(self):
         self.answers = answers.student_answers(
             self.context, self.parts, self.view_spec

@@ -99,6 +99,10 @@ class TrainingStage(base.Stage):
         publishing.publish(self, final, report)
         return report
 
+    def models_read(self):
+        path = self.weights_path(self.config)
+        return [(f"{self.role}.weights", path)] if path else []
+
     def find_inputs(self):
         found = super().find_inputs()
         if self._starting_weights is not None:

@@ -225,14 +225,19 @@ def _open_or_make(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return _open(path, os.O_CREAT)
-        except FileNotFoundError as error:
+        except (
+            FileExistsError,
+            FileNotFoundError,
+            NotADirectoryError,
+        ) as error:
+            obstacle = _obstacle(path.parent)
+            if obstacle:
+                raise ValueError(
+                    "runs, stores, exports and data need a directory. "
+                    f"Received: {path.parent}, where {obstacle}"
+                ) from error
             # Another process has just removed the directory that it made.
             failure = error
-        except (FileExistsError, NotADirectoryError) as error:
-            raise ValueError(
-                "runs, stores, exports and data need a directory. Received: "
-                f"{path.parent}, where {_obstacle(path.parent)}"
-            ) from error
         except OSError as error:
             if error.errno in _MAY_NOT_WRITE:
                 return None
@@ -241,12 +246,14 @@ def _open_or_make(path):
 
 
 def _obstacle(directory):
-    """What stands where a directory cannot be made, for a message."""
+    """What stands where a directory cannot be made; empty if nothing does."""
     for place in (directory, *directory.parents):
         if place.is_symlink() and not place.exists():
             target = os.readlink(place)
             return f"{place} is a link to {target}, which does not exist"
-    return "a file is in the way"
+        if place.exists() and not place.is_dir():
+            return "a file is in the way"
+    return ""
 
 
 def _open(path, flags=0):

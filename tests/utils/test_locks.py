@@ -111,6 +111,23 @@ def test_parts_of_a_directory_are_locked_separately(tmp_path):
             pass
 
 
+def test_a_directory_that_another_process_removes_is_made_again(
+    tmp_path, monkeypatch
+):
+    make, failed = os.mkdir, []
+
+    def mkdir(path, *arguments):
+        if not failed:
+            # It was there, and is not any more.
+            failed.append(path)
+            raise FileExistsError(path)
+        make(path, *arguments)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with locks.holding(tmp_path / "run"):
+        assert failed and (tmp_path / "run").is_dir()
+
+
 def test_a_patient_process_gets_the_lock_when_it_is_free(tmp_path):
     # Each of them removes its file: the others must not lock the removed one.
     inside, most = [], []

@@ -11,7 +11,7 @@ from kd_keras.distillation import losses
 from kd_keras.evaluation import chance, metrics, outputs, predict
 from kd_keras.models import activations, image_spec
 from kd_keras.models import class_names as class_name_checks
-from kd_keras.teachers import ensemble, loading
+from kd_keras.teachers import ensemble, image_checks, loading
 from kd_keras.teachers import teacher as teachers
 from kd_keras.teachers.classifier import Classifier
 from kd_keras.utils import suggestions
@@ -316,7 +316,9 @@ def _as_member(classifier):
     )
 
 
-def check_fit(classifier, examples, *, labels=True, class_names=None):
+def check_fit(
+    classifier, examples, *, labels=True, class_names=None, repeats_grey=False
+):
     """Raises a ValueError if a classifier does not fit the examples.
 
     Args:
@@ -324,6 +326,7 @@ def check_fit(classifier, examples, *, labels=True, class_names=None):
         examples: `Examples`.
         labels: bool; whether they must have labels.
         class_names: list of str, the classes of the examples, or None.
+        repeats_grey: bool, whether a classifier of colours takes grey images.
     """
     if labels and not examples.labelled:
         raise ValueError(
@@ -337,7 +340,10 @@ def check_fit(classifier, examples, *, labels=True, class_names=None):
     class_name_checks.check_same(
         classifier.class_names, class_names, model=classifier.path
     )
-    pairs = zip(classifier.image_shape, examples.image_shape)
+    given = tuple(examples.image_shape)
+    if repeats_grey and image_checks.is_repeated(given, classifier.image_shape):
+        given = (*given[:2], classifier.image_shape[2])
+    pairs = zip(classifier.image_shape, given)
     if any(a not in (None, b) for a, b in pairs):
         raise ValueError(
             "models and data must have the same image size and channels. "

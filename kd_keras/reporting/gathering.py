@@ -64,9 +64,13 @@ def gather(
         weights=student and fingerprint.fingerprint(student),
     )
     onnx = _onnx_file(exported, needed=onnx_needed)
-    models = models_lib.find(config, workdir, savedmodels)
+    places = models_lib.places(config, workdir, savedmodels)
     timings = records.timings(latency, directory)
-    data = _predictions(config, models)
+    dataset = sources.load_dataset(config.data)
+    models = models_lib.load(
+        config, places, savedmodels, class_names=dataset.class_names
+    )
+    data = _predictions(dataset, models)
     measures = _measures(data, config.distill.temperature)
     return {
         "name": config.name,
@@ -101,9 +105,8 @@ def _onnx_file(exported, *, needed):
     return next(iter(paths), None)
 
 
-def _predictions(config, models):
+def _predictions(dataset, models):
     """The test set with its labels, and each model's logits for it."""
-    dataset = sources.load_dataset(config.data)
     parts = comparison.load_parts(dataset)
     test = parts.get("test")
     if test is None or not test.labelled:
@@ -116,7 +119,10 @@ def _predictions(config, models):
     for model in models:
         _log.info("%s: %s", model.role, ", ".join(map(str, model.paths)))
         comparison.check_fit(
-            model.classifier, test, class_names=parts["class_names"]
+            model.classifier,
+            test,
+            class_names=parts["class_names"],
+            repeats_grey=model.role == "teacher",
         )
     labels, logits = predict.predict(
         {model.role: model.classifier for model in models}, test

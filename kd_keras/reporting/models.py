@@ -7,7 +7,7 @@ import pathlib
 from kd_keras.deployment import formats
 from kd_keras.evaluation import comparison
 from kd_keras.reporting import records
-from kd_keras.teachers import loading
+from kd_keras.teachers import loading, precision
 from kd_keras.training import (
     run_directory,
     stages,
@@ -24,8 +24,7 @@ class Model:
 
     Attributes:
         role: `teacher`, `student` or `baseline`.
-        paths: list of paths, or of str for a teacher that is a name; several
-            are a teacher of several members.
+        paths: list, as in the result of `places`.
         classifier: function, images -> logits.
         record: dict, as in `report.json`; empty without that file.
         epochs: list of dicts, as in `metrics.jsonl`.
@@ -38,8 +37,8 @@ class Model:
     epochs: list
 
 
-def find(config, workdir, savedmodels):
-    """Loads teacher, student and, if it exists, baseline.
+def places(config, workdir, savedmodels):
+    """Finds teacher, student and, if it exists, baseline; loads nothing.
 
     Args:
         config: the student's configuration.
@@ -47,20 +46,22 @@ def find(config, workdir, savedmodels):
         savedmodels: path with `<name>_<stage>/` in it.
 
     Returns:
-        List of `Model`, the teacher first.
+        Dict of roles to lists of paths, or of str for a teacher that is a
+        name; the teacher first. Several are a teacher of several members.
 
     Raises:
         ValueError: if there is no teacher or no student, the teacher that
             the run names does not exist, or the student's run is not finished.
     """
-    models = []
+    found = {}
     for role in stages.ALL:
         if role == "teacher" and config.teacher.path:
-            models.append(_given_teacher(config, savedmodels))
+            paths = teacher_paths.of(config, savedmodels)
+            found[role] = [_reference(path) for path in paths]
             continue
         path = path_of(role, config.name, workdir, savedmodels)
         if path:
-            models.append(_model(role, [path], loading.load_classifier(path)))
+            found[role] = [path]
         elif role != "baseline":
             raise ValueError(
                 f"the report needs a finished {role}: run kd-keras train "
@@ -68,38 +69,64 @@ def find(config, workdir, savedmodels):
                 f"{workdir or 'a --workdir'}, no "
                 f"{savedmodels / f'{config.name}_{role}'}"
             )
-    if config.teacher.path and not config.teacher.backbone:
-        _warn_of_other_weights(config, savedmodels, models)
-    return models
+    return found
 
 
-def _warn_of_other_weights(config, savedmodels, models):
+def load(config, found, savedmodels, *, class_names=None):
+    """Loads the models; the teacher as it taught, with the run's options.
+
+    Args:
+        config: the student's configuration.
+        found: dict, as `places` returns it.
+        savedmodels: as `places`.
+        class_names: list of str, the classes of the data, or None.
+
+    Returns:
+        List of `Model`, in the order of `found`.
+    """
+    config = _measurable(config)
+    files = teacher_files.find(
+        config, savedmodels, paths=found["teacher"], class_names=class_names
+    )
+    _warn_of_other_weights(files, found["student"][0])
+    classifiers = {"teacher": comparison.as_classifier(files.teacher)}
+    for role in found.keys() - classifiers:
+        classifiers[role] = loading.load_classifier(found[role][0])
+    return [
+        _model(role, paths, classifiers[role]) for role, paths in found.items()
+    ]
+
+
+def _measurable(config):
+    """The configuration, with a precision that this machine computes in."""
+    if config.teacher.precision == "float32" or precision.is_available():
+        return config
+    _log.warning(
+        "teacher: measured in float32, since this machine does not compute it "
+        "in the %s that it taught in",
+        config.teacher.precision,
+    )
+    config = config.copy_and_resolve_references()
+    config.teacher.precision = "float32"
+    return config
+
+
+def _warn_of_other_weights(files, student):
     """Warns if the student has learned from other weights of its teacher."""
-    (student,) = [x for x in models if x.role == "student"]
-    record = _run_of(student.paths[0], "student").recorded() or {}
+    record = _run_of(student, "student").recorded() or {}
     names = ("store.teacher.fingerprint", "teacher.fingerprint")
     learned = [record.get("depends_on", {}).get(name) for name in names]
-    now = teacher_files.find(config, savedmodels).record["fingerprint"]
-    if any(learned) and now not in learned:
+    if any(learned) and files.record["fingerprint"] not in learned:
         _log.warning(
             "teacher: %s has other weights now than when the student learned "
             "from it; the report has the figures of the present ones",
-            ", ".join(map(str, models[0].paths)),
+            ", ".join(files.paths),
         )
 
 
 def _run_of(path, role):
     folder = path if path.is_dir() else path.parent
     return run_directory.RunDir(folder, role)
-
-
-def _given_teacher(config, savedmodels):
-    """The teacher that the run names; the exported one may be another."""
-    paths = teacher_paths.of(config, savedmodels)
-    references = [_reference(path) for path in paths]
-    files = teacher_files.find(config, savedmodels)
-    classifier = comparison.as_classifier(files.teacher)
-    return _model("teacher", references, classifier)
 
 
 def _reference(path):
@@ -130,23 +157,47 @@ def path_of(role, name, workdir, savedmodels):
         Path, or None without a model.
 
     Raises:
-        ValueError: if the run of a student is not finished.
+        ValueError: if the run of a student is not finished, or its network was
+            removed and the export is another run's.
     """
+    exported = savedmodels / f"{name}_{role}"
     if workdir:
         run = run_directory.RunDir(workdir / role, role)
         if run.report():
             return run.model_path
-        is_unfinished = run.recorded() and not run.read_report()
-        if is_unfinished and role == "student":
-            raise ValueError(
-                "the report needs a finished student: the same kd-keras train "
-                f"resumes it. Received: {run.path}, which is not finished"
-            )
-        if is_unfinished and role == "baseline":
-            _log.warning("baseline: left out; %s is not finished", run.path)
+        reason = _reason_against(exported, run)
+        if reason and role == "student":
+            raise ValueError(f"the report needs {reason}")
+        if reason and role == "baseline":
+            _log.warning("baseline: left out; the report needs %s", reason)
             return None
-    path = savedmodels / f"{name}_{role}"
-    return path if path.is_dir() else None
+    return exported if exported.is_dir() else None
+
+
+def _reason_against(exported, run):
+    """Why an export does not stand for a run without its network.
+
+    Returns:
+        str, what the report needs and what it received; empty if it does.
+    """
+    report = run.read_report()
+    if run.recorded() and not report:
+        return (
+            f"a finished {run.stage}: the same kd-keras train resumes it. "
+            f"Received: {run.path}, which is not finished"
+        )
+    is_of_another = (
+        report
+        and exported.is_dir()
+        and run_directory.RunDir(exported, run.stage).read_report() != report
+    )
+    if is_of_another:
+        return (
+            f"the {run.stage} of the run: put {run.model_path} back, or leave "
+            f"--workdir out for the export alone. Received: {exported}, which "
+            "is of another run"
+        )
+    return ""
 
 
 def _model(role, paths, classifier):

@@ -51,6 +51,12 @@ def computing_in(precision, teacher, kind):
     return teacher.replaced(function=in_bfloat16)
 
 
+def is_available():
+    """Whether teachers can compute in bfloat16 on this machine."""
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return processor.has_bfloat16() and not has_gpu
+
+
 def _check(teacher, kind):
     must = "teacher.precision=bfloat16 needs"
     if not kind.is_graph:

@@ -18,13 +18,21 @@ _log = logging.getLogger(__name__)
 
 
 def find(
-    config, savedmodels, *, class_names=None, activation=None, features=()
+    config,
+    savedmodels,
+    *,
+    paths=None,
+    class_names=None,
+    activation=None,
+    features=(),
 ):
     """The files of the teacher, as `ensemble.TeacherFiles`; loads nothing.
 
     Args:
         config: the resolved configuration.
         savedmodels: path; see `prepare.Context`.
+        paths: list of paths or names of the teachers; by default those of
+            the configuration.
         class_names: list of str, the classes of the data, or None.
         activation: `softmax` or `sigmoid`, the activation of its logits; by
             default the one that `distill.loss` applies.
@@ -35,7 +43,7 @@ def find(
             classes.
     """
     fields = config.teacher
-    paths = teacher_paths.of(config, savedmodels)
+    paths = paths or teacher_paths.of(config, savedmodels)
     for path in paths:
         teacher_paths.check_exists(path)
     files = ensemble.TeacherFiles(

@@ -12,6 +12,7 @@ import kd_keras
 from kd_keras import config as config_lib
 from kd_keras.data import datasets, splits
 from kd_keras.evaluation import comparison, metrics, summary
+from kd_keras.teachers.classifier import Classifier
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +251,14 @@ def test_a_set_without_labels_shows_the_agreement_with_a_teacher(data):
         kd_keras.evaluate_model(
             student, teacher=teacher, **{**options, "split": "test"}
         )
+
+
+def test_only_a_teacher_of_colours_fits_grey_images():
+    images = np.zeros((2, 8, 8, 1), "uint8")
+    examples = datasets.Examples(images, np.arange(2), num_classes=2)
+    of_colours = Classifier(
+        None, path="it", kind=None, image_shape=(8, 8, 3), num_classes=2
+    )
+    comparison.check_fit(of_colours, examples, repeats_grey=True)
+    with pytest.raises(ValueError, match="same image size and channels"):
+        comparison.check_fit(of_colours, examples)

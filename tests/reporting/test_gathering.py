@@ -11,12 +11,14 @@ import nets
 import numpy as np
 import pytest
 import report_runs
+import scipy.special
 
 from kd_keras import config as config_lib
 from kd_keras.deployment import export_records
 from kd_keras.reporting import gathering, models, records
-from kd_keras.teachers import fingerprint
+from kd_keras.teachers import fingerprint, precision
 from kd_keras.training import run_directory, stages
+from kd_keras.utils import files
 
 
 def run(*arguments, cwd):
@@ -44,16 +46,50 @@ def test_a_missing_run_directory_is_a_one_line_error(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def find(config, workdir, savedmodels, **options):
+    places = models.places(config, workdir, savedmodels)
+    return models.load(config, places, savedmodels, **options)
+
+
 def test_a_teacher_that_was_given_is_read_from_its_path(place):
     config = config_lib.default_config()
     config.name = "tiny"
     path = place / "runs" / "teacher" / "teacher.keras"
     config.teacher.path = str(path)
-    teacher = models.find(config, place / "runs", place / "none")[0]
+    teacher = find(config, place / "runs", place / "none")[0]
     images = nets.make_images(4).astype("uint8")
     expected = keras.models.load_model(path).predict(images, verbose=0)
     assert teacher.paths == [path]
     np.testing.assert_allclose(teacher.classifier(images), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_teacher_is_measured_as_it_taught(
+    place, tmp_path, monkeypatch, caplog, given
+):
+    monkeypatch.setattr(precision, "is_available", lambda: False)
+    config = config_lib.default_config()
+    config.name = "tiny"
+    path = place / "runs" / "teacher" / "teacher.keras"
+    config.teacher.path = str(path) if given else ""
+    config.teacher.mirrored = True
+    config.teacher.precision = "bfloat16"
+    # In another order than the data's.
+    (tmp_path / "map.json").write_text('{"b": [0, 1], "a": 2}')
+    config.teacher.classes = str(tmp_path / "map.json")
+    teacher, *_ = find(
+        config, place / "runs", place / "none", class_names=["a", "b"]
+    )
+    images = nets.make_images(4).astype("uint8")
+    network = keras.models.load_model(path)
+    expected = 0
+    for seen in (images, images[:, :, ::-1]):
+        x = np.exp(network(seen))
+        x = np.stack([x[:, 2], x[:, 0] + x[:, 1]], axis=-1)
+        expected = expected + x / x.sum(axis=-1, keepdims=True) / 2
+    received = scipy.special.softmax(teacher.classifier(images), axis=-1)
+    np.testing.assert_allclose(received, expected, atol=1e-5)
+    assert "measured in float32" in caplog.text
 
 
 @pytest.mark.parametrize("paths", ["gone", "{teacher}, gone"])
@@ -63,7 +99,7 @@ def test_no_other_teacher_takes_the_place_of_the_one_of_the_run(place, paths):
     path = place / "runs" / "teacher" / "teacher.keras"
     config.teacher.path = paths.format(teacher=path)
     with pytest.raises(ValueError, match="teacher of the run.* gone, which"):
-        models.find(config, place / "runs", place / "none")
+        find(config, place / "runs", place / "none")
 
 
 @pytest.mark.parametrize("part", ["store.teacher", "teacher"])
@@ -82,7 +118,7 @@ def test_a_teacher_that_was_trained_again_is_told(
     run.start(config, depends_on, command="", environment={})
     run.write_model(nets.make_network())
     run.write_json("report.json", report_runs.REPORT)
-    models.find(config, tmp_path, tmp_path)
+    find(config, tmp_path, tmp_path)
     is_told = "other weights now than when the student" in caplog.text
     assert is_told == (weights == "others")
 
@@ -105,7 +141,7 @@ def test_a_teacher_that_is_a_name_is_measured(place, tmp_path, monkeypatch):
     (tmp_path / "report.json").write_text('{"parameters": 1}')
     config = config_lib.default_config()
     config.teacher.path = "a_named_teacher:teacher"
-    found = models.find(config, place / "runs", tmp_path / "none")
+    found = find(config, place / "runs", tmp_path / "none")
     images = nets.make_images(4).astype("uint8")
     np.testing.assert_array_equal(
         found[0].classifier(images), images.reshape(4, -1)[:, :5]
@@ -274,7 +310,25 @@ def test_no_export_takes_the_place_of_an_unfinished_run(tmp_path, caplog):
     assert "baseline: left out" in caplog.text
     exported = tmp_path / "models" / "tiny_student"
     assert models.path_of("student", "tiny", None, places[2]) == exported
-    # Finished, and its network removed to save space.
-    run = run_directory.RunDir(tmp_path / "runs" / "student", "student")
-    run.write_json("report.json", report_runs.REPORT)
-    assert models.path_of("student", *places) == exported
+
+
+@pytest.mark.parametrize("role", ["student", "baseline"])
+def test_an_export_of_another_run_does_not_stand_for_a_removed_network(
+    tmp_path, caplog, role
+):
+    run = run_directory.RunDir(tmp_path / "runs" / role, role)
+    run.start(config_lib.default_config(), {}, command="", environment={})
+    report = report_runs.REPORT | {"stage": role}
+    run.write_json("report.json", report)
+    exported = tmp_path / "models" / f"tiny_{role}"
+    exported.mkdir(parents=True)
+    places = role, "tiny", tmp_path / "runs", tmp_path / "models"
+    files.write_json(exported / "report.json", report)
+    assert models.path_of(*places) == exported
+    files.write_json(exported / "report.json", report | {"seconds": 7.0})
+    if role == "baseline":
+        assert models.path_of(*places) is None
+        assert "is of another run" in caplog.text
+        return
+    with pytest.raises(ValueError, match="put .*student.keras back.*another"):
+        models.path_of(*places)

@@ -2,7 +2,7 @@
 
 import keras
 
-from experiments.paper import catalogue
+from experiments.paper import catalogue, plan, runner
 
 # Changed fields of all runs on MNIST, so that they take seconds, not hours.
 TINY = {
@@ -15,6 +15,22 @@ TINY = {
     "student.epochs": 2,
     "student.batch_size": 16,
 }
+
+
+def set_quick(monkeypatch, file="paper_mnist", **fields):
+    """Sets what quick runs change: `TINY` and these fields."""
+    changed = {**plan.QUICK, file: {**TINY, **fields}}
+    monkeypatch.setattr(plan, "QUICK", changed)
+
+
+def make(folder, dataset):
+    """Makes a quick `runner.Lab` in a directory."""
+    return runner.Lab(
+        workdir=folder / "work",
+        results_path=folder / "results" / "paper.jsonl",
+        quick=True,
+        dataset=dataset,
+    )
 
 
 def measure(lab, *names):

@@ -1,6 +1,7 @@
 """Running the paper's experiments: once each, resumed, removed."""
 
 import json
+import shutil
 
 import keras
 import paper_lab
@@ -8,23 +9,42 @@ import pytest
 
 from experiments.paper import catalogue, runner
 
+NAMES = ("teacher", "no_threes", "no_threes_bias")
+
+
+@pytest.fixture(scope="module")
+def finished(small_mnist, tmp_path_factory):
+    """Directory of a lab that has measured some experiments."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        paper_lab.set_quick(monkeypatch)
+        lab = paper_lab.make(folder, small_mnist)
+        lines = paper_lab.measure(lab, *NAMES)
+    assert lab.lines == lines
+    return folder
+
+
+@pytest.fixture
+def measured(finished, quick, tmp_path):
+    """The results that a lab has written to `tmp_path`: list of dicts."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    results = tmp_path / "results" / "paper.jsonl"
+    return [json.loads(line) for line in results.read_text().splitlines()]
+
 
 @pytest.mark.slow
-def test_results_and_runs_are_reused(make_lab, quick, tmp_path, monkeypatch):
-    names = ("no_threes", "no_threes_bias")
-    lines = paper_lab.measure(make_lab(), *names)
-    results = tmp_path / "results" / "paper.jsonl"
-    written = [json.loads(line) for line in results.read_text().splitlines()]
-    assert written == lines
-    for line, name in zip(lines, names):
-        assert line["experiment"] == name and line["seed"] == 0
+def test_results_and_runs_are_reused(measured, make_lab, tmp_path, monkeypatch):
+    assert [line["experiment"] for line in measured] == [*NAMES]
+    for line in measured:
+        assert line["seed"] == 0
         assert {"commit", "hardware", "config_hash"} <= line.keys()
         assert line["test_examples"] == 300 and line["seconds"] > 0
 
     # Neither a result nor a finished run is made again.
     monkeypatch.setattr(keras.Model, "fit", None)
-    assert paper_lab.measure(make_lab(), *names) == lines
-    plain = lines[0]
+    assert paper_lab.measure(make_lab(), *NAMES) == measured
+    plain = measured[1]
+    results = tmp_path / "results" / "paper.jsonl"
     results.write_text(json.dumps({**plain, "config_hash": "another"}) + "\n")
     assert paper_lab.measure(make_lab(), "no_threes") == [plain]
     assert results.read_text() == json.dumps(plain) + "\n"
@@ -32,9 +52,8 @@ def test_results_and_runs_are_reused(make_lab, quick, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_changed_teacher_is_refused_until_its_run_is_forgotten(
-    make_lab, quick, tmp_path
+    measured, make_lab, quick, tmp_path
 ):
-    (plain, _) = paper_lab.measure(make_lab(), "no_threes", "no_threes_bias")
     quick(**{"teacher.epochs": 3})
     with pytest.raises(ValueError, match=r"epochs \(was 2, is 3\).*restart"):
         paper_lab.measure(make_lab(), "no_threes")
@@ -47,19 +66,18 @@ def test_a_changed_teacher_is_refused_until_its_run_is_forgotten(
     assert not any(path.is_file() for path in (work / "no_threes").rglob("*"))
     again = paper_lab.measure(lab, *names)
     assert [line["epochs"] for line in again] == [3, 2]
-    assert again[1]["config_hash"] != plain["config_hash"]
+    assert again[1]["config_hash"] != measured[1]["config_hash"]
 
 
 @pytest.mark.slow
-def test_forget_removes_nothing_beside_files_of_others(make_lab, quick):
+def test_forget_removes_nothing_beside_files_of_others(measured, make_lab):
     lab = make_lab()
-    paper_lab.measure(lab, "teacher")
     teacher = catalogue.EXPERIMENTS["teacher"]
     run_dir = lab.run_dir(teacher, 0)
     (run_dir.path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match=r"thesis\.txt"):
         lab.forget([teacher])
-    assert run_dir.model_path.exists() and len(lab.lines) == 1
+    assert run_dir.model_path.exists() and lab.lines == measured
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Runs of the stages: their records, and what a second run does."""
 
+import copy
 import json
 import shutil
 
@@ -14,13 +15,35 @@ from stage_runs import (
     store_config,
 )
 
-from kd_keras.training import publishing, run_directory, stages
+from kd_keras.training import publishing, run_directory, runs, stages
 from kd_keras.utils import locks
 
 
+@pytest.fixture(scope="module")
+def finished(small_mnist, tmp_path_factory):
+    """Reports of the three stages and the directory of their run."""
+    folder = tmp_path_factory.mktemp("finished")
+    reports = runs.run(
+        small_config(),
+        stages=stages.ALL,
+        workdir=folder / "work",
+        savedmodels=folder / "models",
+        dataset=small_mnist,
+        command="the first command",
+    )
+    return reports, folder
+
+
+@pytest.fixture
+def reports(finished, tmp_path):
+    """The reports of the three stages, whose run is in `tmp_path`: list."""
+    reports, folder = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return copy.deepcopy(reports)
+
+
 @pytest.mark.slow
-def test_every_stage_writes_its_records(run, tmp_path, small_mnist):
-    reports = run("teacher", "student", "baseline", command="the command")
+def test_every_stage_writes_its_records(reports, tmp_path, small_mnist):
     assert [report["stage"] for report in reports] == [*stages.ALL]
     for report in reports:
         stage = report["stage"]
@@ -61,7 +84,7 @@ def test_every_stage_writes_its_records(run, tmp_path, small_mnist):
         card = (
             tmp_path / "models" / f"small_{stage}" / "model_card.md"
         ).read_text()
-        assert f"{errors} of 300" in card and "the command" in card
+        assert f"{errors} of 300" in card and "the first command" in card
         for record in ("config.json", "report.json", "metrics.jsonl"):
             exported = tmp_path / "models" / f"small_{stage}" / record
             assert exported.read_text() == (folder / record).read_text()
@@ -88,9 +111,8 @@ def test_every_stage_writes_its_records(run, tmp_path, small_mnist):
 
 @pytest.mark.slow
 def test_the_same_command_gives_the_same_bits_and_another_seed_others(
-    run, tmp_path
+    run, tmp_path, reports
 ):
-    run("teacher", "student", workdir="first", savedmodels="first_models")
     run("teacher", "student", workdir="second", savedmodels="second_models")
     run(
         "teacher",
@@ -100,20 +122,19 @@ def test_the_same_command_gives_the_same_bits_and_another_seed_others(
     )
     for stage in ("teacher", "student"):
         assert same_bits(
-            tmp_path / f"first/{stage}/{stage}.keras",
+            tmp_path / f"work/{stage}/{stage}.keras",
             tmp_path / f"second/{stage}/{stage}.keras",
         )
     assert not same_bits(
-        tmp_path / "first/teacher/teacher.keras",
+        tmp_path / "work/teacher/teacher.keras",
         tmp_path / "third/teacher/teacher.keras",
     )
 
 
 @pytest.mark.slow
-def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch):
-    first = run("teacher", command="the first command")
+def test_a_finished_stage_is_not_run_again(run, tmp_path, monkeypatch, reports):
     monkeypatch.setattr(keras.Model, "fit", None)
-    assert run("teacher") == first
+    assert run("teacher") == reports[:1]
     # A lost export is written again.
     path = tmp_path / "models" / "small_teacher"
     (path / "saved_model.pb").unlink()
@@ -210,8 +231,9 @@ def test_restart_replaces_the_files_of_a_run_and_no_others(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_work_directory_of_another_configuration_is_refused(run, tmp_path):
-    run("teacher", "student")
+def test_a_work_directory_of_another_configuration_is_refused(
+    run, tmp_path, reports
+):
     with pytest.raises(ValueError, match=r"seed \(was 0, is 1\)"):
         run("teacher", config=small_config(seed=1))
     with pytest.raises(ValueError, match=r"distill\.temperature \(was 4"):

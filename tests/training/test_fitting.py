@@ -8,6 +8,7 @@ import tensorflow as tf
 from shipped import SHIPPED
 from stage_runs import (
     Interrupted,
+    export_dummy_teacher,
     read_metrics,
     small_config,
     weights_of,
@@ -197,7 +198,9 @@ def read_scalars(folder):
 
 @pytest.mark.slow
 def test_tensorboard_has_scalars_learning_rate_and_views(run, tmp_path):
-    run("teacher", "student")
+    export_dummy_teacher(tmp_path / "teacher")
+    config = small_config(**{"teacher.path": str(tmp_path / "teacher")})
+    run("student", config=config)
     folder = tmp_path / "work" / "student" / "tensorboard"
     train = read_scalars(folder / "train")
     assert len(train["epoch_soft_loss"]) == 2

@@ -2,7 +2,7 @@
 
 import pytest
 import tensorflow as tf
-from stage_runs import read_metrics, small_config
+from stage_runs import export_dummy_teacher, read_metrics, small_config
 
 from kd_keras.data import splits
 from kd_keras.training import callbacks, cluster, prepare
@@ -21,7 +21,7 @@ def flat_folder(tmp_path, images, name="images"):
 def test_the_student_learns_from_a_flat_folder_without_labels(
     run, tmp_path, small_mnist
 ):
-    run("teacher")
+    export_dummy_teacher(tmp_path / "teacher")
     folder = flat_folder(tmp_path, small_mnist.train.images[:100])
     config = small_config(
         **{
@@ -29,7 +29,7 @@ def test_the_student_learns_from_a_flat_folder_without_labels(
             "data.name": "folder",
             "data.data_dir": str(folder),
             "data.channels": 1,
-            "teacher.path": str(tmp_path / "models" / "small_teacher"),
+            "teacher.path": str(tmp_path / "teacher"),
         }
     )
     (report,) = run("student", config=config, workdir="own", dataset=None)

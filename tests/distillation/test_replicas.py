@@ -35,6 +35,7 @@ def fit(
     sample_weight=None,
     epochs=2,
     supervised=False,
+    validate=True,
 ):
     """Trains from the same start; returns the network and its last logs."""
     keras.utils.set_random_seed(7)
@@ -67,7 +68,7 @@ def fit(
         validation_labels = labels
     logs = model.fit(
         make_batches(labels),
-        validation_data=make_batches(validation_labels),
+        validation_data=make_batches(validation_labels) if validate else None,
         epochs=epochs,
         shuffle=False,
         verbose=0,
@@ -159,9 +160,14 @@ def test_training_on_labels():
     )
 
 
+def fit_clipped(strategy, **clip):
+    """The network alone; its logs are those of other tests."""
+    return fit(strategy, make_optimizer=sgd(**clip), validate=False)[0]
+
+
 @pytest.fixture(scope="module")
 def unclipped():
-    return fit(one_device(), make_optimizer=sgd())[0]
+    return fit_clipped(one_device())
 
 
 @pytest.mark.slow
@@ -169,8 +175,8 @@ def unclipped():
     "clip", [{"global_clipnorm": 0.1}, {"clipnorm": 0.05}, {"clipvalue": 0.01}]
 )
 def test_clipping_applies_to_the_whole_batch_s_gradient(clip, unclipped):
-    one, _ = fit(one_device(), make_optimizer=sgd(**clip))
-    two, _ = fit(two_replicas(), make_optimizer=sgd(**clip))
+    one = fit_clipped(one_device(), **clip)
+    two = fit_clipped(two_replicas(), **clip)
     nets.assert_same_weights(two, one, atol=1e-5)
     difference = np.abs(one.get_weights()[0] - unclipped.get_weights()[0])
     assert difference.max() > 1e-3  # it did clip
@@ -180,7 +186,7 @@ def test_clipping_applies_to_the_whole_batch_s_gradient(clip, unclipped):
 def test_clipping_under_the_loss_scale_of_float16():
     def run(strategy):
         keras.mixed_precision.set_dtype_policy("mixed_float16")
-        return fit(strategy, make_optimizer=sgd(global_clipnorm=0.1))[0]
+        return fit_clipped(strategy, global_clipnorm=0.1)
 
     nets.assert_same_weights(run(two_replicas()), run(one_device()), atol=2e-3)
 

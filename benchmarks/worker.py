@@ -1,12 +1,12 @@
 """Measures contestants in one process of the benchmark.
 
-    python -m benchmarks.worker KIND NETS IMAGES
+    python -m benchmarks.worker KIND NETS IMAGES [BATCH]
 
 reads the names of contestants from stdin, a line each, and answers each with a
 line of JSON: `rate`, images a second of one round, and `peak_mb`, the peak
 memory of the process. KIND is `tensorflow` or `torch`, NETS is `airbench` or
-`resnet`, IMAGES a `.npy` file. Workers wait idle between names, so that several
-alternate on one machine.
+`resnet`, IMAGES a `.npy` file, BATCH the size of a batch, 256 by default.
+Workers wait idle between names, so that several alternate on one machine.
 """
 
 import json
@@ -22,11 +22,13 @@ BATCH = 256
 
 def main():
     kind, nets, images_path = sys.argv[1:4]
+    batch = int(sys.argv[4]) if len(sys.argv) > 4 else BATCH
     images = np.load(images_path)
     # Output of libraries must not be mistaken for an answer.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    contestants = (torch if kind == "torch" else tensorflow)(nets, images)
+    load = torch if kind == "torch" else tensorflow
+    contestants = load(nets, images, batch)
     answers.write(json.dumps({"ready": sorted(contestants)}) + "\n")
     for line in sys.stdin:
         began = time.perf_counter()
@@ -38,13 +40,13 @@ def main():
         )
 
 
-def torch(nets, images):
+def torch(nets, images, batch):
     """PyTorch's contestants, with the number of threads that is fastest."""
     import torch
 
     from benchmarks import torch_nets
 
-    trial = torch_nets.Loop(nets, images[: 4 * BATCH], BATCH)
+    trial = torch_nets.Loop(nets, images[: 4 * batch], batch)
     seconds = {}
     for threads in range(1, torch.get_num_threads() + 1):
         torch.set_num_threads(threads)
@@ -53,14 +55,14 @@ def torch(nets, images):
         trial.live()
         seconds[threads] = time.perf_counter() - began
     torch.set_num_threads(min(seconds, key=seconds.get))
-    return torch_nets.Loop(nets, images, BATCH).contestants()
+    return torch_nets.Loop(nets, images, batch).contestants()
 
 
-def tensorflow(nets, images):
+def tensorflow(nets, images, batch):
     """The contestants of kd_keras and of Keras."""
     from benchmarks import tensorflow_loops
 
-    return tensorflow_loops.Loops(nets, images, BATCH).contestants()
+    return tensorflow_loops.Loops(nets, images, batch).contestants()
 
 
 if __name__ == "__main__":

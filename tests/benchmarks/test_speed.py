@@ -9,15 +9,21 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import table
+from benchmarks import table, tensorflow_loops
+from kd_keras.models import build
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
+BATCH = 16
+
+
+def make_images():
+    generator = np.random.default_rng(0)
+    return generator.integers(0, 256, (BATCH, 32, 32, 3)).astype("uint8")
 
 
 @pytest.mark.slow
 def test_every_tensorflow_contestant_is_measured(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3))
-    np.save(tmp_path / "images.npy", images.astype("uint8"))
+    np.save(tmp_path / "images.npy", make_images())
     names = {name for ratio in table.RATIOS for name in contestants_of(ratio)}
     ours = {
         re.sub(", (oneDNN on|oneDNN off|one core)$", "", name)
@@ -27,7 +33,8 @@ def test_every_tensorflow_contestant_is_measured(tmp_path):
     worker = subprocess.run(
         [
             *(sys.executable, "-m", "benchmarks.worker", "tensorflow"),
-            *("resnet", str(tmp_path / "images.npy")),
+            # The networks that TensorFlow traces faster.
+            *("airbench", str(tmp_path / "images.npy"), str(BATCH)),
         ],
         input="".join(f"{name}\n" for name in sorted(ours)),
         capture_output=True,
@@ -39,6 +46,20 @@ def test_every_tensorflow_contestant_is_measured(tmp_path):
     assert ours == set(ready["ready"])
     assert len(answers) == len(ours)
     assert all(answer["rate"] > 0 for answer in answers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nets", tensorflow_loops.NETS)
+def test_the_networks_can_be_built(nets):
+    for name, widths in tensorflow_loops.NETS[nets]:
+        network = build.build_model(
+            name,
+            image_shape=(32, 32, 3),
+            num_classes=10,
+            images=make_images(),
+            widths=widths,
+        )
+        assert network.output_shape == (None, 10)
 
 
 def contestants_of(ratio):

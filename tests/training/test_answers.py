@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,10 +20,39 @@ from stage_runs import (
 )
 
 from kd_keras.data import datasets
+from kd_keras.deployment import saved_model
 from kd_keras.teachers import loading
 from kd_keras.teachers.teacher import Teacher
 from kd_keras.training import checkpoints, runs
 from kd_keras.utils import locks
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    """Exports a teacher to where the student's stage looks for it."""
+    export_dummy_teacher(tmp_path / "models" / "small_teacher")
+
+
+def export_random_teacher(path):
+    """Exports a teacher of the dummy's layers with other weights."""
+    layers = [keras.layers.Flatten(), keras.layers.Dense(10)]
+    network = keras.Sequential([keras.Input((28, 28, 1)), *layers])
+    saved_model.export_saved_model(network, path)
+
+
+@pytest.fixture(scope="module")
+def finished(small_mnist, tmp_path_factory):
+    """Directory of a student that has written a store and learned from it."""
+    folder = tmp_path_factory.mktemp("finished")
+    export_dummy_teacher(folder / "models" / "small_teacher")
+    runs.run(
+        store_config(),
+        stages=["student"],
+        workdir=folder / "work",
+        savedmodels=folder / "models",
+        dataset=small_mnist,
+    )
+    return folder
 
 
 @pytest.fixture
@@ -35,7 +65,7 @@ def no_teacher_loaded(monkeypatch):
 
 @pytest.mark.slow
 def test_a_shard_that_another_process_labels_is_refused_at_once(
-    tmp_path, small_mnist, taught, no_teacher_loaded
+    tmp_path, small_mnist, teacher, no_teacher_loaded
 ):
     path = tmp_path / "work" / "store"
     with (
@@ -53,7 +83,7 @@ def test_a_shard_that_another_process_labels_is_refused_at_once(
 
 @pytest.mark.slow
 def test_a_store_and_the_live_teacher_give_the_same_student(
-    run, tmp_path, small_mnist, monkeypatch, request, taught
+    run, tmp_path, small_mnist, monkeypatch, request, teacher
 ):
     live = store_config("", **{"student.epochs": 2, "data.mixup": 0.3})
     config = store_config(**{"student.epochs": 2, "data.mixup": 0.3})
@@ -66,20 +96,17 @@ def test_a_store_and_the_live_teacher_give_the_same_student(
     )
     assert finished and path == tmp_path / "stored" / "store"
     request.getfixturevalue("no_teacher_loaded")
-    # `auto` finds it, and so does its path.
+    # `auto` finds it.
     (found,) = run("student", config=config, workdir="stored")
-    config.store.path = str(path)
-    (given,) = run("student", config=config, workdir="given")
-    a, b, c = (
-        weights_of(tmp_path / name / "student" / "student.keras")
-        for name in ("live", "stored", "given")
-    )
-    for of_live, of_auto, of_path in zip(a, b, c):
-        np.testing.assert_allclose(of_auto, of_live, atol=1e-5)
-        np.testing.assert_array_equal(of_path, of_auto)
-    for report in (found, given):
-        for key in ("test_errors", "agreement"):
-            assert report[key] == pytest.approx(expected[key])
+    for of_live, of_store in zip(
+        *(
+            weights_of(tmp_path / name / "student" / "student.keras")
+            for name in ("live", "stored")
+        )
+    ):
+        np.testing.assert_allclose(of_store, of_live, atol=1e-5)
+    for key in ("test_errors", "agreement"):
+        assert found[key] == pytest.approx(expected[key])
     lines = [
         read_metrics(tmp_path / name / "student" / "metrics.jsonl")[-1]
         for name in ("live", "stored")
@@ -90,8 +117,8 @@ def test_a_store_and_the_live_teacher_give_the_same_student(
 
 
 @pytest.mark.slow
-def test_auto_writes_a_store_first_and_uses_it_again(run, tmp_path, taught):
-    run("student", config=store_config())
+def test_auto_writes_a_store_first_and_uses_it_again(run, tmp_path, finished):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     store_dir = tmp_path / "work" / "store"
     shard = next(store_dir.glob("train-0*.npy"))
     assert np.load(shard).shape == (2, 400, 10)
@@ -108,7 +135,7 @@ def test_auto_writes_a_store_first_and_uses_it_again(run, tmp_path, taught):
 
 @pytest.mark.slow
 def test_the_store_of_a_transfer_set_holds_no_other_examples(
-    run, tmp_path, taught
+    run, tmp_path, teacher
 ):
     options = {
         "transfer.only_classes": (7, 8),
@@ -128,10 +155,11 @@ def test_the_store_of_a_transfer_set_holds_no_other_examples(
 
 @pytest.mark.slow
 def test_an_interrupted_student_from_a_store_ends_in_the_same_bits(
-    run, tmp_path, monkeypatch, taught
+    run, tmp_path, monkeypatch, finished
 ):
+    shutil.copytree(finished / "models", tmp_path / "models")
+    shutil.copytree(finished / "work" / "store", tmp_path / "cut" / "store")
     config = store_config(checkpoint_minutes=2.0)
-    run("student", config=config, workdir="whole")
     with monkeypatch.context() as patch:
         # The first batches of the third epoch, whose view is the first.
         save_every_minute(patch)
@@ -142,19 +170,18 @@ def test_an_interrupted_student_from_a_store_ends_in_the_same_bits(
     assert saved == [(2, 2), (2, 4)]
     run("student", config=config, workdir="cut")
     assert same_bits(
-        tmp_path / "whole" / "student" / "student.keras",
+        finished / "work" / "student" / "student.keras",
         tmp_path / "cut" / "student" / "student.keras",
     )
 
 
 @pytest.mark.slow
-def test_a_store_of_other_logits_is_refused(run, tmp_path, small_mnist, taught):
-    path, _ = runs.label(
-        store_config(),
-        workdir=tmp_path,
-        savedmodels=tmp_path / "models",
-        dataset=small_mnist,
-    )
+def test_a_store_of_other_logits_is_refused(
+    run, tmp_path, small_mnist, finished
+):
+    shutil.copytree(finished / "models", tmp_path / "models")
+    path = tmp_path / "store"
+    shutil.copytree(finished / "work" / "store", path)
 
     def refused(field, dataset=small_mnist, **overrides):
         words = rf"Differing: .*{field} \(was"
@@ -184,7 +211,7 @@ def test_a_store_of_other_logits_is_refused(run, tmp_path, small_mnist, taught):
         ),
     )
     # Another teacher; its weights count, not its path.
-    export_dummy_teacher(tmp_path / "other_teacher")
+    export_random_teacher(tmp_path / "other_teacher")
     refused(
         r"teacher\.fingerprint",
         **{"teacher.path": str(tmp_path / "other_teacher")},
@@ -194,10 +221,10 @@ def test_a_store_of_other_logits_is_refused(run, tmp_path, small_mnist, taught):
     run("student", config=moved, workdir="moved_too")
     # Without any teacher here, the store takes its place.
     run("student", config=store_config(path), workdir="alone")
-    assert same_bits(
-        tmp_path / "moved_too" / "student" / "student.keras",
-        tmp_path / "alone" / "student" / "student.keras",
-    )
+    # As with the path `auto`.
+    expected = finished / "work" / "student" / "student.keras"
+    for name in ("moved_too", "alone"):
+        assert same_bits(tmp_path / name / "student/student.keras", expected)
     shard = next(path.glob("train-0*.npy"))
     shard.unlink()
     with pytest.raises(ValueError, match=f"{shard.name}, which is missing"):
@@ -238,7 +265,7 @@ def test_a_store_is_shared_by_views_as_it_was_labelled(
 
 
 @pytest.mark.slow
-def test_labelling_needs_no_labels(run, tmp_path, small_mnist, taught):
+def test_labelling_needs_no_labels(run, tmp_path, small_mnist, teacher):
     unlabelled = datasets.Dataset(
         name="images",
         train=datasets.Examples(small_mnist.train.images),
@@ -257,7 +284,7 @@ def test_labelling_needs_no_labels(run, tmp_path, small_mnist, taught):
 
 @pytest.mark.slow
 def test_a_live_teacher_predicts_the_validation_images_once_to_train(
-    run, monkeypatch, taught
+    run, monkeypatch, teacher
 ):
     """Its logits there do not change from epoch to epoch."""
     asked, call = [], Teacher.outputs

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from stage_runs import small_config, weights_of
+from stage_runs import export_dummy_teacher, small_config, weights_of
 
 import kd_keras
 from kd_keras.data import augmentation, datasets
@@ -26,8 +26,9 @@ def digits(mnist):
 
 
 @pytest.fixture
-def predict(trained_teacher):
-    teacher = kd_keras.load_teacher(trained_teacher)
+def predict(tmp_path):
+    export_dummy_teacher(tmp_path / "teacher")
+    teacher = kd_keras.load_teacher(tmp_path / "teacher")
     return lambda images: teacher(images).numpy()
 
 
@@ -51,8 +52,9 @@ def saved(path, **arrays):
 
 
 def test_a_student_of_predictions_is_that_of_the_live_teacher(
-    digits, predict, label, run, taught, tmp_path
+    digits, predict, label, run, tmp_path
 ):
+    export_dummy_teacher(tmp_path / "models" / "small_teacher")
     (expected,) = run("student", config=small_config(**PLAIN), dataset=digits)
     order = np.random.default_rng(0).permutation(500)
     file = saved(
@@ -63,7 +65,7 @@ def test_a_student_of_predictions_is_that_of_the_live_teacher(
     )
     path, finished = label(file)
     assert finished
-    # The store's teacher is the file, not the teacher that was trained here.
+    # The store's teacher is the file, not the teacher that is here.
     config = small_config(**PLAIN, **{"store.path": str(path)})
     (report,) = run("student", config=config, dataset=digits, workdir="stored")
     for live, stored in zip(

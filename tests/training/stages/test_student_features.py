@@ -79,14 +79,13 @@ def test_features_teach_beside_logits_live_and_stored(
 
 
 @pytest.mark.slow
-def test_the_teacher_of_the_teacher_stage_has_features(run, tmp_path):
+def test_the_teacher_of_the_teacher_stage_has_features(run, tmp_path, taught):
     config = small_config(
         **{"distill.features.loss": "cosine", "student.epochs": 1}
     )
-    run("teacher", config=config, workdir="both")
-    (report,) = run("student", config=config, workdir="both")
+    (report,) = run("student", config=config)
     assert report["test_errors"] is not None
-    lines = (tmp_path / "both" / "student" / "metrics.jsonl").read_text()
+    lines = (tmp_path / "work" / "student" / "metrics.jsonl").read_text()
     assert json.loads(lines)["feature_loss"] > 0
     teacher, student = (
         (tmp_path / f"models/small_{stage}/model_card.md").read_text()

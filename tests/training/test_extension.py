@@ -12,7 +12,7 @@ from stage_runs import (
     small_config,
 )
 
-from kd_keras.training import extension, fitting
+from kd_keras.training import extension, fitting, runs
 
 
 def config_of(epochs, **fields):
@@ -62,21 +62,35 @@ def test_an_extended_run_has_the_bits_of_a_longer_one(run, tmp_path, constant):
         run("teacher", config=config_of(2, **constant))
 
 
+@pytest.fixture(scope="module")
+def trained(small_mnist, tmp_path_factory):
+    """Directory with the run and the export of a teacher of two epochs."""
+    folder = tmp_path_factory.mktemp("trained")
+    runs.run(
+        config_of(2),
+        stages=["teacher"],
+        workdir=folder / "work",
+        savedmodels=folder / "models",
+        dataset=small_mnist,
+    )
+    return folder
+
+
 @pytest.mark.slow
 def test_an_interrupted_extension_ends_in_the_bits_of_a_whole_one(
-    run, tmp_path
+    run, tmp_path, trained
 ):
-    run("teacher", config=config_of(1))
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     shutil.copytree(tmp_path / "work", tmp_path / "whole")
-    run("teacher", config=config_of(3), workdir="whole", extend=True)
+    run("teacher", config=config_of(4), workdir="whole", extend=True)
     with pytest.MonkeyPatch.context() as patch:
         interrupt_after_epochs(patch, 1)
         with pytest.raises(Interrupted):
-            run("teacher", config=config_of(3), extend=True)
+            run("teacher", config=config_of(4), extend=True)
     assert not (tmp_path / "work/teacher/report.json").exists()
     with pytest.raises(ValueError, match=r"extended_from.*--extend"):
-        run("teacher", config=config_of(3))
-    run("teacher", config=config_of(3), extend=True)
+        run("teacher", config=config_of(4))
+    run("teacher", config=config_of(4), extend=True)
     assert same_bits(
         tmp_path / "whole/teacher/teacher.keras",
         tmp_path / "work/teacher/teacher.keras",
@@ -84,13 +98,13 @@ def test_an_interrupted_extension_ends_in_the_bits_of_a_whole_one(
 
 
 @pytest.mark.slow
-def test_what_cannot_be_extended_is_refused(run, tmp_path):
+def test_what_cannot_be_extended_is_refused(run, tmp_path, trained):
     with pytest.raises(ValueError, match="there is none; leave --extend out"):
         run("teacher", extend=True)
     with pytest.raises(ValueError, match="--restart and --extend; leave one"):
         run("teacher", extend=True, restart=True)
     assert not (tmp_path / "work").exists()
-    run("teacher", config=config_of(2))
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         # It is known before any training whether a stage can be extended.
         patch.setattr(fitting, "fit", None)

@@ -8,6 +8,7 @@ import paper_lab
 import pytest
 import scipy.special
 import tensorflow as tf
+from stage_runs import export_dummy_teacher
 
 from experiments.paper import catalogue
 from experiments.paper.measures import class_bias, logit_matching
@@ -18,10 +19,14 @@ from kd_keras.training import devices, teacher_measure
 
 @pytest.mark.slow
 def test_biases_are_fitted_to_the_training_images(
-    make_lab, quick, mnist, tmp_path
+    make_lab, quick, mnist, tmp_path, monkeypatch
 ):
+    teacher = tmp_path / "teacher"
+    export_dummy_teacher(teacher)
+    lab = make_lab()
+    monkeypatch.setattr(lab, "teacher_path", lambda _: str(teacher))
     names = ("no_threes", "no_threes_bias", "no_threes_bias_on_test")
-    lines = paper_lab.measure(make_lab(), *names)
+    lines = paper_lab.measure(lab, *names)
     for line in lines:
         assert sum(line["errors_by_class"]) == line["errors"]
     plain, fitted, chosen = lines
@@ -116,8 +121,10 @@ def test_the_ensemble_is_the_mean_of_its_members(
     quick(
         "paper_cifar10",
         **{
-            "teacher.widths": (4, 4, 4),
-            "student.widths": (4, 4, 4),
+            "teacher.model": "mlp",
+            "teacher.widths": (8,),
+            "student.model": "mlp",
+            "student.widths": (8,),
             "student.epochs": 1,
             "teacher.optimizer.warmup_epochs": 0.5,
             "student.optimizer.warmup_epochs": 0.5,
@@ -169,6 +176,8 @@ def test_specialists_and_a_student_of_all_together(make_lab, quick, mnist):
     quick(
         "paper_twenty",
         **{
+            "teacher.model": "mlp",
+            "student.model": "mlp",
             "specialist.num_specialists": 2,
             "specialist.num_classes": 3,
             "specialist.epochs": 1,

@@ -1,6 +1,7 @@
 """Running the experiments with few labels: once each, and resumed."""
 
 import dataclasses
+import shutil
 
 import keras
 import pytest
@@ -40,8 +41,7 @@ def embed(images):
 embed.image_shape = (28, 28, 1)
 
 
-@pytest.fixture
-def embedder(monkeypatch):
+def set_embedder(monkeypatch):
     monkeypatch.setattr(backbone, "export", lambda folder: f"{__name__}:embed")
 
 
@@ -54,9 +54,26 @@ def tiny_lab(folder, dataset):
     )
 
 
+@pytest.fixture(scope="module")
+def trained(small_mnist, tmp_path_factory):
+    """Directory of a lab with a probe and the student that learned from it."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        set_embedder(monkeypatch)
+        lab = tiny_lab(folder, small_mnist)
+        lab.trained(catalogue.EXPERIMENTS["soft_50"], 1)
+    return folder
+
+
+@pytest.fixture
+def copied(trained, tmp_path, monkeypatch):
+    set_embedder(monkeypatch)
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+
+
 @pytest.mark.slow
 def test_a_student_learns_from_few_labels_and_is_not_trained_again(
-    small_mnist, tmp_path, embedder, monkeypatch, caplog
+    small_mnist, tmp_path, copied, monkeypatch, caplog
 ):
     caplog.set_level("INFO")
 
@@ -97,7 +114,7 @@ def test_a_student_learns_from_few_labels_and_is_not_trained_again(
 
 @pytest.mark.slow
 def test_a_second_probe_learns_the_labels_that_a_student_predicts(
-    small_mnist, tmp_path, embedder, monkeypatch
+    small_mnist, tmp_path, copied, monkeypatch
 ):
     def predicted(dataset, network, *, spec, views):
         assert network(dataset.train.images[:5]).shape == (5, 10)
@@ -111,7 +128,7 @@ def test_a_second_probe_learns_the_labels_that_a_student_predicts(
     monkeypatch.setattr(relabelling, "relabelled", predicted)
     lab = tiny_lab(tmp_path, small_mnist)
     errors = [
-        lab.trained(catalogue.EXPERIMENTS[name], 0).report()["test_errors"]
+        lab.trained(catalogue.EXPERIMENTS[name], 1).report()["test_errors"]
         for name in ("probe_50", "probe2_50")
     ]
     assert errors[0] < 210 and errors[1] > 255  # of 300

@@ -126,6 +126,8 @@ def test_a_killed_worker_ends_the_other_and_all_resume_bit_for_bit(
     resumed = folder / "resumed"
     teacher = "savedmodels/small_teacher"
     shutil.copytree(folder / "whole" / teacher, resumed / teacher)
+    store = "runs/small/store"
+    shutil.copytree(folder / "whole/runs/store", resumed / store)
     states = resumed / "runs/small/student/checkpoints"
     with many_workers.start(
         argv, cwd=resumed, limit=_LIMIT, forked=True

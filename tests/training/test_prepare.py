@@ -8,6 +8,14 @@ from kd_keras.data import splits
 from kd_keras.training import callbacks, cluster, prepare
 from kd_keras.utils import tf_config
 
+# Networks that are quick to trace.
+DENSE = {
+    "teacher.model": "mlp",
+    "teacher.widths": (16,),
+    "student.model": "mlp",
+    "student.widths": (16,),
+}
+
 
 def flat_folder(tmp_path, images, name="images"):
     folder = tmp_path / name
@@ -25,6 +33,7 @@ def test_the_student_learns_from_a_flat_folder_without_labels(
     folder = flat_folder(tmp_path, small_mnist.train.images[:100])
     config = small_config(
         **{
+            **DENSE,
             "name": "own",
             "data.name": "folder",
             "data.data_dir": str(folder),
@@ -50,6 +59,7 @@ def test_all_stages_run_from_a_folder_with_classes(run, tmp_path, small_mnist):
         )
     config = small_config(
         **{
+            **DENSE,
             "data.name": "folder",
             "data.data_dir": str(tmp_path / "sorted"),
             "data.channels": 1,
@@ -67,7 +77,7 @@ def test_student_and_baseline_learn_from_the_transfer_set(
     run, tmp_path, small_mnist, monkeypatch
 ):
     config = small_config(
-        **{"transfer.omit_classes": (3,), "transfer.fraction": 0.5}
+        **{**DENSE, "transfer.omit_classes": (3,), "transfer.fraction": 0.5}
     )
     sizes, log = {}, callbacks.MetricsLog.__init__
 

@@ -14,6 +14,10 @@ def few(**overrides):
     return small_config(
         **{
             "data.labels_per_class": 12,
+            "teacher.model": "mlp",
+            "teacher.widths": (16,),
+            "student.model": "mlp",
+            "student.widths": (16,),
             "teacher.epochs": 1,
             "student.epochs": 1,
             **overrides,

@@ -13,12 +13,11 @@ from benchmarks import table, tensorflow_loops
 from kd_keras.models import build
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
-BATCH = 16
 
 
 def make_images():
     generator = np.random.default_rng(0)
-    return generator.integers(0, 256, (BATCH, 32, 32, 3)).astype("uint8")
+    return generator.integers(0, 256, (16, 32, 32, 3)).astype("uint8")
 
 
 @pytest.mark.slow
@@ -34,7 +33,7 @@ def test_every_tensorflow_contestant_is_measured(tmp_path):
         [
             *(sys.executable, "-m", "benchmarks.worker", "tensorflow"),
             # The networks that TensorFlow traces faster.
-            *("airbench", str(tmp_path / "images.npy"), str(BATCH)),
+            *("airbench", str(tmp_path / "images.npy")),
         ],
         input="".join(f"{name}\n" for name in sorted(ours)),
         capture_output=True,

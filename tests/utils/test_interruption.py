@@ -74,39 +74,34 @@ def test_an_ignored_interruption_is_not_deferred():
         assert not deferral.has_come
 
 
-def test_a_deferred_termination_ends_the_process_by_its_signal():
-    script = """
+def terminated(contexts):
+    """A process that gets a termination within some contexts."""
+    script = f"""
 import signal
 from kd_keras.utils import interruption
-with interruption.deferred() as deferral:
+with {contexts} as deferral:
     signal.raise_signal(signal.SIGTERM)
     print("the state is saved", flush=True)
     deferral.deliver()
     print("never")
 """
-    ended = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True
     )
+
+
+@pytest.mark.parametrize(
+    "contexts",
+    [
+        "interruption.deferred()",
+        "interruption.announcing_termination(), interruption.deferred()",
+    ],
+)
+def test_a_deferred_termination_ends_the_process_by_its_signal(contexts):
+    ended = terminated(contexts)
     assert ended.returncode == -signal.SIGTERM
     assert ended.stdout == "the state is saved\n"
     assert ended.stderr.endswith(f"\n{interruption.MESSAGE}\n")
-
-
-def test_a_deferred_termination_of_a_command_is_announced_once():
-    script = """
-import signal
-from kd_keras.utils import interruption
-with interruption.announcing_termination(), interruption.deferred() as deferral:
-    signal.raise_signal(signal.SIGTERM)
-    print("the state is saved", flush=True)
-    deferral.deliver()
-    print("never")
-"""
-    ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True
-    )
-    assert ended.returncode == -signal.SIGTERM
-    assert ended.stdout == "the state is saved\n"
     assert ended.stderr.count(interruption.MESSAGE) == 1
 
 

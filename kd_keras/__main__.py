@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 import kd_keras
-from kd_keras.utils import suggestions
+from kd_keras.utils import help_text, suggestions
 
 # Each command's module and the first line of its docstring. Written out here:
 # importing the modules would make --help slow.
@@ -44,7 +44,7 @@ def _run():
     program = _program()
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     if first in ("--help", "-help", "-h", "-?", "help"):
-        print(_help(program))
+        help_text.show(_help(program))
         return 0
     if first == "--version":
         print(f"kd_keras {kd_keras.__version__}")
@@ -53,7 +53,7 @@ def _run():
         # Imported here: it takes longer than all else.
         from kd_keras.config import reference
 
-        print(reference.text())
+        help_text.show(reference.text())
         return 0
     if first not in COMMANDS:
         received = repr(first) if first else "none"

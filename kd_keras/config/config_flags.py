@@ -5,7 +5,7 @@ import sys
 from absl import flags
 
 from kd_keras.config import overrides, recipes, reference, schema
-from kd_keras.utils import arguments
+from kd_keras.utils import arguments, help_text
 
 
 class _HelpConfigFlag(flags.BooleanFlag):
@@ -21,7 +21,7 @@ class _HelpConfigFlag(flags.BooleanFlag):
     def parse(self, argument):
         super().parse(argument)
         if self.value:
-            print(reference.text())
+            help_text.show(reference.text())
             sys.exit(0)
 
 

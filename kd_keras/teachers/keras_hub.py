@@ -117,12 +117,13 @@ def graph(reference):
 KIND = kind.TeacherKind(
     name="keras_hub",
     title="KerasHub",
-    expected="keras_hub:PRESET or a preset's directory",
+    expected="directory of a KerasHub preset",
     can_load=can_load,
     load=load,
     load_teacher=load_teacher,
     weight_arrays=weight_arrays,
     graph=graph,
     is_name=is_name,
+    expected_name=f"{PREFIX}PRESET",
     is_graph=True,
 )

@@ -17,11 +17,12 @@ class Kind:
     Attributes:
         name: str, as records have it: `litert`.
         title: str, for readers: `LiteRT`.
-        expected: str, for error messages: `.tflite file`.
+        expected: str, for error messages: `.tflite file`; empty for a kind
+            that has names instead of files.
         can_load: function of a `pathlib.Path` -> bool, without reading it.
         load: function of `(path, threads)` -> `Classifier`. `threads` is the
             number of threads, or None for the default of `load_classifier`.
-            None for a kind that has names instead of files.
+            None for a kind that has names alone.
         size: function of a path -> bytes that the model takes.
     """
 
@@ -54,6 +55,7 @@ class TeacherKind(Kind):
             that has none in this order.
         is_name: function of a str that is no path -> bool, whether it names a
             model of this kind, without loading it.
+        expected_name: str, for error messages: `keras_applications:NAME`.
         preprocesses: bool, whether the model comes with its own
             preprocessing, so that it takes images from 0 to 255.
         has_signatures: bool, whether a model has several functions;
@@ -66,6 +68,7 @@ class TeacherKind(Kind):
     graph: Callable
     network_weights: Callable | None = None
     is_name: Callable = lambda name: False
+    expected_name: str = ""
     preprocesses: bool = False
     has_signatures: bool = False
     is_graph: bool = False

@@ -260,7 +260,15 @@ def find_kind(path):
         FileNotFoundError, ValueError: as `load_classifier`.
     """
     kinds = [kind for kind in KINDS if kind.load]
-    return _find(copies.local(path), kinds, role="model")
+    expected = [kind.expected for kind in kinds]
+    name, path = str(path), copies.local(path)
+    hint = ""
+    if any(kind.is_name(name) for kind in _teacher_kinds()):
+        hint = (
+            "; it names a model that is no file: measure it in Python, by "
+            f"evaluate_model(load_teacher({name!r}), ...)"
+        )
+    return _find(path, kinds, f"a model must be a {_either(expected)}", hint)
 
 
 def find_teacher(path):
@@ -275,7 +283,7 @@ def find_teacher(path):
     Raises:
         FileNotFoundError, ValueError: as `load_teacher`.
     """
-    kinds = [kind for kind in KINDS if isinstance(kind, TeacherKind)]
+    kinds = _teacher_kinds()
     name, path = str(path), copies.local(path)
     for kind in kinds:
         if not path.exists() and kind.is_name(name):
@@ -285,19 +293,33 @@ def find_teacher(path):
             "a teacher must be a model; predictions are imported into a store "
             f"by kd-keras label --from={path}. Received: {path}"
         )
-    return _find(path, kinds, role="teacher"), path
+    expected = [
+        text
+        for kind in kinds
+        for text in (kind.expected, kind.expected_name)
+        if text
+    ]
+    hint = ""
+    if "," in name:
+        hint = (
+            "; load several one by one, and combine them by "
+            "kd_keras.teachers.ensemble.combine"
+        )
+    expected = f"a teacher must be a {_either(expected)}"
+    return _find(path, kinds, expected, hint), path
 
 
-def _find(path, kinds, *, role):
-    *first, last = [kind.expected for kind in kinds]
-    expected = f"a {role} must be a {', '.join(first)} or {last}"
+def _teacher_kinds():
+    return [kind for kind in KINDS if isinstance(kind, TeacherKind)]
+
+
+def _either(texts):
+    *first, last = texts
+    return f"{', '.join(first)} or {last}"
+
+
+def _find(path, kinds, expected, hint):
     if not path.exists():
-        hint = ""
-        if role == "teacher" and "," in str(path):
-            hint = (
-                "; load several one by one, and combine them by "
-                "kd_keras.teachers.ensemble.combine"
-            )
         raise FileNotFoundError(
             f"{expected}. Received: {path}, which does not exist{hint}"
         )

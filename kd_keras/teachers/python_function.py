@@ -222,11 +222,12 @@ def _feature(feature, named, name, options):
 KIND = kind.TeacherKind(
     name="python_function",
     title="Python function",
-    expected="module:function",
+    expected="",
     can_load=lambda path: False,
     load=None,
     load_teacher=load_teacher,
     weight_arrays=weight_arrays,
     graph=graph,
     is_name=is_name,
+    expected_name="module:function",
 )

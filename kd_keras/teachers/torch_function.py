@@ -4,7 +4,6 @@ import importlib
 import inspect
 
 from kd_keras.teachers import image_input, kind, torch_network
-from kd_keras.teachers.options import TeacherOptions
 from kd_keras.utils import digests, source_code
 
 _PREFIX = "torch:"
@@ -12,12 +11,6 @@ _PREFIX = "torch:"
 
 def is_name(name):
     return name.startswith(_PREFIX)
-
-
-def load(name, threads=None):
-    return torch_network.classifier(
-        load_teacher(name, TeacherOptions()), threads, kind=KIND.name
-    )
 
 
 def load_teacher(name, options):
@@ -107,11 +100,12 @@ def _takes_images(function):
 KIND = kind.TeacherKind(
     name="torch",
     title="PyTorch function",
-    expected="torch:module:function",
+    expected="",
     can_load=lambda path: False,
-    is_name=is_name,
-    load=load,
+    load=None,
     load_teacher=load_teacher,
     weight_arrays=weight_arrays,
     graph=graph,
+    is_name=is_name,
+    expected_name="torch:module:function",
 )

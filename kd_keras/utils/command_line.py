@@ -18,6 +18,7 @@ from absl import logging as absl_logging
 from kd_keras.utils import (
     arguments,
     error_lines,
+    help_text,
     interruption,
     processes,
     quiet,
@@ -50,7 +51,7 @@ def run(main, *, on_error=lambda line: None):
     _prepare_environment()
     _check_encoding()
     if any(argument in _HELP_FLAGS for argument in sys.argv[1:]):
-        print(_help(main))
+        help_text.show(_help(main))
         sys.exit(0)
     with (
         interruption.announcing_termination(),

@@ -109,6 +109,17 @@ def test_a_missing_teacher_is_refused(tmp_path):
         kd_keras.load_teacher(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    "name", ["torch:networks:small", "keras_applications:VGG16", "mine:teacher"]
+)
+def test_a_name_is_no_file_that_can_be_measured(name):
+    with pytest.raises(FileNotFoundError) as caught:
+        loading.load_classifier(name)
+    rule, received = str(caught.value).split(" Received: ")
+    assert ":" not in rule
+    assert f"evaluate_model(load_teacher('{name}')" in received
+
+
 def test_several_paths_are_combined_instead():
     with pytest.raises(ValueError, match=r"combine\. Received: \['a', 'b'\]"):
         loading.load_teacher(["a", "b"])

@@ -75,9 +75,10 @@ class Distiller(trainer.ExactTrainer):
 
     Args:
         student: Keras model, images -> logits.
-        teacher: Keras model or layer, SavedModel, path of one or of a
-            `.keras` file, function images -> logits in TensorFlow or, more
-            slowly, on arrays, or None where batches have `teacher_logits`.
+        teacher: Keras model or layer, loaded SavedModel, what `load_teacher`
+            returns, a path or name that it takes, function images -> logits
+            in TensorFlow or, more slowly, on arrays, or None where batches
+            have `teacher_logits`.
         temperature: float > 0, softens both predictions; or a
             `keras.optimizers.schedules.LearningRateSchedule`, or a
             `tf.Variable` or `keras.Variable`.

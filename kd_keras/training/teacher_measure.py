@@ -46,8 +46,8 @@ def check_teacher(teacher, images, labels=None):
 
     Raises:
         ValueError: if the teacher is no better than chance, another
-            preprocessing would be far better, or its logits hardly depend on
-            the image or change from call to call.
+            preprocessing would be far better, or its logits are not finite,
+            hardly depend on the image, or change from call to call.
     """
     teacher = wrapping.as_teacher(teacher)
     num_classes = teacher.num_classes

@@ -2,8 +2,9 @@
 
 Reports errors with a 95 % interval, likelihood, calibration, agreement with
 the teacher, and whether the difference from the baseline is significant.
-Models are SavedModels, .keras, .tflite or .onnx files; several, separated by
-commas, are measured as an ensemble.
+Models are SavedModels, or files: .keras, .h5, .tflite, .onnx, .pt2, .pt,
+.torchscript, or the .h of a C array. Several, separated by commas, are measured
+as an ensemble.
 
 Examples:
   kd-keras evaluate --model=savedmodels/mnist_student \\

@@ -1,8 +1,9 @@
 """Exports a model to LiteRT, ONNX or a C array.
 
-All formats take uint8 images from 0 to 255 and return logits. Each file is
-run in its own runtime and compared with the model on the test images before
-it is put into --output, with a model card.
+All formats take uint8 images from 0 to 255, or floats of the range that the
+model was trained on, and return logits. Each file is run in its own runtime and
+compared with the model on the test images before it is put into --output, with
+a model card.
 
 Examples:
   kd-keras export --model=savedmodels/cifar10_student \\

@@ -37,11 +37,12 @@ def evaluate_model(
     """Measures a model, and compares it with a teacher and a baseline.
 
     Args:
-        model: path of a SavedModel, `.keras`, `.tflite` or `.onnx` file; a
-            Keras model or callable, images -> logits; what `load_teacher`
-            returns; or a list of several, measured as an ensemble. A single
-            logit is the logit of class 1 of two; probabilities of softmax
-            count as their logarithms.
+        model: path of a SavedModel or a file (`.keras`, `.tflite`, `.onnx`
+            and others; see `loading.load_classifier`); a Keras model or
+            callable, images -> logits; what `load_teacher` returns; or a list
+            of several, measured as an ensemble. A single logit is the logit
+            of class 1 of two; probabilities of softmax count as their
+            logarithms.
         data: name of a dataset, `config.data` or a `datasets.Dataset`.
         teacher: like `model`, or None.
         baseline: like `model`, or None.

@@ -48,9 +48,10 @@ def load_classifier(path, *, threads=None):
     """Loads a model to be run on arrays, in the runtime of its kind.
 
     Args:
-        path: str or path of a SavedModel directory, `.keras`, `.tflite` or
-            `.onnx` file, or of a `.h` file that `kd_keras.export` wrote;
-            also at gs://, s3:// or az://.
+        path: str or path of a SavedModel directory, of a `.keras`, `.h5`,
+            `.tflite`, `.onnx`, `.pt2`, `.pt` or `.torchscript` file, or of a
+            `.h` file that `kd_keras.export` wrote; also at gs://, s3:// or
+            az://.
         threads: int, threads of the runtime. By default the runtime decides,
             except that LiteRT uses all cores instead of one. TensorFlow
             accepts a number only before its first operation.

@@ -99,8 +99,8 @@ SECTION = Section(
             "this model, with however few labels there are. A model as of "
             "path, read by the options of this section (outputs, preprocess, "
             "image_size and so on). The embeddings are read from store.path "
-            "if that is set, else computed. Or the directory of a store of "
-            "embeddings alone.",
+            "if that is set, else computed. It may also be the directory of a "
+            "store of embeddings alone.",
         ),
         Field(
             "backbone_layer",

@@ -49,6 +49,10 @@ def start_from_teacher(student, teacher, images):
         ValueError: if the layers differ in more than their filters and
             constants, a layer mixes channels in a way that is not known, or
             the images are not such an array.
+
+    Reference:
+        - [He, Zhang and Sun, 2017](https://arxiv.org/abs/1707.06168), section
+          3.1: the fit by least squares
     """
     pairs = _Pairs(student, teacher)
     pairs.check_outputs()

@@ -81,8 +81,9 @@ def resized(model, image_size, *, model_size=None):
         Functional `keras.Model`.
 
     Raises:
-        ValueError: if the model takes images of no fixed size and
-            `model_size` is None, or of another fixed size.
+        ValueError: if `model` is no Keras model of one input, or takes images
+            of no fixed size and `model_size` is None, or of another fixed
+            size.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(

@@ -111,13 +111,16 @@ def load_teacher(
             one named `logits`, need not be named.
         signature: str, a SavedModel's signature; empty for
             `serving_default`, or the only one.
-        preprocess: str, as `preprocessing.find` takes it.
+        preprocess: str, what is done to the images before the model: `none`,
+            `0-1`, `tf`, `torch`, `caffe` or `module:function`.
         image_size: int, or `(height, width)`, the size that the model takes:
             the teacher then takes images of any size and resizes them. 0 for
             images of the model's size.
-        resize: str, how the images are resized.
-        classes: str, as `class_map.find` takes it; empty for the model's own
-            classes.
+        resize: str, how the images are resized: `bilinear`, `bicubic` or
+            `plain_bilinear` (without antialiasing).
+        classes: str, the model's classes that are taught, in the order of the
+            data's: indices or names such as `0,3` or `cat,dog+wolf`, or a
+            `.json` file; empty for all.
         precision: str, `float32`; or `bfloat16` for a network of TensorFlow
             or Keras on a processor that has instructions for it, several
             times faster and less exact.

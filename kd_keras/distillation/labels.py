@@ -7,6 +7,7 @@ from kd_keras.utils import graph_checks
 _NOT_WHOLE = "labels must be whole numbers, the classes"
 _NOT_ONE_HOT = "labels with a column for each class must be one-hot"
 _OUT_OF_RANGE = "labels must be classes that the logits have, from 0 on"
+_SEVERAL_WEIGHTS = "sample_weight must be the same for all entries of y"
 # The text of an error, and the rest of it with the numbers of the Assert.
 EXPLANATIONS = (
     (_NOT_WHOLE, "{} such labels that are none, of {} in a batch"),
@@ -20,6 +21,7 @@ EXPLANATIONS = (
         "labels from {} to {} for {} classes (-1 often stands for a label that "
         "is withheld)",
     ),
+    (_SEVERAL_WEIGHTS, "{} weights of a batch that differ"),
 )
 
 
@@ -78,7 +80,8 @@ def example_weights(sample_weight, per_example):
     """Sample weights as float32 `(batch,)`; None gives ones.
 
     Args:
-        sample_weight: tensor of `batch` elements, or None.
+        sample_weight: tensor of `batch` elements, or None; or a dict of equal
+            ones, which Keras makes for arrays whose `y` is a dict.
         per_example: float32 tensor `(batch,)`.
 
     Raises:
@@ -86,6 +89,8 @@ def example_weights(sample_weight, per_example):
     """
     if sample_weight is None:
         return tf.ones_like(per_example)
+    if isinstance(sample_weight, dict):
+        sample_weight = _of_all_entries(tf.nest.flatten(sample_weight))
     weights = tf.cast(sample_weight, tf.float32)
     rank = weights.shape.rank
     if rank and not weights.shape[1:].is_compatible_with([1] * (rank - 1)):
@@ -141,6 +146,14 @@ def check_given(x, y, sample_weight, class_weight):
             "weight for each example. Received: "
             f"{'y=None' if y is None else 'a dict as y'}"
         )
+
+
+def _of_all_entries(weights):
+    """The first of several equal sample weights, a list of tensors."""
+    differing = tf.math.count_nonzero(tf.stack(weights) != weights[0])
+    return graph_checks.checked(
+        weights[0], differing == 0, _SEVERAL_WEIGHTS, differing
+    )
 
 
 def _from_one_hot(labels):

@@ -147,6 +147,23 @@ def test_sample_weights_weigh_the_loss_and_the_logs():
 
 
 @pytest.mark.slow
+def test_sample_weights_of_arrays_weigh_given_logits():
+    teacher, images = nets.make_network(), nets.make_images(16)
+    live = nets.make_network()
+    stored = nets.copy_of(live)
+    weights = np.linspace(0, 1, 16)
+    labels = nets.make_labels(16)
+    distilling.distil(live, teacher, images, labels, weights)
+    logits = teacher.predict(images, verbose=0)
+    y = {"teacher_logits": logits, "labels": labels}
+    distiller, _ = distilling.distil(stored, None, images, y, weights)
+    nets.assert_same_weights(live, stored, atol=1e-6)
+    several = {"teacher_logits": weights, "labels": 1 - weights}
+    with pytest.raises(ValueError, match="Received: 16 weights of a batch"):
+        distiller.fit(images, y, sample_weight=several, verbose=0)
+
+
+@pytest.mark.slow
 def test_gradient_clipping_clips_the_whole_gradient():
     teacher, images = nets.make_network(units=64), nets.make_images(16)
     student = nets.make_network()

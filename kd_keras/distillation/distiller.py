@@ -214,6 +214,8 @@ class Distiller(trainer.ExactTrainer):
         return {
             **matching.config_of(self.matching),
             "name": self.name,
+            # A loaded network has the policy of the process, not its own.
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "student": keras.saving.serialize_keras_object(self.student),
             "soft_loss_options": self.soft_loss_options,
             "student_output": self.output_choice,

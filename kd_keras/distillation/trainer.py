@@ -52,7 +52,7 @@ class ExactTrainer(
                 f"the network must be a Keras model. Received: {network!r}"
             )
         # With its policy, Keras scales the loss under mixed_float16.
-        super().__init__(dtype=network.dtype_policy, **kwargs)
+        super().__init__(**{"dtype": network.dtype_policy, **kwargs})
         self.network = network
         self.built = network.built
         self._has_diverged = False
@@ -369,6 +369,7 @@ class SupervisedTrainer(ExactTrainer):
     def get_config(self):
         return {
             "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "network": keras.saving.serialize_keras_object(self.network),
         }
 

@@ -177,6 +177,25 @@ def test_a_reloaded_distiller_with_its_teacher_trains_on(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_distiller_of_mixed_precision_is_reloaded_under_another(tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    student = nets.make_network()
+    keras.config.set_dtype_policy("float32")
+    teacher, images = nets.make_network(), nets.make_images(16)
+    first, _ = distilling.distil(
+        student, teacher, images, optimizer=keras.optimizers.Adam(0.01)
+    )
+    first.save(tmp_path / "distiller.keras")
+    again = keras.models.load_model(tmp_path / "distiller.keras")
+    again.set_teacher(teacher)
+    # Else small gradients would be 0 in float16, and Adam's moments lost.
+    assert isinstance(again.optimizer, keras.optimizers.LossScaleOptimizer)
+    for distiller in (first, again):
+        distiller.fit(images, batch_size=16, shuffle=False, verbose=0)
+    nets.assert_same_weights(again.student, first.student)
+
+
+@pytest.mark.slow
 def test_projections_are_in_the_file_of_the_distiller_alone(tmp_path):
     teacher, images = nets.make_network(units=12), nets.make_images(32)
     student = nets.make_network(units=8)

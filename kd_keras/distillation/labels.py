@@ -1,5 +1,6 @@
 """Integer labels, sample weights and the cross-entropy on labels."""
 
+import keras
 import tensorflow as tf
 
 from kd_keras.utils import graph_checks
@@ -138,8 +139,10 @@ def check_given(x, y, sample_weight, class_weight):
             "sample_weight needs a y: labels, {'teacher_logits': ...}, or "
             "both (Keras drops the weights without). Received: y=None"
         )
-    # A dataset has its labels in `x`.
     is_unlabelled = y is None and hasattr(x, "shape")
+    if isinstance(x, tf.data.Dataset):
+        _, y, _ = keras.utils.unpack_x_y_sample_weight(x.element_spec)
+        is_unlabelled = y is None
     if class_weight is not None and (is_unlabelled or isinstance(y, dict)):
         raise ValueError(
             "class_weight needs labels alone as y; sample_weight takes a "

@@ -96,6 +96,10 @@ def test_weights_are_one_for_each_example():
 def test_weights_of_classes_need_labels_alone(y):
     with pytest.raises(ValueError, match="class_weight needs labels alone"):
         distiller().fit(nets.make_images(32), y, class_weight={0: 2.0})
+    batch = LOGITS if y is None else (LOGITS, y)
+    data = tf.data.Dataset.from_tensor_slices(batch).batch(16)
+    with pytest.raises(ValueError, match="labels alone as y.*Received"):
+        distiller().fit(data, class_weight={0: 2.0}, verbose=0)
 
 
 def distiller():

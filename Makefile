@@ -17,7 +17,7 @@ help:
 	@echo "make paper-quick  the same with one seed, shortened (minutes)"
 	@echo "make test         ruff and the test suite"
 	@echo "make test-quick   ruff and the tests that take a few seconds at most"
-	@echo "make benchmark    speed beside keras.distillation and PyTorch (15 minutes)"
+	@echo "make benchmark    speed beside keras.distillation and PyTorch (20 minutes)"
 	@echo "make docs         the documentation site: site/index.html"
 	@echo "make lint         ruff alone"
 	@echo "make clean        remove the environment and the site that make made"

@@ -12,7 +12,8 @@ airbench 64/128/128 -> 32/64/128 and ResNet-20 -> ResNet-8:
   bfloat16;
 - images a second of the teacher's inference, its `predict`, the labelling of a
   store, and the input pipeline on one core;
-- the time of a stored step in each kind of oneDNN's primitives;
+- on one core, the time that a stored step spends in convolutions, by oneDNN's
+  log, ours and PyTorch's;
 - peak memory of one epoch over 50,000 images;
 - seconds of `--help`, and of a student stage of one step;
 - a store of ten million views, by `benchmarks.store`.
@@ -22,7 +23,6 @@ machine; the first round is left out.
 """
 
 import argparse
-import collections
 import json
 import os
 import pathlib
@@ -34,6 +34,7 @@ import tempfile
 import time
 
 from benchmarks import table
+from benchmarks.worker import BATCH
 
 HERE = pathlib.Path(__file__).parent
 
@@ -102,7 +103,7 @@ def main():
             results["nets"][nets] = alternate(
                 nets, str(images), arguments.rounds
             )
-            results["profiles"][nets] = profile(
+            results["profiles"][nets] = profiles(
                 nets, str(images), arguments.images
             )
         results["peak_mb"] = peak_memory(folder)
@@ -157,27 +158,45 @@ def alternate(nets, images, rounds):
     return {name: statistics.median(r[1:]) for name, r in rates.items()}
 
 
-def profile(nets, images, count):
-    """Milliseconds of a stored step in oneDNN's primitives: dict by kind."""
-    show_progress(f"{nets}: profile")
-    onednn = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_VERBOSE": "1"}
-    milliseconds = collections.Counter()
+def profiles(nets, images, count):
+    """Profiles of the stored steps of both programs: dict by their names."""
+    found = {}
+    for kind, program in (("tensorflow", "kd_keras"), ("torch", "PyTorch")):
+        for contestant in ("stored", "stored, bfloat16"):
+            show_progress(f"{nets}: profile of {program}, {contestant}")
+            found[f"{program}, {contestant}"] = profile(
+                kind, nets, images, contestant, count / BATCH
+            )
+    return found
+
+
+def profile(kind, nets, images, contestant, steps):
+    """Milliseconds of a step on one core: dict with "step" and convolutions.
+
+    oneDNN logs how long each primitive takes. On one core, one after another,
+    their times can be added.
+    """
+    serial = {
+        "TF_ENABLE_ONEDNN_OPTS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "ONEDNN_VERBOSE": "1",
+    }
+    milliseconds = dict.fromkeys(["step", *table.CONVOLUTIONS], 0.0)
     # oneDNN logs to stdout, which the worker redirects to its stderr.
     with tempfile.NamedTemporaryFile("w+") as log:
-        worker = Worker("tensorflow", nets, images, stderr=log, **onednn)
-        worker.measure("stored")
+        worker = Worker(kind, nets, images, affinity=0, stderr=log, **serial)
+        worker.measure(contestant)
         warm = log.seek(0, os.SEEK_END)
-        worker.measure("stored")
+        rate = worker.measure(contestant)["rate"]
         worker.close()
         log.seek(warm)
         for line in log:
-            # onednn_verbose,v1,primitive,exec,cpu,convolution,...,1.23
+            # onednn_verbose,v1,primitive,exec,cpu,convolution,
+            # brg_conv_fwd:avx512_core,forward_training,...,1.23
             fields = line.strip().split(",")
-            if line.startswith("onednn_verbose") and "exec" in fields:
-                kind = fields[fields.index("exec") + 2]
-                milliseconds[kind] += float(fields[-1])
-    steps = count / 256
-    return {kind: ms / steps for kind, ms in milliseconds.most_common()}
+            if ",exec,cpu,convolution," in line:
+                milliseconds[fields[7]] += float(fields[-1]) / steps
+    return {**milliseconds, "step": 1000 * BATCH / rate}
 
 
 def peak_memory(folder):

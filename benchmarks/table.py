@@ -2,6 +2,12 @@
 
 WITH_ONEDNN = "keras.distillation, oneDNN on"
 WITHOUT_ONEDNN = "keras.distillation, oneDNN off"
+# oneDNN's names of what a convolution computes, and ours.
+CONVOLUTIONS = {
+    "forward_training": "convolutions",
+    "backward_data": "... gradients of their inputs",
+    "backward_weights": "... of their kernels",
+}
 
 
 def markdown(results):
@@ -26,15 +32,6 @@ def markdown(results):
     for what, against, mark, ratio in RATIOS:
         values = " | ".join(f"{ratio(nets[n]):.2f}" for n in nets)
         lines.append(f"| {what} | {against} | {mark} | {values} |")
-    profiles = "; ".join(
-        f"{n} {256_000 / nets[n]['stored']:.0f} ms, of it "
-        + ", ".join(
-            f"{kind} {ms:.0f}"
-            for kind, ms in results["profiles"][n].items()
-            if ms >= 1
-        )
-        for n in nets
-    )
     store = results["store"]
     memory = store["resident_mb"]
     peaks = ", ".join(
@@ -42,8 +39,11 @@ def markdown(results):
     )
     lines += [
         "",
-        f"- Time of a stored step, by oneDNN's own log: {profiles} "
-        "(parallel primitives count twice).",
+        "Milliseconds of a stored step on one core, with one operation at a "
+        "time; the convolutions by oneDNN's own log:",
+        "",
+        *profile_rows(results["profiles"]),
+        "",
         f"- `python -m kd_keras.train --help`: {results['help_seconds']:.2f} s "
         "(mark: under 1.5 s).",
         "- A student stage of one step, from the command to the exported "
@@ -58,6 +58,20 @@ def markdown(results):
         "",
     ]
     return "\n".join(lines)
+
+
+def profile_rows(profiles):
+    """The table of the times of steps, a list of lines."""
+    kinds = list(CONVOLUTIONS.values())
+    rows = [["network", "program", "step", *kinds, "all else"]]
+    rows.append(["---"] * len(rows[0]))
+    for nets, programs in profiles.items():
+        for program, times in programs.items():
+            parts = [times[kind] for kind in CONVOLUTIONS]
+            figures = [times["step"], *parts, times["step"] - sum(parts)]
+            cells = [f"{milliseconds:.0f}" for milliseconds in figures]
+            rows.append([nets, program, *cells])
+    return ["| " + " | ".join(row) + " |" for row in rows]
 
 
 def live_share(rates):
